@@ -1,0 +1,16 @@
+"""mailboxd: the mail server in one Twisted process.
+
+The floors, from the ground up; an import may only go down (`tests/test_layers.py` proves it):
+
+    6  twisted.plugins, tap, ctl
+    5  app
+    4  smtp, imap                   independent of each other
+    3  net                          with 4 and 5 the only floors that touch the reactor
+    2  policy, auth                 async def, lookups injected
+    1  wire, mime, store, config
+    0  errors, address
+
+The rules that hold everywhere are in `docs/architecture.md`.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,257 @@
+"""The store's interface: what every kind of store offers, and the values that pass through it.
+
+All of it is blocking code, safe to call from several threads; servers call it through a lane of threads. An operation
+that finds a mailbox locked by another program raises `MailboxBusy` at once, having changed nothing: the caller repeats
+it later, so no thread is ever kept waiting for a foreign lock. Sizes and offsets are octets on the wire (CRLF line
+ends), whatever the file holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, Protocol, TypeAlias
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import MailError
+
+INBOX = "INBOX"
+SEPARATOR = "/"
+"""Between the levels of a mailbox name as the store's callers write it; on disk it is Maildir++'s dot."""
+
+Flags: TypeAlias = frozenset[str]
+"""System flags as IMAP writes them (`\\Seen`, `\\Answered`, `\\Flagged`, `\\Deleted`, `\\Draft`) and keywords.
+
+`\\Recent` is no flag of a message but of a session's view, and never among these.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a mailbox: its UID, its flags, its size in octets on the wire."""
+
+    uid: int
+    flags: Flags
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that came; its UID is above every UID announced before."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """A message whose flags are now these."""
+
+    uid: int
+    flags: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Expunged:
+    """A message that is gone."""
+
+    uid: int
+
+
+Change: TypeAlias = Arrived | Flagged | Expunged
+
+
+class FlagAction(Enum):
+    """How STORE combines the given flags with those that a message has (RFC 3501 section 6.4.6)."""
+
+    REPLACE = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A mailbox's figures: counts of messages, the next UID, and the validity of its UIDs."""
+
+    messages: int
+    unseen: int
+    recent: int
+    uid_next: int
+    uid_validity: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One copy that a delivery makes: whose account, which mailbox."""
+
+    address: EmailAddress
+    mailbox: str = INBOX
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Recipients that need the same header in front of the message, and that header.
+
+    Their copies are one file, linked into each Maildir. `header` holds whole fields with CRLF line ends.
+    """
+
+    header: bytes
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where one copy of a delivered message lies. `uid` is None where the UID is given at the next look."""
+
+    target: Target
+    name: str
+    uid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one copy of a message was not delivered."""
+
+    target: Target
+    error: MailError
+
+
+Outcome: TypeAlias = Receipt | Refusal
+
+
+class WireReader(Protocol):
+    """A message as it goes over the wire, read by offset; line ends are CRLF whatever the file holds."""
+
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to `length` octets from `offset`; fewer only at the end."""
+
+    def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the octets from `offset` in pieces of at most about 128 kB."""
+
+    def close(self) -> None:
+        """Give back the file; reading after this is an error."""
+
+
+class Delivery(Protocol):
+    """A message on its way in: `write` its octets as they come, then `commit` or `abort`, once.
+
+    The octets are what was on the wire (CRLF line ends, dots unstuffed).
+    """
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece. Raises `StorageFull` or `StorageFault`; the delivery is then only good for abort."""
+
+    def commit(self, *, all_or_nothing: bool) -> tuple[Outcome, ...]:
+        """Make every copy durable, file and directory, and visible; one outcome per target, in the blocks' order.
+
+        With `all_or_nothing`, whatever fails before the first copy becomes visible takes back all of them and raises.
+        Without it each copy stands for itself.
+        """
+
+    def abort(self) -> None:
+        """Leave nothing behind. Harmless after commit and when called twice."""
+
+
+class Feed(Protocol):
+    """What changed in a mailbox since this feed last told: one per session that has the mailbox open."""
+
+    def take(self) -> Sequence[Change]:
+        """Return and forget what changed: expunges, then new flags, then arrivals in ascending UID order."""
+
+    def close(self) -> None:
+        """Stop collecting."""
+
+
+class Mailbox(Protocol):
+    """One mailbox of one account. Sessions in one process share the object; each has a feed of its own."""
+
+    name: str
+    uid_validity: int
+
+    def refresh(self) -> None:
+        """Look at the disk, if it may have changed: list new messages, notice what other programs did."""
+
+    def messages(self) -> Sequence[Message]:
+        """The messages as of the last refresh or change, UIDs ascending."""
+
+    def status(self) -> Status:
+        """The figures as of the last refresh or change."""
+
+    def recent(self, *, claim: bool) -> Collection[int]:
+        """UIDs that no session has been told of as recent; with `claim` this caller is the one that was told."""
+
+    def keywords_full(self) -> bool:
+        """Whether no further keyword can be made here (the mailbox has its 26)."""
+
+    def feed(self) -> Feed:
+        """A new feed that starts at what `messages` gives now."""
+
+    def read(self, uid: int) -> WireReader:
+        """Open a message. Raises `MessageGone`, `StorageFault`."""
+
+    def internal_date(self, uid: int) -> float:
+        """When the message came, in seconds since 1970 (RFC 3501 section 2.3.3). Raises `MessageGone`."""
+
+    def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
+        """Change flags in one go and return what each message that is still there has now.
+
+        Raises `TooManyKeywords` (nothing changed), `MailboxBusy`, `StorageFault`.
+        """
+
+    def expunge(self, uids: Collection[int]) -> Collection[int]:
+        """Remove these messages for good; returns those that this call removed. Raises `MailboxBusy`."""
+
+    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> Delivery:
+        """A delivery into this mailbox with flags and date, whose receipt has the UID (RFC 4315)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One name of an account's mailbox tree; `selectable` is false for a parent that exists only by its children."""
+
+    name: str
+    selectable: bool = True
+    children: bool = field(default=False)
+
+
+class Account(Protocol):
+    """One user's mailboxes. INBOX always exists."""
+
+    address: EmailAddress
+
+    def mailboxes(self) -> Sequence[Listed]:
+        """Every mailbox, INBOX first, the others in order of their names."""
+
+    def open(self, name: str) -> Mailbox:
+        """The mailbox of that name, shared with every other session that has it open. Raises `NoSuchMailbox`."""
+
+    def create(self, name: str) -> None:
+        """Make a mailbox. Raises `MailboxExists`, `MailboxNameError`."""
+
+    def delete(self, name: str) -> None:
+        """Remove a mailbox with its messages. Raises `NoSuchMailbox`, `MailboxNameError` for INBOX."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a mailbox and all below it. Raises `NoSuchMailbox`, `MailboxExists`, `MailboxNameError`."""
+
+    def subscriptions(self) -> Sequence[str]:
+        """The names subscribed to, which need not exist (RFC 3501 section 6.3.6)."""
+
+    def subscribe(self, name: str, subscribed: Literal[True, False] = True) -> None:
+        """Add a name to the subscriptions, or take it out."""
+
+
+class Store(Protocol):
+    """All accounts of a site."""
+
+    def account(self, address: EmailAddress) -> Account:
+        """The account of a user's own address, made at need. Raises `StorageFault`."""
+
+    def deliver(self, blocks: Sequence[Block]) -> Delivery:
+        """Begin the delivery of one message. Raises `StorageFault`."""
+
+    def free_octets(self) -> int:
+        """How many octets the file system of the store has left for us."""
