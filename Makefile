@@ -1,0 +1,65 @@
+# What a person types. Everything is set up at need, from a bare Debian 12 with python3, python3-venv and make:
+# a virtual environment in .venv with the pinned and hashed dependencies of the lock files, and a .pth file in it that
+# points here, so that what runs is always this tree, its twistd plugin included.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+LOCK_VENV := build/lock
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
+	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check faults bench lock clean
+.DELETE_ON_ERROR:
+
+help:  ## say what can be made
+	@echo "make run      a mail server with two sample users on loopback ports (Ctrl-C stops it)"
+	@echo "make test     linters, types and all tests"
+	@echo "make faults   the kill test in full: 100 rounds of kill -9 in the middle of deliveries"
+	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
+	@echo "make lock     pin the newest dependencies in requirements*.lock"
+	@echo "make clean    remove what was made: .venv, build, caches, the sample site's mail and keys"
+
+run: $(VENV)/ready
+	@exec $(BIN)/python -m mailbox_d.ctl.sample_site
+
+test: check
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+faults: $(VENV)/ready-dev
+	MAILBOXD_KILL_ROUNDS=100 $(BIN)/python -m pytest tests/faults $(PYTEST)
+
+bench: $(VENV)/ready
+	$(BIN)/python -m bench $(BENCH)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	echo "$(CURDIR)" > "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mailboxd-checkout.pth"
+
+$(VENV)/ready: requirements.lock | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	touch $@
+
+$(VENV)/ready-dev: requirements-dev.lock | $(VENV)/ready
+	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+lock: | $(LOCK_VENV)
+	$(COMPILE) --upgrade --build-deps-for=wheel --output-file=requirements.lock setup.cfg
+	$(COMPILE) --upgrade --build-deps-for=wheel --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock setup.cfg
+
+$(LOCK_VENV):
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet pip-tools
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf maildirs state conf/sample twisted/plugins/dropin.cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
