@@ -20,7 +20,7 @@ help:  ## say what can be made
 	@echo "make faults   the kill test in full: 100 rounds of kill -9 in the middle of deliveries"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
 	@echo "make lock     pin the newest dependencies in requirements*.lock"
-	@echo "make clean    remove what was made: .venv, build, caches, the sample site's mail and keys"
+	@echo "make clean    remove what can be made again: .venv, build, caches (never mail, keys and users)"
 
 run: $(VENV)/ready
 	@exec $(BIN)/python -m mailbox_d.ctl.sample_site
@@ -61,5 +61,5 @@ $(LOCK_VENV):
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -rf maildirs state conf/sample twisted/plugins/dropin.cache
+	rm -f twisted/plugins/dropin.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
