@@ -1,0 +1,81 @@
+"""What is wrong with an operator's file: where, which key, what, and what was expected instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mailbox_d.errors import TemporaryError
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""The keys and list indexes that lead to a value, such as `("tls", "certificates", 0, "key")`."""
+
+SHOWN = 80
+"""Characters of an operator's text that a fault repeats."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong in a file, or one thing to be warned of; ordered by place.
+
+    `line` and `column` count from 1 (columns in characters); `key` is a `dotted` path and empty for the whole file.
+    """
+
+    file: str
+    line: int
+    column: int
+    key: str
+    problem: str
+    expected: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.problem}, expected {self.expected}" if self.expected else self.problem
+        place = f"{one_line(self.file)}:{self.line}:{self.column}"
+        return f"{place}: {self.key}: {text}" if self.key else f"{place}: {text}"
+
+
+class ConfigurationError(TemporaryError):
+    """A file of the operator's cannot be used; holds every fault found, in the order of their places.
+
+    `str()` gives a line for each. Should it ever reach a peer it is a temporary fault on our side that says nothing.
+    """
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(sorted(set(faults)))
+        super().__init__("The server's configuration is at fault", cause="; ".join(map(str, self.faults)))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.faults))
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as people write it: `tls.certificates[0].key`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + one_line(step)
+    return text
+
+
+def shown(text: str) -> str:
+    """An operator's text as a fault repeats it: quoted, on one line, cut when long."""
+    return f'"{one_line(text)}"'
+
+
+def one_line(text: str) -> str:
+    """Text with what cannot be printed escaped, cut to `SHOWN` characters."""
+    cut = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in cut)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean "message_size"?` for a word close to a known one; otherwise what there is; otherwise nothing."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word[:SHOWN].lower(), names, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"known are {', '.join(names)}" if names else ""
