@@ -1,0 +1,77 @@
+"""Lanes: named, bounded pools of threads for work that waits in C, so that nothing blocks the reactor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+from typing_extensions import ParamSpec
+
+from mailbox_d.errors import MailboxBusy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Lane:
+    """A pool of `width` threads for one kind of work.
+
+    Work that finds a mailbox locked by another program raises `MailboxBusy` and gives its thread back; it is tried
+    again with growing pauses until `patience` seconds have passed.
+    """
+
+    def __init__(self, reactor: Any, name: str, width: int, *, patience: float = 120.0) -> None:
+        self.name = name
+        self._reactor = reactor
+        self._patience = patience
+        self._pool = ThreadPool(minthreads=0, maxthreads=width, name=name)
+
+    def start(self) -> None:
+        self._pool.start()
+
+    def stop(self) -> None:
+        """Finish the work that was taken, then end the threads. Blocks meanwhile."""
+        self._pool.stop()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do `work` in a thread of this lane. Raises what it raises; `MailboxBusy` only after the lane's patience."""
+        for pause in self._pauses():
+            try:
+                return await deferToThreadPool(self._reactor, self._pool, work, *args, **kwargs)
+            except MailboxBusy:
+                await sleep(self._reactor, pause)
+        return await deferToThreadPool(self._reactor, self._pool, work, *args, **kwargs)
+
+    def _pauses(self) -> Iterator[float]:
+        """Seconds between two tries: 2 ms at first, never over half a second, the lane's patience in all."""
+        pause, waited = 0.002, 0.0
+        while waited < self._patience:
+            yield pause
+            waited += pause
+            pause = min(pause * 1.5, 0.5)
+
+
+class InlineLane(Lane):
+    """A lane that does the work at once where it stands: for tests, and for stores that never wait."""
+
+    def __init__(self) -> None:
+        self.name = "inline"
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return work(*args, **kwargs)
+
+
+def sleep(reactor: Any, seconds: float) -> Deferred[None]:
+    """A Deferred that fires after `seconds`; cancelling it ends the wait."""
+    waiting: Deferred[None] = Deferred(lambda _: call.cancel())
+    call: Any = reactor.callLater(seconds, waiting.callback, None)
+    return waiting

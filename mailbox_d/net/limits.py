@@ -1,0 +1,87 @@
+"""How many connections may be open: in all, from one address, for one user."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Network = IPv4Network | IPv6Network
+
+_SITE_PREFIX = 64
+"""IPv6 addresses are counted by /64: a single host has all of one."""
+
+
+class ConnectionLimits:
+    """Counts open connections. What is admitted must be released, once.
+
+    Memory is bounded by the connections that are open: an address without any is not remembered.
+    """
+
+    def __init__(self, *, total: int, per_address: int, exempt: Collection[Network] = ()) -> None:
+        self._total = total
+        self._per_address = per_address
+        self._exempt = tuple(exempt)
+        self._open: Counter[str] = Counter()
+        self._open_in_all = 0
+
+    def admit(self, host: str) -> bool:
+        """Whether one more connection from `host` (an address, or any other name for a local peer) may be served."""
+        block = address_block(host)
+        if self._open_in_all >= self._total:
+            return False
+        if not self.is_exempt(host) and self._open[block] >= self._per_address:
+            return False
+        self._open[block] += 1
+        self._open_in_all += 1
+        return True
+
+    def release(self, host: str) -> None:
+        """A connection that was admitted has ended."""
+        block = address_block(host)
+        self._open_in_all -= 1
+        self._open[block] -= 1
+        if not self._open[block]:
+            del self._open[block]
+
+    def is_exempt(self, host: str) -> bool:
+        """Whether `host` is one of the addresses and networks that no limit on connections and rates applies to."""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return True
+        return any(address in network for network in self._exempt)
+
+
+class UserSessions:
+    """Counts open sessions by user. Zero means that there is no limit."""
+
+    def __init__(self, per_user: int) -> None:
+        self._per_user = per_user
+        self._open: Counter[str] = Counter()
+
+    def admit(self, user: str) -> bool:
+        """Whether this user may have one more session."""
+        if self._per_user and self._open[user] >= self._per_user:
+            return False
+        self._open[user] += 1
+        return True
+
+    def release(self, user: str) -> None:
+        """A session that was admitted has ended."""
+        self._open[user] -= 1
+        if not self._open[user]:
+            del self._open[user]
+
+
+def address_block(host: str) -> str:
+    """What counts as one peer: an IPv4 address, an IPv6 /64; anything else is itself."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((address, _SITE_PREFIX), strict=False))
+    return str(address)

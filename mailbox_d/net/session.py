@@ -1,0 +1,295 @@
+"""The session shell: what every server shares between the socket and its commands.
+
+`class SMTPServer(SessionShell, smtp.ESMTP)`: the shell takes the octets before twisted.mail's own line loop can see
+them, cuts them with a sans-IO framer, and hands over one unit at a time; the next one is not taken before the last was
+answered. It holds at most one input budget of octets, stops reading when that is full, stops answering while the peer
+does not read, and ends a connection that keeps it waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.protocols.policies import TimeoutMixin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailbox_d.net.output import Output
+
+_TLS_RECORD_OF_A_HANDSHAKE = 0x16
+"""The first octet of a ClientHello (RFC 8446 section 5.1), met where plain text is spoken."""
+
+
+class Framer(Protocol):
+    """Cuts a stream into the units of a protocol, without knowing where the stream comes from."""
+
+    @property
+    def buffered(self) -> int:
+        """Octets that were fed and not yet handed out."""
+
+    def feed(self, data: bytes) -> None:
+        """Take what was received."""
+
+    def next_event(self) -> object | None:
+        """The next whole unit, or None while more must be fed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one connection may hold and how long it may wait. Octets and seconds."""
+
+    input_buffer: int = 65536
+    output_buffer: int = 65536
+    command_timeout: float = 300.0
+    handshake_timeout: float = 30.0
+    write_timeout: float = 300.0
+    burst: int = 100
+    """Pipelined commands that are answered before other connections get their turn."""
+
+
+@implementer(IHandshakeListener)
+class SessionShell(TimeoutMixin):
+    """The mixin, to stand before twisted.mail's class in the bases. A server gives:
+
+    `new_framer()`; `greet()`, called when the peer may be spoken to; `respond(event)`, a coroutine that answers one
+    unit; `forget()`, which drops all that was learnt before TLS; `farewell(reason)`, the protocol's last words;
+    `released()`, called once when the connection is gone and no command runs any more.
+    """
+
+    log = Logger()
+    tls_context: IOpenSSLServerConnectionCreator | None = None
+    implicit_tls = False
+    limits = SessionLimits()
+    transport: Any
+    setTimeout: Callable[[float | None], None]
+    callLater: Callable[..., Any]
+
+    _framer: Framer
+    _output: Output
+    _deadline: float
+    _write_timer: Any
+    _handshaking: bool
+    _reading: bool
+    _running: bool
+    """A unit is being answered."""
+    _pumping: bool
+    """Units are being taken, further up the stack."""
+    _closing: bool
+    _gone: bool
+
+    # -- what a server gives ------------------------------------------------------------------------------------
+
+    def new_framer(self) -> Framer:
+        raise NotImplementedError
+
+    def greet(self) -> None:
+        raise NotImplementedError
+
+    async def respond(self, event: Any) -> None:
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        raise NotImplementedError
+
+    def farewell(self, reason: str) -> bytes:
+        raise NotImplementedError
+
+    def released(self) -> None:
+        """Nothing to give back, unless the server says otherwise."""
+
+    # -- what a server uses -------------------------------------------------------------------------------------
+
+    @property
+    def peer(self) -> str:
+        """The peer's address as text: an IP address, or `local` on a unix socket."""
+        return str(getattr(self.transport.getPeer(), "host", "local"))
+
+    @property
+    def is_tls(self) -> bool:
+        return ISSLTransport(self.transport, None) is not None
+
+    @property
+    def tls_description(self) -> str:
+        """Protocol version and cipher, as `TLSv1.3 TLS_AES_256_GCM_SHA384`; empty without TLS."""
+        connection = self.transport.getHandle() if self.is_tls else None
+        if connection is None or not hasattr(connection, "get_cipher_name"):
+            return ""
+        return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
+
+    def send(self, data: bytes) -> None:
+        """Send `data` behind everything sent before; answers to pipelined commands travel together."""
+        self._output.write(data)
+
+    async def drained(self) -> None:
+        """Wait until the peer has read enough of what was sent. Raises `ConnectionDone`."""
+        await self._output.drained()
+
+    def set_deadline(self, seconds: float) -> None:
+        """Give the peer this long for the unit that is being waited for; the next unit has the usual time again."""
+        self._deadline = seconds
+
+    def close(self, farewell: bytes = b"") -> None:
+        """Say farewell, then close; what the peer still sends is not looked at."""
+        if not self._closing:
+            self._output.write(farewell)
+            self._closing = True
+            self.setTimeout(None)
+            self._output.flush()
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            self._set_write_timer(self.limits.write_timeout)
+
+    async def start_tls(self) -> None:
+        """Begin TLS behind what was sent. The session starts anew; plaintext behind the command ends it.
+
+        What was received behind STARTTLS may be an attacker's (RFC 3207 section 4.2, CVE-2011-0411).
+        """
+        if self._framer.buffered:
+            self.log.warn("plaintext behind STARTTLS from {peer}", peer=self.peer)
+            self._closing = True
+            self.transport.abortConnection()
+            return
+        self._output.flush()
+        self.forget()
+        self._framer = self.new_framer()
+        self._handshaking = True
+        self.setTimeout(self.limits.handshake_timeout)
+        self.transport.startTLS(self.tls_context)
+
+    # -- twisted's hooks ----------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        self._framer = self.new_framer()
+        self._output = Output(self.transport, self.limits.output_buffer, self._output_paused)
+        self._running = False
+        self._pumping = False
+        self._closing = False
+        self._gone = False
+        self._reading = True
+        self._first_octets = not self.implicit_tls
+        self._deadline = self.limits.command_timeout
+        self._write_timer = None
+        self._handshaking = self.implicit_tls
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self._output, True)
+        self.setTimeout(self.limits.handshake_timeout if self._handshaking else self._deadline)
+        if not self._handshaking:
+            self._open()
+
+    def handshakeCompleted(self) -> None:
+        implicit = self.implicit_tls and self._handshaking
+        self._handshaking = False
+        if implicit:
+            self._open()
+        else:
+            self._pump()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if self._first_octets:
+            self._first_octets = False
+            if data[0] == _TLS_RECORD_OF_A_HANDSHAKE:
+                self.close()
+                return
+        self._framer.feed(data)
+        self._pump()
+        self._read_or_wait()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._closing = self._gone = True
+        self.setTimeout(None)
+        self._set_write_timer(None)
+        self._output.abandon()
+        if not self._running:
+            self.released()
+
+    def timeoutConnection(self) -> None:
+        """The peer took too long over a handshake or a command."""
+        if self._handshaking:
+            self._closing = True
+            self.transport.abortConnection()
+        else:
+            self.close(self.farewell("timeout"))
+
+    # -- one unit at a time -------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self.greet()
+        self._pump()
+
+    def _pump(self) -> None:
+        """Answer whole units until one must wait, the peer must read first, or others should have their turn."""
+        if self._pumping or self._running or self._handshaking:
+            return
+        self._pumping = True
+        for _ in range(self.limits.burst):
+            if self._running or self._closing or self._output.paused or not self._answer_next():
+                break
+        else:
+            self.callLater(0, self._pump_again)
+        self._pumping = False
+        if not self._closing:
+            self._output.flush()
+
+    def _pump_again(self) -> None:
+        if not self._closing:
+            self._pump()
+            self._read_or_wait()
+
+    def _answer_next(self) -> bool:
+        event = self._framer.next_event()
+        if event is None:
+            return False
+        self._running = True
+        self._deadline = self.limits.command_timeout
+        answer = Deferred.fromCoroutine(self.respond(event))
+        answer.addErrback(self._failed)
+        answer.addCallback(self._answered)
+        return True
+
+    def _answered(self, _: None) -> None:
+        self._running = False
+        if self._gone:
+            self.released()
+        elif not self._closing:
+            self.setTimeout(self.limits.handshake_timeout if self._handshaking else self._deadline)
+            if not self._pumping:
+                self._pump_again()
+
+    def _failed(self, failure: Failure) -> None:
+        """A fault of ours: logged once with its traceback; the peer hears that it is temporary, and no more."""
+        if failure.check(ConnectionDone, ConnectionAborted) is None:
+            self.log.failure("session with {peer} failed", failure, peer=self.peer)
+        self.close(self.farewell("fault"))
+
+    # -- back-pressure ------------------------------------------------------------------------------------------
+
+    def _read_or_wait(self) -> None:
+        """Stop reading while the input budget is full, read on when it is not."""
+        full = self._framer.buffered >= self.limits.input_buffer and (self._running or self._output.paused)
+        if full == self._reading and not self._closing:
+            self._reading = not full
+            (self.transport.pauseProducing if full else self.transport.resumeProducing)()
+
+    def _output_paused(self, paused: bool) -> None:
+        self._set_write_timer(self.limits.write_timeout if paused else None)
+        if not paused and not self._closing:
+            self._pump_again()
+
+    def _set_write_timer(self, seconds: float | None) -> None:
+        if self._write_timer is not None and self._write_timer.active():
+            self._write_timer.cancel()
+        self._write_timer = None if seconds is None else self.callLater(seconds, self._peer_reads_nothing)
+
+    def _peer_reads_nothing(self) -> None:
+        self._closing = True
+        self.transport.abortConnection()

@@ -1,0 +1,259 @@
+"""The session shell: one unit at a time, back-pressure both ways, time limits, STARTTLS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from mailbox_d.net.session import SessionLimits, SessionShell
+
+
+class LineFramer:
+    """One unit per line, as small as a framer can be."""
+
+    def __init__(self) -> None:
+        self.buffer = b""
+
+    @property
+    def buffered(self) -> int:
+        return len(self.buffer)
+
+    def feed(self, data: bytes) -> None:
+        self.buffer += data
+
+    def next_event(self) -> bytes | None:
+        line, newline, rest = self.buffer.partition(b"\n")
+        if not newline:
+            return None
+        self.buffer = rest
+        return line
+
+
+class Transport(StringTransport):
+    """A transport in memory that notices aborts, pauses and the start of TLS."""
+
+    aborted = False
+    tls_started = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+    def startTLS(self, context: object) -> None:
+        self.tls_started = True
+
+    def setTcpNoDelay(self, on: bool) -> None:
+        self.no_delay = on
+
+
+class Echo(SessionShell, Protocol):
+    """Answers each line with itself; `wait` waits for `self.gate`, `fail` fails, `tls` begins TLS."""
+
+    def __init__(self, clock: Clock, limits: SessionLimits) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.gate: Deferred[None] = Deferred()
+        self.seen: list[bytes] = []
+        self.forgotten = self.given_back = 0
+        self.callLater = clock.callLater  # type: ignore[method-assign]
+
+    def new_framer(self) -> LineFramer:
+        return LineFramer()
+
+    def greet(self) -> None:
+        self.send(b"hello\n")
+
+    async def respond(self, event: bytes) -> None:
+        self.seen.append(event)
+        if event == b"wait":
+            await self.gate
+        elif event == b"fail":
+            raise RuntimeError("secret")
+        elif event == b"tls":
+            self.send(b"go\n")
+            await self.start_tls()
+            return
+        elif event == b"drain":
+            await self.drained()
+        self.send(event + b"\n")
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+    def farewell(self, reason: str) -> bytes:
+        return b"bye " + reason.encode() + b"\n"
+
+    def released(self) -> None:
+        self.given_back += 1
+
+
+def connect(**limits: Any) -> tuple[Echo, Transport, Clock]:
+    clock = Clock()
+    session = Echo(clock, SessionLimits(**limits))
+    transport = Transport()
+    session.makeConnection(transport)
+    return session, transport, clock
+
+
+def lose(session: Echo) -> None:
+    session.connectionLost(Failure(ConnectionDone()))
+
+
+def test_greets_and_answers_each_unit_once_in_order() -> None:
+    session, transport, _ = connect()
+    session.dataReceived(b"a\nb\n")
+    session.dataReceived(b"c")
+    session.dataReceived(b"\n")
+    assert transport.value() == b"hello\na\nb\nc\n"
+    assert transport.no_delay is True
+
+
+def test_takes_no_unit_while_one_waits() -> None:
+    session, transport, _ = connect()
+    session.dataReceived(b"wait\nnext\n")
+    assert session.seen == [b"wait"]
+    session.gate.callback(None)
+    assert session.seen == [b"wait", b"next"]
+    assert transport.value() == b"hello\nwait\nnext\n"
+
+
+def test_stops_reading_when_the_input_budget_is_full_and_reads_on_after() -> None:
+    session, transport, _ = connect(input_buffer=10)
+    session.dataReceived(b"wait\n")
+    session.dataReceived(b"123456789\n")
+    assert transport.producerState == "paused"
+    session.gate.callback(None)
+    assert transport.producerState == "producing"
+
+
+def test_a_small_backlog_does_not_stop_reading() -> None:
+    session, transport, _ = connect(input_buffer=100)
+    session.dataReceived(b"wait\nnext\n")
+    assert transport.producerState == "producing"
+
+
+def test_attack_17_answers_nothing_while_the_peer_does_not_read() -> None:
+    session, transport, _ = connect()
+    transport.producer.pauseProducing()
+    session.dataReceived(b"a\nb\n")
+    assert session.seen == []
+    transport.producer.resumeProducing()
+    assert session.seen == [b"a", b"b"]
+
+
+def test_a_peer_that_reads_nothing_is_dropped_in_the_end() -> None:
+    session, transport, clock = connect(write_timeout=60)
+    transport.producer.pauseProducing()
+    clock.advance(59)
+    assert not transport.aborted
+    clock.advance(2)
+    assert transport.aborted
+
+
+def test_waiting_to_be_drained_ends_with_the_connection() -> None:
+    session, transport, _ = connect()
+    transport.producer.pauseProducing()
+    failures: list[object] = []
+    Deferred.fromCoroutine(session.drained()).addErrback(lambda failure: failures.append(failure.type))
+    lose(session)
+    assert failures == [ConnectionDone]
+
+
+def test_attack_16_one_octet_at_a_time_does_not_extend_the_deadline() -> None:
+    session, transport, clock = connect(command_timeout=30)
+    for _ in range(4):
+        clock.advance(9)
+        if not transport.disconnecting:
+            session.dataReceived(b"x")
+    assert transport.value().endswith(b"bye timeout\n")
+    assert transport.disconnecting
+
+
+def test_the_deadline_starts_again_with_each_answer() -> None:
+    session, transport, clock = connect(command_timeout=30)
+    for _ in range(4):
+        clock.advance(20)
+        session.dataReceived(b"a\n")
+    assert not transport.disconnecting
+
+
+def test_a_fault_of_ours_tells_the_peer_nothing_of_it() -> None:
+    session, transport, _ = connect()
+    session.log = Silent()  # type: ignore[assignment]
+    session.dataReceived(b"fail\nnext\n")
+    assert transport.value() == b"hello\nbye fault\n"
+    assert session.seen == [b"fail"]
+    assert Silent.failures == 1
+
+
+class Silent:
+    failures = 0
+
+    def failure(self, *_: object, **__: object) -> None:
+        Silent.failures += 1
+
+    warn = failure
+
+
+def test_attack_44_plaintext_behind_starttls_ends_the_connection() -> None:
+    session, transport, _ = connect()
+    session.dataReceived(b"tls\nnext\n")
+    assert transport.aborted
+    assert not transport.tls_started
+    assert session.seen == [b"tls"]
+
+
+def test_attack_46_starttls_forgets_the_session() -> None:
+    session, transport, _ = connect()
+    session.dataReceived(b"tls\n")
+    assert transport.tls_started
+    assert session.forgotten == 1
+    assert transport.value() == b"hello\ngo\n"
+
+
+def test_no_unit_is_taken_before_the_handshake_is_complete() -> None:
+    session, transport, _ = connect()
+    session.dataReceived(b"tls\n")
+    session.dataReceived(b"a\n")
+    assert session.seen == [b"tls"]
+    session.handshakeCompleted()
+    assert session.seen == [b"tls", b"a"]
+
+
+def test_a_stalled_handshake_is_aborted() -> None:
+    session, transport, clock = connect(handshake_timeout=30)
+    session.dataReceived(b"tls\n")
+    clock.advance(31)
+    assert transport.aborted
+
+
+def test_attack_9_a_client_hello_in_plain_text_is_closed_without_an_answer() -> None:
+    session, transport, _ = connect()
+    session.dataReceived(b"\x16\x03\x01\x02\x00\x01\n")
+    assert transport.disconnecting
+    assert transport.value() == b"hello\n"
+
+
+def test_a_long_burst_gives_others_their_turn() -> None:
+    session, _, clock = connect(burst=3)
+    session.dataReceived(b"x\n" * 8)
+    assert len(session.seen) == 3
+    clock.advance(0)
+    assert len(session.seen) == 8
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_released_comes_once_and_after_the_last_answer(running: bool) -> None:
+    session, _, _ = connect()
+    session.dataReceived(b"wait\n" if running else b"a\n")
+    lose(session)
+    assert session.given_back == (0 if running else 1)
+    if running:
+        session.gate.callback(None)
+    assert session.given_back == 1
