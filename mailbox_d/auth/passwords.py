@@ -1,0 +1,81 @@
+"""Stored passwords as Dovecot's user files have them: `{ARGON2ID}…`, `{BLF-CRYPT}…`, `{SSHA512.HEX}…` and others.
+
+A `StoredPassword` is checked when it is read, so that a hash that is malformed or too costly is a fault of the file
+and never a surprise at login. Verifying and hashing burn a core for milliseconds: call them in a lane.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass, field
+
+import argon2.low_level
+
+from mailbox_d.auth.schemes import SCHEMES, CostCeiling, PasswordFault
+
+
+@dataclass(frozen=True, slots=True)
+class HashCost:
+    """What making a hash costs: argon2's passes, memory in KiB, and lanes (RFC 9106 section 3.1)."""
+
+    passes: int = 2
+    memory: int = 19 * 1024
+    lanes: int = 1
+
+
+DEFAULT_COST = HashCost()
+DEFAULT_CEILING = CostCeiling()
+
+_STORED = re.compile(r"\{([A-Z0-9-]{1,32})(?:\.(B64|BASE64|HEX))?\}(.*)", re.DOTALL | re.IGNORECASE | re.ASCII)
+_KNOWN = "one of " + ", ".join(f"{{{name}}}" for name in SCHEMES)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassword:
+    """A password as a file holds it: the scheme's name, and the octets behind it (decoded where they were encoded)."""
+
+    scheme: str
+    value: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, ceiling: CostCeiling = DEFAULT_CEILING) -> StoredPassword:
+        """Read `{SCHEME}value` or `{SCHEME.ENCODING}value`, in Dovecot's terms. Raises `PasswordFault`."""
+        if (match := _STORED.fullmatch(text)) is None:
+            raise PasswordFault("has no scheme in front", _KNOWN)
+        name, encoding, value = match[1].upper(), (match[2] or "").upper(), match[3]
+        if (scheme := SCHEMES.get(name)) is None:
+            raise PasswordFault("has a scheme that is not known", _closest(name))
+        return cls(name, scheme.read(value, encoding, ceiling))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the password itself is stored, which costs nothing to compare with."""
+        return self.scheme == "PLAIN"
+
+    def verify(self, password: bytes) -> bool:
+        """Whether this is the password. Blocks for as long as the scheme takes; never raises."""
+        if not password or b"\0" in password:
+            return False
+        return SCHEMES[self.scheme].verify(self.value, password)
+
+
+def hash_password(password: bytes, cost: HashCost = DEFAULT_COST) -> str:
+    """A new stored password, `{ARGON2ID}…`. Blocks."""
+    encoded = argon2.low_level.hash_secret(
+        password,
+        os.urandom(16),
+        time_cost=cost.passes,
+        memory_cost=cost.memory,
+        parallelism=cost.lanes,
+        hash_len=32,
+        type=argon2.low_level.Type.ID,
+    )
+    return "{ARGON2ID}" + encoded.decode("ascii")
+
+
+def _closest(name: str) -> str:
+    """What to use instead of an unknown scheme, without repeating it: it may be half a password."""
+    close = difflib.get_close_matches(name, SCHEMES, n=1)
+    return f"{_KNOWN}; did you mean {{{close[0]}}}?" if close else _KNOWN
