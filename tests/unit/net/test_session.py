@@ -148,7 +148,7 @@ def test_attack_17_answers_nothing_while_the_peer_does_not_read() -> None:
 
 
 def test_a_peer_that_reads_nothing_is_dropped_in_the_end() -> None:
-    session, transport, clock = connect(write_timeout=60)
+    _session, transport, clock = connect(write_timeout=60)
     transport.producer.pauseProducing()
     clock.advance(59)
     assert not transport.aborted
@@ -218,7 +218,7 @@ def test_attack_46_starttls_forgets_the_session() -> None:
 
 
 def test_no_unit_is_taken_before_the_handshake_is_complete() -> None:
-    session, transport, _ = connect()
+    session, _transport, _ = connect()
     session.dataReceived(b"tls\n")
     session.dataReceived(b"a\n")
     assert session.seen == [b"tls"]
