@@ -79,3 +79,32 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close:
         return f'did you mean "{close[0]}"?'
     return f"known are {', '.join(names)}" if names else ""
+
+
+class Refusal(ValueError):
+    """A value cannot be used; the fault without its place. `problem` and `expected` as in `Fault`."""
+
+    def __init__(self, problem: str, expected: str) -> None:
+        super().__init__(f"{problem}, expected {expected}")
+        self.problem = problem
+        self.expected = expected
+
+
+class WrongKind(Refusal):
+    """A value of another kind (a list where text should stand)."""
+
+    def __init__(self, value: object, expected: str) -> None:
+        super().__init__(f"this is {kind(value)}", expected)
+
+
+def kind(value: object, written: str | None = None) -> str:
+    """What a plain value is, in words; `written` is how a number or truth value stands in the file."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"the truth value {written or str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {written or value}"
+    if isinstance(value, str):
+        return f"the text {shown(value)}"
+    return "a list" if isinstance(value, list) else "a mapping"

@@ -1,0 +1,363 @@
+"""The configuration's model: the keys of `mailboxd.yaml`, their types, defaults and bounds.
+
+A key's docstring is its description in `docs/configuration.md` and in the editors' JSON schema. There are no unions
+of models: one wrong key would be told as a fault of every branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Strict, model_validator
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.config.endpoints import Endpoint, EndpointText
+from mailbox_d.config.faults import Refusal
+from mailbox_d.config.scalars import (
+    DomainName,
+    FilePath,
+    Hostname,
+    IPNetwork,
+    LdapUri,
+    MailAddress,
+    Network,
+    Port,
+    RealmName,
+    Server,
+    ServerAddress,
+    Text,
+)
+from mailbox_d.config.units import DAY, GIB, HOUR, KIB, MIB, MINUTE, Count, Duration, Size
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+DNS_PORT = 53
+SMTP_PORT = 25
+
+
+def _freeze(mapping: Mapping[K, V]) -> Mapping[K, V]:
+    return MappingProxyType(dict(mapping))
+
+
+Endpoints: TypeAlias = Annotated[tuple[Annotated[Endpoint, EndpointText()], ...], Strict(False)]
+
+
+class Section(BaseModel):
+    """The base of all sections: no unknown keys, no conversion of types, no change once read."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Storage(Section):
+    """Where mail and everything else that lasts is kept."""
+
+    maildirs: Annotated[Path, FilePath()]
+    """The folder of the Maildirs: `<maildirs>/<domain>/<local part>/Maildir`."""
+
+    state: Annotated[Path, FilePath()]
+    """The folder for what the daemon keeps for itself: queue, keys, indexes, pid."""
+
+    newline: Literal["lf", "crlf"] = "lf"
+    """The line ends of the files written: `lf` as every Maildir program writes them, or `crlf` as on the wire."""
+
+
+class Listeners(Section):
+    """Twisted endpoint strings (`tcp:`, `unix:`, `systemd:`) under the kind of service."""
+
+    smtp: Endpoints = ()
+    """Mail from other servers: no relaying, STARTTLS offered, AUTH never."""
+
+    submission: Endpoints = ()
+    """Mail from users: STARTTLS, then AUTH."""
+
+    submissions: Endpoints = ()
+    """Mail from users: TLS from the first byte, then AUTH."""
+
+    lmtp: Endpoints = ()
+    """Mail from a local mail server (RFC 2033): best a unix socket, as whoever connects may deliver."""
+
+    imap: Endpoints = ()
+    """IMAP with STARTTLS."""
+
+    imaps: Endpoints = ()
+    """IMAP with TLS from the first byte."""
+
+    pop3: Endpoints = ()
+    """POP3 with STLS."""
+
+    pop3s: Endpoints = ()
+    """POP3 with TLS from the first byte."""
+
+
+class CertificatePair(Section):
+    """A certificate with its chain, and its key."""
+
+    certificate: Annotated[Path, FilePath()]
+    """The certificate in PEM, its chain behind it."""
+
+    key: Annotated[Path, FilePath()]
+    """The private key in PEM, without a password."""
+
+
+class Tls(Section):
+    """The certificates of all services."""
+
+    certificates: Annotated[tuple[CertificatePair, ...], Strict(False)] = ()
+    """Pairs, chosen by the name that the client asks for (SNI); the first is the default."""
+
+    directory: Annotated[Path, FilePath()] | None = None
+    """A folder in certbot's layout: in it a folder a name, with `fullchain.pem` and `privkey.pem`."""
+
+    reload_interval: Annotated[float, Duration(least=1, most=DAY)] = MINUTE
+    """How often the certificates' files are looked at for changes."""
+
+
+class LdapRealm(Section):
+    """Users in an LDAP directory."""
+
+    uris: Annotated[tuple[Annotated[str, LdapUri()], ...], Strict(False)]
+    """The servers (`ldaps:`, `ldap:`, `ldapi:`), tried in order."""
+
+    ca: Annotated[Path, FilePath()] | None = None
+    """The authorities that the servers' certificates are checked against, in PEM; null: the system's."""
+
+    starttls: Literal["required", "none"] = "required"
+    """Whether `ldap:` connections turn to TLS first; `none` is for tests on the loopback interface."""
+
+    bind_dn: Annotated[str, Text()] | None = None
+    """The name with which the daemon searches; null: anonymously."""
+
+    bind_password_file: Annotated[Path, FilePath()] | None = None
+    """A file with the password of `bind_dn`."""
+
+    base: Annotated[str, Text()]
+    """Where the search begins."""
+
+    user_filter: Annotated[str, Text()] = "(&(objectClass=inetOrgPerson)(mail={address}))"
+    """The filter that finds a user; `{address}` stands for the escaped address."""
+
+
+class Realm(Section):
+    """A source of users; exactly one of its kinds is given."""
+
+    yaml: Annotated[Path, FilePath()] | None = None
+    """A file of users and aliases, read again when it changes."""
+
+    ldap: LdapRealm | None = None
+    """An LDAP directory."""
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> Realm:
+        given = [name for name in ("yaml", "ldap") if getattr(self, name) is not None]
+        if len(given) != 1:
+            problem = "yaml and ldap are both given" if given else "the realm has no source of users"
+            raise Refusal(problem, "either yaml or ldap")
+        return self
+
+
+class Domain(Section):
+    """A domain whose mail is delivered here."""
+
+    realm: Annotated[str, RealmName()]
+    """The realm that knows the domain's users."""
+
+    catch_all: Annotated[EmailAddress, MailAddress()] | None = None
+    """The address that takes mail for the domain's unknown addresses; null: they are refused."""
+
+    tls: CertificatePair | None = None
+    """A certificate for this domain's names, beside those of `tls`."""
+
+
+class Login(Section):
+    """How users may log in."""
+
+    allow_plaintext: bool = False
+    """Whether IMAP and POP3 take a password before TLS. Submission always wants TLS before AUTH."""
+
+
+class Limits(Section):
+    """What strangers and users may cost. Sizes are octets."""
+
+    # Mail
+    message_size: Annotated[int, Size(least=64 * KIB, most=4 * GIB)] = 50 * MIB
+    """A message, header and all; announced by SIZE (RFC 1870)."""
+
+    header_size: Annotated[int, Size(least=64 * KIB)] = MIB
+    """The whole header of a message."""
+
+    header_fields: Annotated[int, Count(least=100)] = 10_000
+    """Fields of a message's header."""
+
+    header_line: Annotated[int, Size(least=1000)] = 64 * KIB
+    """One line of a message's header; RFC 5322 allows 998 octets, and many programs write more."""
+
+    received_hops: Annotated[int, Count(least=10, most=1000)] = 50
+    """Received fields, above which a message is taken to be in a loop."""
+
+    recipients_per_message: Annotated[int, Count(least=100, most=100_000)] = 1000
+    """Recipients of one message; RFC 5321 demands 100 at least."""
+
+    messages_per_user_per_day: Annotated[int, Count(least=0)] = 1000
+    """Messages that a user may submit in a day; 0: no limit."""
+
+    # Connections
+    connections: Annotated[int, Count(least=0)] = 10_000
+    """Connections of all kinds at once; 0: no limit."""
+
+    connections_per_address: Annotated[int, Count(least=0)] = 50
+    """Connections of one client address (IPv6: of one /64) at once; 0: no limit."""
+
+    connections_per_user: Annotated[int, Count(least=0)] = 20
+    """Connections of one logged-in user at once; 0: no limit."""
+
+    exempt: Annotated[tuple[Annotated[IPNetwork, Network()], ...], Strict(False)] = ()
+    """Addresses and networks without connection and rate limits; their failed logins are slowed all the same."""
+
+    input_buffer: Annotated[int, Size(least=4 * KIB, most=16 * MIB)] = 64 * KIB
+    """Input of one connection held before it is worked on; a client that sends more waits."""
+
+    input_buffer_preauth: Annotated[int, Size(least=4 * KIB, most=16 * MIB)] = 32 * KIB
+    """The same before login."""
+
+    output_buffer: Annotated[int, Size(least=4 * KIB, most=16 * MIB)] = 64 * KIB
+    """Output held for a client that does not read; the work for it pauses above this."""
+
+    # Bad manners
+    unknown_recipients: Annotated[int, Count(least=1)] = 20
+    """Unknown recipients in one SMTP connection, after which it is closed."""
+
+    bad_commands: Annotated[int, Count(least=1)] = 10
+    """Unknown, malformed or misplaced SMTP commands in one connection, after which it is closed."""
+
+    junk_commands: Annotated[int, Count(least=1)] = 100
+    """NOOP, RSET, HELP and VRFY without a message between them, after which an SMTP connection is closed."""
+
+    login_failures: Annotated[int, Count(least=1, most=100)] = 3
+    """Failed logins in one connection, after which it is closed."""
+
+    login_failure_delay: Annotated[float, Duration(most=MINUTE)] = 2.0
+    """The wait before the answer to a failed login; it doubles with each failure."""
+
+    login_failure_delay_most: Annotated[float, Duration(most=MINUTE)] = 15.0
+    """The longest wait before the answer to a failed login."""
+
+    data_minimum_rate: Annotated[int, Size(most=MIB)] = 500
+    """Octets a second below which a client that sends a message is cut off; 0: no limit."""
+
+    # SMTP
+    smtp_command_line: Annotated[int, Size(least=512, most=MIB)] = 2 * KIB
+    """An SMTP command with its line end; RFC 5321 demands 512, extensions some hundred more."""
+
+    smtp_auth_line: Annotated[int, Size(least=512, most=MIB)] = 12 * KIB
+    """A line of an AUTH exchange with its line end (RFC 4954 section 4)."""
+
+    # IMAP
+    imap_command: Annotated[int, Size(least=8 * KIB, most=16 * MIB)] = 64 * KIB
+    """An IMAP command after login, without its literals."""
+
+    imap_preauth_command: Annotated[int, Size(least=KIB, most=MIB)] = 8 * KIB
+    """An IMAP command before login, literals and all."""
+
+    imap_literal: Annotated[int, Size(least=4 * KIB, most=64 * MIB)] = MIB
+    """The literals of an IMAP command together, APPEND's message aside."""
+
+    imap_bad_commands: Annotated[int, Count(least=1)] = 20
+    """Unknown or malformed IMAP commands after login, after which the connection is closed."""
+
+    imap_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
+    """The same before login."""
+
+    # Time
+    greeting_delay: Annotated[float, Duration(most=MINUTE)] = 0.0
+    """How long an SMTP client from outside must wait for the greeting; one that speaks earlier is turned away."""
+
+    tls_handshake_timeout: Annotated[float, Duration(least=0.1, most=HOUR)] = 30.0
+    """For a TLS handshake."""
+
+    login_timeout: Annotated[float, Duration(least=0.1, most=HOUR)] = 3 * MINUTE
+    """For an IMAP or POP3 client to log in."""
+
+    command_timeout: Annotated[float, Duration(least=0.1, most=DAY)] = 5 * MINUTE
+    """For the next SMTP command, whole; RFC 5321 section 4.5.3.2.7 recommends 5 min."""
+
+    smtp_data_timeout: Annotated[float, Duration(least=0.1, most=DAY)] = 10 * MINUTE
+    """Silence within a message that is sent; RFC 5321 section 4.5.3.2.5 recommends 3 min at least."""
+
+    idle_timeout: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 30 * MINUTE
+    """Silence of a logged-in IMAP client; RFC 9051 section 5.4 demands 30 min at least."""
+
+    write_timeout: Annotated[float, Duration(least=0.1, most=DAY)] = 5 * MINUTE
+    """For a client to read what waits for it."""
+
+    password_cache: Annotated[float, Duration(most=HOUR)] = 5 * MINUTE
+    """How long a successful login is remembered, so that the next needs no hashing; 0 s: not at all."""
+
+
+class Relay(Section):
+    """A server that takes all outgoing mail."""
+
+    host: Annotated[str, Hostname()]
+    """Its name."""
+
+    port: Annotated[int, Port()] = 587
+    """Its port; 465 begins with TLS, others turn to it by STARTTLS."""
+
+    username: Annotated[str, Text()] | None = None
+    """The name to log in with; null: no login."""
+
+    password_file: Annotated[Path, FilePath()] | None = None
+    """A file with the password."""
+
+    @model_validator(mode="after")
+    def _name_and_password_together(self) -> Relay:
+        if (self.username is None) != (self.password_file is None):
+            raise Refusal("one of username and password_file is missing", "both of them, or neither")
+        return self
+
+
+class Queue(Section):
+    """Outgoing mail."""
+
+    relay: Relay | None = None
+    """The server that takes all outgoing mail; null: each domain's own, by MX."""
+
+    resolver: Annotated[ServerAddress, Server(DNS_PORT)] | None = None
+    """The DNS server to ask, such as `127.0.0.1:5353`; null: the system's."""
+
+    port: Annotated[int, Port()] = SMTP_PORT
+    """The port where MX hosts listen; other values than 25 are for tests."""
+
+
+class Configuration(Section):
+    """Everything that `mailboxd.yaml` says. Paths are absolute, domain names in lower-case A-labels."""
+
+    hostname: Annotated[str, Hostname()]
+    """The server's own name, in greetings, Received and Message-ID."""
+
+    storage: Storage
+    """Where mail and everything else that lasts is kept."""
+
+    listeners: Listeners
+    """Where each service listens."""
+
+    tls: Tls = Tls()
+    """The certificates of all services."""
+
+    realms: Annotated[dict[Annotated[str, RealmName()], Realm], AfterValidator(_freeze)]
+    """The sources of users, by names of your own."""
+
+    domains: Annotated[dict[Annotated[str, DomainName()], Domain], AfterValidator(_freeze)]
+    """The domains whose mail is delivered here, in order: the first that has a postmaster serves <postmaster>."""
+
+    login: Login = Login()
+    """How users may log in."""
+
+    limits: Limits = Limits()
+    """What strangers and users may cost."""
+
+    queue: Queue = Queue()
+    """Outgoing mail."""
