@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mailbox_d.config.faults import Refusal, did_you_mean, shown
+from mailbox_d.config.faults import Refusal, shown, unknown
 from mailbox_d.config.scalars import HIGHEST_PORT, Scalar
 
 DEFAULT_BACKLOG = 511
@@ -94,11 +94,10 @@ def parse_endpoint(text: str, folder: Path) -> Endpoint:
     kind = words[0] if words else ""
     if kind in _REFUSED:
         raise Refusal(f"endpoints of the kind {kind}: are refused", _REFUSED[kind])
+    if kind not in _KINDS and len(words) + len(named) < 2:
+        raise Refusal(f"{shown(text)} is no endpoint", _AN_ENDPOINT)
     if kind not in _KINDS:
-        problem = (
-            f"{shown(kind)} is no kind of endpoint" if len(words) > 1 or named else f"{shown(text)} is no endpoint"
-        )
-        raise Refusal(problem, _AN_ENDPOINT)
+        raise Refusal(*unknown(f"the kind of endpoint {shown(kind)}", kind, _KINDS))
     parameters, read = _KINDS[kind]
     return read(_bind(kind, words[1:], named, parameters), folder)
 
@@ -147,7 +146,7 @@ def _bind(kind: str, words: list[str], named: Mapping[str, str], parameters: tup
     bound = dict(zip(parameters, words, strict=False))
     for name, value in named.items():
         if name not in parameters:
-            raise Refusal(f"{kind}: has no parameter {shown(name)}", did_you_mean(name, parameters))
+            raise Refusal(*unknown(f"the parameter {shown(name)} of {kind}:", name, parameters))
         if name in bound:
             raise Refusal(f"{shown(name)} is given twice", "each parameter once")
         bound[name] = value

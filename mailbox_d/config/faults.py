@@ -72,20 +72,26 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in cut)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean "message_size"?` for a word close to a known one; otherwise what there is; otherwise nothing."""
-    names = sorted(known)
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    names = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word[:SHOWN].lower(), names, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return f"known are {', '.join(names)}" if names else ""
+    return names[close[0]] if close else None
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> tuple[str, str]:
+    """The problem and what was expected where a word is none of the known ones; "did you mean" where one is close."""
+    names = list(known)
+    if (meant := closest(word, names)) is not None:
+        return f'{what} is unknown, did you mean "{meant}"?', ""
+    return f"{what} is unknown", f"one of {', '.join(names)}" if names else "nothing here"
 
 
 class Refusal(ValueError):
     """A value cannot be used; the fault without its place. `problem` and `expected` as in `Fault`."""
 
     def __init__(self, problem: str, expected: str) -> None:
-        super().__init__(f"{problem}, expected {expected}")
+        super().__init__(f"{problem}, expected {expected}" if expected else problem)
         self.problem = problem
         self.expected = expected
 

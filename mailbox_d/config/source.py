@@ -9,9 +9,7 @@ numbers (`no:`), and scalars such as `1:30` or `0644` that it takes for numbers 
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +27,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from mailbox_d.config.faults import ConfigurationError, Fault, KeyPath, dotted, shown
+from mailbox_d.config.faults import ConfigurationError, Fault, KeyPath, Refusal, dotted, shown
+from mailbox_d.config.files import read_regular_file
 
 Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
 """What a document is made of."""
@@ -108,26 +107,16 @@ def read_document(path: Path, limits: DocumentLimits = DEFAULT_LIMITS) -> Docume
 
 def read_text(path: Path, limits: DocumentLimits = DEFAULT_LIMITS) -> str:
     """The text of a regular file of UTF-8, at most `limits.size` octets. Raises `ConfigurationError`."""
-    data = _read_bytes(path, limits.size)
+    try:
+        data = read_regular_file(path, limits.size)
+    except Refusal as refusal:
+        raise _refusal(path, b"", refusal.problem, "a readable YAML file") from None
     if len(data) > limits.size:
         raise _refusal(path, data[: limits.size], f"the file goes on after {limits.size} octets", "a smaller file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _refusal(path, data[: error.start], "an octet that is not UTF-8", "text in UTF-8") from None
-
-
-def _read_bytes(path: Path, size: int) -> bytes:
-    """At most one octet more than `size`. A FIFO or a device is refused, not waited for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise _refusal(path, b"", "this is not a regular file", "a YAML file")
-            return stream.read(size + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "its name is not possible"
-        raise _refusal(path, b"", f"cannot be read: {reason}", "a readable YAML file") from None
 
 
 def _refusal(path: Path, before: bytes, problem: str, expected: str) -> ConfigurationError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mailbox_d.config.faults import Refusal, WrongKind, did_you_mean, shown
+from mailbox_d.config.faults import Refusal, WrongKind, shown, unknown
 from mailbox_d.config.scalars import Scalar
 
 KIB = 1 << 10
@@ -83,9 +83,10 @@ def _quantity(text: str, units: Mapping[str, float], expected: str) -> float:
         raise Refusal(f"{shown(text)} is not a number with a unit", expected)
     number, unit = found.groups()
     factor = {name.lower(): factor for name, factor in units.items()}.get(unit.lower())
+    if factor is None and not unit:
+        raise Refusal(f"{shown(text)} has no unit", expected)
     if factor is None:
-        problem = f"{shown(unit)} is not a unit" if unit else f"{shown(text)} has no unit"
-        raise Refusal(f"{problem} ({did_you_mean(unit, units)})", expected)
+        raise Refusal(*unknown(f"the unit {shown(unit)}", unit, units))
     return float(number) * factor if "." in number else int(number) * factor
 
 
