@@ -1,0 +1,14 @@
+"""The servers under test: for each folder of dialogues, what makes a connection to its server in memory.
+
+A factory takes the dialogue's options (all of them; an unknown one raises `KeyError` or `TypeError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tests.dialogues.memory import Connection
+
+Factory = Callable[[Mapping[str, str]], Connection]
+
+SERVERS: dict[str, Factory] = {}
