@@ -1,0 +1,251 @@
+"""IMAP's commands as values (RFC 3501 section 6; ID is RFC 2971, NAMESPACE RFC 2342, UNSELECT RFC 3691).
+
+Mailbox names are text, INBOX in capitals; strings of which the grammar knows no more are octets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from mailbox_d.wire.imap.fetch import FetchAttribute
+from mailbox_d.wire.imap.search import SearchKey
+from mailbox_d.wire.imap.sequence import SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """RFC 3501 section 6.1.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """RFC 3501 section 6.1.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """RFC 3501 section 6.1.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """RFC 2971: what the client says of itself."""
+
+    fields: tuple[tuple[bytes, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """RFC 3501 section 6.2.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """RFC 3501 section 6.2.2; the initial response, still in base64, is RFC 4959's."""
+
+    mechanism: str
+    initial: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """RFC 3501 section 6.2.3."""
+
+    user: bytes
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """RFC 3501 section 6.3.1."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """RFC 3501 section 6.3.2: SELECT that changes nothing."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """RFC 3501 section 6.3.3."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """RFC 3501 section 6.3.4."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """RFC 3501 section 6.3.5."""
+
+    mailbox: str
+    new_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """RFC 3501 section 6.3.6."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """RFC 3501 section 6.3.7."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """RFC 3501 section 6.3.8: names below `reference` that match `pattern`."""
+
+    reference: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub:
+    """RFC 3501 section 6.3.9."""
+
+    reference: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """RFC 2342 section 5."""
+
+
+class StatusItem(Enum):
+    """What STATUS may ask for (RFC 3501 section 6.3.10)."""
+
+    MESSAGES = b"MESSAGES"
+    RECENT = b"RECENT"
+    UIDNEXT = b"UIDNEXT"
+    UIDVALIDITY = b"UIDVALIDITY"
+    UNSEEN = b"UNSEEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """RFC 3501 section 6.3.10."""
+
+    mailbox: str
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """RFC 3501 section 6.3.11, without its message; the date in seconds since 1970."""
+
+    mailbox: str
+    flags: frozenset[str] = frozenset()
+    date: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """RFC 3501 section 6.4.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """RFC 3501 section 6.4.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unselect:
+    """RFC 3691 section 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """RFC 3501 section 6.4.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """RFC 3501 section 6.4.4; as UID SEARCH it answers with UIDs."""
+
+    key: SearchKey
+    by_uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """RFC 3501 section 6.4.5; as UID FETCH `numbers` are UIDs."""
+
+    numbers: SequenceSet
+    attributes: tuple[FetchAttribute, ...]
+    by_uid: bool = False
+
+
+class StoreMode(Enum):
+    """How STORE combines flags (RFC 3501 section 6.4.6)."""
+
+    REPLACE = b"FLAGS"
+    ADD = b"+FLAGS"
+    REMOVE = b"-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """RFC 3501 section 6.4.6."""
+
+    numbers: SequenceSet
+    mode: StoreMode
+    flags: frozenset[str]
+    silent: bool = False
+    by_uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """RFC 3501 section 6.4.7."""
+
+    numbers: SequenceSet
+    mailbox: str
+    by_uid: bool = False
+
+
+Command: TypeAlias = (
+    Capability
+    | Noop
+    | Logout
+    | Id
+    | StartTls
+    | Authenticate
+    | Login
+    | Select
+    | Examine
+    | Create
+    | Delete
+    | Rename
+    | Subscribe
+    | Unsubscribe
+    | List
+    | Lsub
+    | Namespace
+    | Status
+    | Append
+    | Check
+    | Close
+    | Unselect
+    | Expunge
+    | Search
+    | Fetch
+    | Store
+    | Copy
+)

@@ -1,0 +1,258 @@
+"""From a command's octets to its value: the table of verbs (RFC 3501 section 9, `command`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from mailbox_d.wire.imap.commands import (
+    Append,
+    Authenticate,
+    Capability,
+    Check,
+    Close,
+    Command,
+    Copy,
+    Create,
+    Delete,
+    Examine,
+    Expunge,
+    Fetch,
+    Id,
+    List,
+    Login,
+    Logout,
+    Lsub,
+    Namespace,
+    Noop,
+    Rename,
+    Search,
+    Select,
+    StartTls,
+    Status,
+    StatusItem,
+    Store,
+    StoreMode,
+    Subscribe,
+    Unselect,
+    Unsubscribe,
+)
+from mailbox_d.wire.imap.cursor import DEFAULT_LIMITS, Cursor, GrammarLimits
+from mailbox_d.wire.imap.dates import parse_date_time
+from mailbox_d.wire.imap.errors import BadSyntax, UnknownCommand
+from mailbox_d.wire.imap.fetch import parse_fetch_attributes
+from mailbox_d.wire.imap.flags import parse_flag_list, parse_flags
+from mailbox_d.wire.imap.mailbox_names import from_wire
+from mailbox_d.wire.imap.search import parse_search_key
+from mailbox_d.wire.imap.sequence import parse_sequence_set
+
+Parse: TypeAlias = Callable[[Cursor], Command]
+
+_TAG = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]++)(?: |\Z)")
+_VERB = re.compile(rb"[A-Za-z0-9]++")
+_STORE_ATTRIBUTE = re.compile(rb"[+-]?FLAGS(?:\.SILENT)?+", re.IGNORECASE)
+_STATUS_ITEMS: Final = {item.value: item for item in StatusItem}
+
+
+def parse_tag(text: bytes) -> tuple[bytes, int]:
+    """A command's tag, and where its verb begins. Raises `BadSyntax`."""
+    match = _TAG.match(text)
+    if match is None:
+        raise BadSyntax("A command begins with a tag")
+    return match[1], match.end()
+
+
+def parse_verb(text: bytes, at: int) -> bytes:
+    """The verb in capitals, `UID` with what follows it; empty where there is none. Never fails."""
+    match = _VERB.match(text, at)
+    if match is None:
+        return b""
+    verb = match[0].upper()
+    if verb != b"UID":
+        return verb
+    second = _VERB.match(text, match.end() + 1)
+    return b"UID " + second[0].upper() if second and text.startswith(b" ", match.end()) else verb
+
+
+def parse_command(
+    text: bytes, at: int, literals: Sequence[bytes] = (), limits: GrammarLimits = DEFAULT_LIMITS
+) -> Command:
+    """The command whose verb begins at `at`; `text` has a NUL in place of each literal.
+
+    Raises `BadSyntax`, `UnknownCommand`, `BadCharset`, `MailboxNameError`.
+    """
+    verb = parse_verb(text, at)
+    parse = _VERBS.get(verb)
+    if parse is None:
+        raise UnknownCommand("There is no such command" if verb else "Missing command")
+    cursor = Cursor(text, at + len(verb), literals, limits)
+    command = parse(cursor)
+    if cursor.at != len(text):
+        cursor.end()
+    return command
+
+
+def _alone(command: Command) -> Parse:
+    return lambda cursor: command
+
+
+def _mailbox(cursor: Cursor) -> str:
+    cursor.space()
+    return from_wire(cursor.astring())
+
+
+def _named(make: Callable[[str], Command]) -> Parse:
+    return lambda cursor: make(_mailbox(cursor))
+
+
+def _id(cursor: Cursor) -> Command:
+    cursor.space()
+    if cursor.text[cursor.at :].upper() == b"NIL":
+        cursor.rest()
+        return Id()
+    cursor.expect(b"(")
+    fields: list[tuple[bytes, bytes | None]] = []
+    while not cursor.accept(b")"):
+        if fields:
+            cursor.space()
+        name = cursor.string()
+        cursor.space()
+        fields.append((name, cursor.nstring()))
+        if len(fields) > cursor.limits.id_pairs:
+            raise BadSyntax("Too many fields")
+    return Id(tuple(fields))
+
+
+def _authenticate(cursor: Cursor) -> Command:
+    cursor.space()
+    mechanism = cursor.atom().decode("ascii").upper()
+    return Authenticate(mechanism, cursor.rest() if cursor.accept(b" ") else None)
+
+
+def _login(cursor: Cursor) -> Command:
+    cursor.space()
+    user = cursor.astring()
+    cursor.space()
+    return Login(user, cursor.astring())
+
+
+def _rename(cursor: Cursor) -> Command:
+    return Rename(_mailbox(cursor), _mailbox(cursor))
+
+
+def _listing(make: Callable[[str, str], Command]) -> Parse:
+    def parse(cursor: Cursor) -> Command:
+        reference = _mailbox(cursor)
+        cursor.space()
+        return make(reference, from_wire(cursor.list_mailbox()))
+
+    return parse
+
+
+def _status(cursor: Cursor) -> Command:
+    mailbox = _mailbox(cursor)
+    cursor.space()
+    cursor.expect(b"(")
+    items = {_status_item(cursor): None}
+    while cursor.accept(b" "):
+        items[_status_item(cursor)] = None
+    cursor.expect(b")")
+    return Status(mailbox, tuple(items))
+
+
+def _status_item(cursor: Cursor) -> StatusItem:
+    item = _STATUS_ITEMS.get(cursor.atom().upper())
+    if item is None:
+        raise BadSyntax("There is no such STATUS item")
+    return item
+
+
+def _append(cursor: Cursor) -> Command:
+    mailbox = _mailbox(cursor)
+    cursor.space()
+    flags: frozenset[str] = frozenset()
+    date = None
+    if cursor.next_is(b"("):
+        flags = parse_flag_list(cursor)
+        cursor.space()
+    if cursor.next_is(b'"'):
+        date = parse_date_time(cursor)
+        cursor.space()
+    if not cursor.accept(b"\0"):
+        raise BadSyntax("Expected the message as a literal")
+    return Append(mailbox, flags, date)
+
+
+def _search(by_uid: bool) -> Parse:
+    def parse(cursor: Cursor) -> Command:
+        cursor.space()
+        return Search(parse_search_key(cursor), by_uid)
+
+    return parse
+
+
+def _fetch(by_uid: bool) -> Parse:
+    def parse(cursor: Cursor) -> Command:
+        cursor.space()
+        numbers = parse_sequence_set(cursor)
+        cursor.space()
+        return Fetch(numbers, parse_fetch_attributes(cursor), by_uid)
+
+    return parse
+
+
+def _store(by_uid: bool) -> Parse:
+    def parse(cursor: Cursor) -> Command:
+        cursor.space()
+        numbers = parse_sequence_set(cursor)
+        cursor.space()
+        mode, dot, _ = cursor.take(_STORE_ATTRIBUTE, "FLAGS, +FLAGS or -FLAGS").upper().partition(b".")
+        cursor.space()
+        return Store(numbers, StoreMode(mode), parse_flags(cursor), bool(dot), by_uid)
+
+    return parse
+
+
+def _copy(by_uid: bool) -> Parse:
+    def parse(cursor: Cursor) -> Command:
+        cursor.space()
+        return Copy(parse_sequence_set(cursor), _mailbox(cursor), by_uid)
+
+    return parse
+
+
+_VERBS: Final[dict[bytes, Parse]] = {
+    b"APPEND": _append,
+    b"AUTHENTICATE": _authenticate,
+    b"CAPABILITY": _alone(Capability()),
+    b"CHECK": _alone(Check()),
+    b"CLOSE": _alone(Close()),
+    b"COPY": _copy(by_uid=False),
+    b"CREATE": _named(Create),
+    b"DELETE": _named(Delete),
+    b"EXAMINE": _named(Examine),
+    b"EXPUNGE": _alone(Expunge()),
+    b"FETCH": _fetch(by_uid=False),
+    b"ID": _id,
+    b"LIST": _listing(List),
+    b"LOGIN": _login,
+    b"LOGOUT": _alone(Logout()),
+    b"LSUB": _listing(Lsub),
+    b"NAMESPACE": _alone(Namespace()),
+    b"NOOP": _alone(Noop()),
+    b"RENAME": _rename,
+    b"SEARCH": _search(by_uid=False),
+    b"SELECT": _named(Select),
+    b"STARTTLS": _alone(StartTls()),
+    b"STATUS": _status,
+    b"STORE": _store(by_uid=False),
+    b"SUBSCRIBE": _named(Subscribe),
+    b"UID COPY": _copy(by_uid=True),
+    b"UID FETCH": _fetch(by_uid=True),
+    b"UID SEARCH": _search(by_uid=True),
+    b"UID STORE": _store(by_uid=True),
+    b"UNSELECT": _alone(Unselect()),
+    b"UNSUBSCRIBE": _named(Unsubscribe),
+}
+"""Every command that can be read, whether or not it is served."""
