@@ -55,7 +55,10 @@ class StoredPassword:
         return self.scheme == "PLAIN"
 
     def verify(self, password: bytes) -> bool:
-        """Whether this is the password. Blocks for as long as the scheme takes; never raises."""
+        """Whether this is the password. Blocks for as long as the scheme takes.
+
+        Raises `AuthenticationUnavailable` where there is no memory for it.
+        """
         if not password or b"\0" in password:
             return False
         return SCHEMES[self.scheme].verify(self.value, password)

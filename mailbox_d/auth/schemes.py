@@ -20,14 +20,12 @@ import argon2.low_level
 import bcrypt
 from passlib.hash import sha256_crypt, sha512_crypt
 
+from mailbox_d.config.faults import Refusal
+from mailbox_d.errors import AuthenticationUnavailable
 
-class PasswordFault(ValueError):
+
+class PasswordFault(Refusal):
     """A stored password that cannot be used; says what is wrong and what was expected, but never what was stored."""
-
-    def __init__(self, problem: str, expected: str) -> None:
-        super().__init__(f"{problem}, expected {expected}")
-        self.problem = problem
-        self.expected = expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Scheme:
 
 
 _ARGON2 = re.compile(
-    r"\$argon2(?:id|i)\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,172}",
+    r"\$argon2(?:id|i)\$v=19\$m=([1-9]\d{0,8}),t=([1-9]\d{0,8}),p=([1-9]\d{0,8})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,172})",
     re.ASCII,
 )
 _BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
@@ -102,16 +100,28 @@ def _read_argon2(kind: str, value: str, encoding: str, ceiling: CostCeiling) -> 
             _TOO_COSTLY,
             f"at most m={ceiling.argon2_memory},t={ceiling.argon2_passes},p={ceiling.argon2_lanes}",
         )
-    if not lanes or not passes or memory < 8 * lanes:  # RFC 9106 section 3.1
-        raise PasswordFault(_MALFORMED, "at least t=1, p=1 and m=8 for each of p")
+    if memory < 8 * lanes:  # RFC 9106 section 3.1
+        raise PasswordFault(_MALFORMED, "at least m=8 for each of p")
+    if not all(map(_is_unpadded_base64, match.group(4, 5))):
+        raise PasswordFault(_MALFORMED, "salt and hash in base64 without padding")
     return match[0].encode("ascii")
+
+
+def _is_unpadded_base64(text: str) -> bool:
+    try:
+        octets = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return False
+    return base64.b64encode(octets).decode("ascii").rstrip("=") == text
 
 
 def _verify_argon2(kind: argon2.low_level.Type, value: bytes, password: bytes) -> bool:
     try:
         return argon2.low_level.verify_secret(value, password, kind)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+    except argon2.exceptions.VerifyMismatchError:
         return False
+    except argon2.exceptions.Argon2Error as error:  # the value was found good: what is short now is memory
+        raise AuthenticationUnavailable("Passwords cannot be verified now", cause=str(error)) from error
 
 
 def _read_bcrypt(value: str, encoding: str, ceiling: CostCeiling) -> bytes:

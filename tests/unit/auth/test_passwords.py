@@ -7,11 +7,13 @@ import hashlib
 import pickle
 
 import pytest
+from argon2.exceptions import VerificationError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.auth.passwords import HashCost, StoredPassword, hash_password
 from mailbox_d.auth.schemes import SCHEMES, CostCeiling, PasswordFault
+from mailbox_d.errors import AuthenticationUnavailable
 
 CHEAP = HashCost(passes=1, memory=8, lanes=1)
 
@@ -146,6 +148,10 @@ def test_new_hashes_cost_two_passes_over_19_mib() -> None:
         "{ARGON2ID}$argon2i$v=19$m=32768,t=4,p=1$q3sqpHtBofn4Udd3wkFS/Q$Gmo+YRn5FgI3s/sMNruRN9JKmgo4T83npk0I6tuKuJY",
         "{ARGON2I}$argon2id$v=19$m=65536,t=3,p=1$WDYcLKgYkmnq0OEBK4kJtQ$zkCCpyQ5AJRz+1hmZyzKJgo1JqQqIV+f6QHiQHH9/2w",
         "{ARGON2ID}$argon2id$v=19$m=0,t=0,p=0$WDYcLKgYkmnq0OEBK4kJtQ$zkCCpyQ5AJRz+1hmZyzKJgo1JqQqIV+f6QHiQHH9/2w",
+        "{ARGON2ID}$argon2id$v=19$m=7,t=3,p=1$WDYcLKgYkmnq0OEBK4kJtQ$zkCCpyQ5AJRz+1hmZyzKJgo1JqQqIV+f6QHiQHH9/2w",
+        "{ARGON2ID}$argon2id$v=19$m=065536,t=3,p=1$WDYcLKgYkmnq0OEBK4kJtQ$zkCCpyQ5AJRz+1hmZyzKJgo1JqQqIV+f6QHiQHH9/2w",
+        "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$WDYcLKgYkmnq0OEBK4kJtR$zkCCpyQ5AJRz+1hmZyzKJgo1JqQqIV+f6QHiQHH9/2w",
+        "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$WDYcLKgYkmnq0OEBK4kJt$zkCCpyQ5AJRz+1hmZyzKJgo1JqQqIV+f6QHiQHH9/2w",
         "{BLF-CRYPT}",
         "{BLF-CRYPT}$2x$05$OL87FeBd1Xj86LYlE.p86eoHxFCOaGTAf3t.fxLUp8PFNL8B1/b3m",
         "{BLF-CRYPT}$2y$01$OL87FeBd1Xj86LYlE.p86eoHxFCOaGTAf3t.fxLUp8PFNL8B1/b3m",
@@ -217,6 +223,18 @@ def test_a_stored_password_can_go_to_another_process() -> None:
     for _, text in DOVEADM:
         stored = StoredPassword.parse(text)
         assert pickle.loads(pickle.dumps(stored)) == stored
+
+
+def test_memory_that_runs_short_is_not_told_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify_secret(*_: object) -> bool:
+        raise VerificationError("Memory allocation error")
+
+    stored = StoredPassword.parse(hash_password(b"secret", CHEAP))
+    monkeypatch.setattr("argon2.low_level.verify_secret", verify_secret)
+    with pytest.raises(AuthenticationUnavailable) as refusal:
+        stored.verify(b"secret")
+    assert refusal.value.temporary
+    assert "allocation" not in refusal.value.public
 
 
 @given(st.text() | st.builds("{{{}}}{}".format, st.sampled_from([*SCHEMES, "SSHA.HEX"]), st.text()))

@@ -1,0 +1,34 @@
+"""Aliases that lead back to themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+Name = TypeVar("Name")
+
+
+def loops(targets: Mapping[Name, Sequence[Name]]) -> Iterator[tuple[Name, ...]]:
+    """Each loop found on one walk over all names, first and last name the same; none where there is no loop.
+
+    Linear in names and targets together, however deep aliases lead.
+    """
+    finished: set[Name] = set()
+    for start in targets:
+        if start not in finished:
+            yield from _walk(start, targets, finished)
+
+
+def _walk(start: Name, targets: Mapping[Name, Sequence[Name]], finished: set[Name]) -> Iterator[tuple[Name, ...]]:
+    trail = {start: iter(targets.get(start, ()))}
+    while trail:
+        name, rest = next(reversed(trail.items()))
+        following = next((target for target in rest if target not in finished), None)
+        if following is None:
+            finished.add(name)
+            del trail[name]
+        elif following in trail:
+            names = list(trail)
+            yield (*names[names.index(following) :], following)
+        else:
+            trail[following] = iter(targets.get(following, ()))

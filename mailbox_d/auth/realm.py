@@ -1,0 +1,51 @@
+"""What a realm is: a set of users with their addresses, wherever they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from mailbox_d.address import EmailAddress
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user: the address by which they log in, their quota in octets (None: no limit), their own aliases.
+
+    One who is not enabled cannot log in; mail for them is taken all the same.
+    """
+
+    address: EmailAddress
+    quota: int | None = None
+    aliases: tuple[EmailAddress, ...] = ()
+    enabled: bool = True
+
+
+class Realm(Protocol):
+    """Users of one source. Each look-up raises `AuthenticationUnavailable` where the source cannot be asked."""
+
+    name: str
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        """The user whose own address this is."""
+
+    async def user_of_alias(self, address: EmailAddress) -> User | None:
+        """The user who has this address among their own aliases."""
+
+    async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
+        """Where mail for an alias of the realm goes: users, aliases or strangers, never back to the alias itself."""
+
+    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+        """The user of this address, if this is their password. An alias is no login name.
+
+        Raises `AuthenticationFailed` alike for an unknown user, a disabled one and a wrong password.
+        """
+
+
+class RunInLane(Protocol):
+    """Does blocking work where it cannot hold up the reactor, and gives its result or raises what it raised."""
+
+    def __call__(self, work: Callable[..., T], /, *args: object) -> Awaitable[T]: ...
