@@ -58,9 +58,10 @@ class SessionLimits:
 class SessionShell(TimeoutMixin):
     """The mixin, to stand before twisted.mail's class in the bases. A server gives:
 
-    `new_framer()`; `greet()`, called when the peer may be spoken to; `respond(event)`, a coroutine that answers one
-    unit; `forget()`, which drops all that was learnt before TLS; `farewell(reason)`, the protocol's last words;
-    `released()`, called once when the connection is gone and no command runs any more.
+    `new_framer()`; `forget()`, which begins the session anew, at the start and again when TLS has come up;
+    `greet()`, called when the peer may be spoken to; `respond(event)`, a coroutine that answers one unit;
+    `farewell(reason)`, the protocol's last words; `released()`, called once when the connection is gone and no command
+    runs any more.
     """
 
     log = Logger()
@@ -118,9 +119,11 @@ class SessionShell(TimeoutMixin):
     @property
     def tls_description(self) -> str:
         """Protocol version and cipher, as `TLSv1.3 TLS_AES_256_GCM_SHA384`; empty without TLS."""
-        connection = self.transport.getHandle() if self.is_tls else None
-        if connection is None or not hasattr(connection, "get_cipher_name"):
+        if not self.is_tls:
             return ""
+        connection = self.transport.getHandle()
+        if not hasattr(connection, "get_cipher_name"):
+            return "TLS"
         return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
 
     def send(self, data: bytes) -> None:
@@ -157,7 +160,6 @@ class SessionShell(TimeoutMixin):
             self.transport.abortConnection()
             return
         self._output.flush()
-        self.forget()
         self._framer = self.new_framer()
         self._handshaking = True
         self.setTimeout(self.limits.handshake_timeout)
@@ -181,13 +183,15 @@ class SessionShell(TimeoutMixin):
             self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self._output, True)
         self.setTimeout(self.limits.handshake_timeout if self._handshaking else self._deadline)
+        self.forget()
         if not self._handshaking:
             self._open()
 
     def handshakeCompleted(self) -> None:
-        implicit = self.implicit_tls and self._handshaking
         self._handshaking = False
-        if implicit:
+        self.forget()
+        self.setTimeout(self._deadline)
+        if self.implicit_tls:
             self._open()
         else:
             self._pump()

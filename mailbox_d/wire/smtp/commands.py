@@ -114,6 +114,19 @@ def parse_command(line: bytes) -> Command:
     return parse(verb, _decode((matched[2] or b"").rstrip(b" \t")))
 
 
+def verb_of(command: Command) -> str:
+    """The verb with which a command begins."""
+    match command:
+        case Mail():
+            return "MAIL"
+        case Recipient():
+            return "RCPT"
+        case Auth():
+            return "AUTH"
+        case Hello(verb) | Plain(verb):
+            return verb
+
+
 def is_http(line: bytes) -> bool:
     """Whether a line is an HTTP request's first line or a header field: a browser that was sent here (ALPACA)."""
     return _HTTP.match(line) is not None

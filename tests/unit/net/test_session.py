@@ -214,6 +214,8 @@ def test_attack_46_starttls_forgets_the_session() -> None:
     session.dataReceived(b"tls\n")
     assert transport.tls_started
     assert session.forgotten == 1
+    session.handshakeCompleted()
+    assert session.forgotten == 2
     assert transport.value() == b"hello\ngo\n"
 
 

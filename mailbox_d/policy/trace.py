@@ -1,0 +1,60 @@
+"""The trace fields that are put in front of a message (RFC 5321 section 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from email.utils import formatdate
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.policy.transaction import LOCAL_PEER, Transaction
+from mailbox_d.store.ports import Block, Target
+
+
+def delivery_blocks(transaction: Transaction, *, hostname: str, identifier: str, now: float) -> tuple[Block, ...]:
+    """The copies to make and the header in front of each, grouped so that equal headers share a file.
+
+    A mailbox is given one copy, however many of the envelope's addresses lead to it. Delivered-To tells the envelope's
+    address where it is not the mailbox's own.
+    """
+    trace = _return_path(transaction.sender) + _received(transaction, hostname, identifier, now)
+    groups: dict[bytes, list[Target]] = {}
+    for mailbox, envelope in _copies(transaction).items():
+        delivered_to = b"" if envelope == mailbox else b"Delivered-To: %s\r\n" % str(envelope).encode()
+        groups.setdefault(delivered_to + trace, []).append(Target(mailbox))
+    return tuple(Block(header, tuple(targets)) for header, targets in groups.items())
+
+
+def _copies(transaction: Transaction) -> dict[EmailAddress, EmailAddress]:
+    """Each mailbox once, with the envelope's address that led to it; its own address goes before others."""
+    copies: dict[EmailAddress, EmailAddress] = {}
+    for recipient in transaction.recipients:
+        for mailbox in recipient.mailboxes:
+            if mailbox not in copies or recipient.envelope == mailbox:
+                copies[mailbox] = recipient.envelope
+    return copies
+
+
+def _return_path(sender: EmailAddress | None) -> bytes:
+    return b"Return-Path: <%s>\r\n" % (str(sender).encode() if sender else b"")
+
+
+def _received(transaction: Transaction, hostname: str, identifier: str, now: float) -> bytes:
+    client = transaction.client
+    security = f"\r\n\t({client.tls})" if client.tls else ""
+    return (
+        f"Received: from {client.name} ({_address_literal(client.host)}){security}\r\n"
+        f"\tby {hostname} with {client.protocol} id {identifier}{_for(transaction)};\r\n"
+        f"\t{formatdate(now)}\r\n"
+    ).encode()
+
+
+def _address_literal(host: str) -> str:
+    if host == LOCAL_PEER:
+        return host
+    return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+
+
+def _for(transaction: Transaction) -> str:
+    """The recipient, where there is just one: more would tell recipients of each other (RFC 5321 section 7.6)."""
+    envelopes: Sequence[EmailAddress] = [recipient.envelope for recipient in transaction.recipients]
+    return f"\r\n\tfor <{envelopes[0]}>" if len(envelopes) == 1 else ""

@@ -1,0 +1,44 @@
+"""One message on its way in, from MAIL to the reply to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.realm import User
+
+LOCAL_PEER = "local"
+"""What a peer on a unix socket is called where others have an IP address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who hands over a message: how it calls itself, where from, over what, and logged in as whom."""
+
+    host: str
+    """The peer's IP address, or `local`."""
+    name: str
+    """As given in EHLO, HELO or LHLO."""
+    protocol: str
+    """For Received: SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP … (RFC 3848)."""
+    tls: str = ""
+    """TLS version and cipher, empty without TLS."""
+    user: User | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An accepted recipient: the envelope's address and the users' own addresses that it stands for."""
+
+    envelope: EmailAddress
+    mailboxes: tuple[EmailAddress, ...]
+
+
+@dataclass(slots=True)
+class Transaction:
+    """The envelope as it grows, thrown away whole after the message and after each refusal of it."""
+
+    client: Client
+    sender: EmailAddress | None
+    smtputf8: bool = False
+    recipients: list[Delivered] = field(default_factory=list)

@@ -1,0 +1,188 @@
+"""DATA and what follows it: the message itself (RFC 5321 section 4.1.1.4)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from twisted.logger import Logger
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import MailError
+from mailbox_d.policy.content import check_header
+from mailbox_d.policy.trace import delivery_blocks
+from mailbox_d.policy.transaction import Transaction
+from mailbox_d.policy.verdict import Refused
+from mailbox_d.smtp.incoming import IncomingMessage
+from mailbox_d.smtp.replies import (
+    BARE_NEWLINE_IN_MESSAGE,
+    GO_AHEAD_DATA,
+    NO_VALID_RECIPIENTS,
+    RECIPIENT_FIRST,
+    TOO_BIG,
+    Answer,
+    Then,
+    reply_to_error,
+    reply_to_refusal,
+)
+from mailbox_d.smtp.service import Kind
+from mailbox_d.smtp.session import SMTPSession, Stage
+from mailbox_d.store.ports import Outcome, Refusal
+from mailbox_d.wire.smtp.commands import Plain
+from mailbox_d.wire.smtp.replies import Reply
+
+log = Logger()
+
+_DISCARDED_AT_MOST = 2
+"""How many times the size limit is read of a message that is too big, before the connection is closed on it."""
+
+_LOGGED_RECIPIENTS = 20
+"""Recipients that the line in the log names; a log line has a bound too."""
+
+
+async def data(session: SMTPSession, command: Plain) -> Answer:
+    """Ask for the message, if there is somebody to give it to."""
+    if session.stage is not Stage.RECIPIENTS:
+        return Answer.of(NO_VALID_RECIPIENTS if session.refused_recipients else RECIPIENT_FIRST)
+    assert session.transaction is not None
+    service = session.service
+    identifier = _new_identifier()
+    blocks = delivery_blocks(session.transaction, hostname=service.hostname, identifier=identifier, now=service.clock())
+    session.incoming = IncomingMessage(identifier, service.store, service.lane, blocks)
+    session.began_data = service.monotonic()
+    return Answer.of(GO_AHEAD_DATA, Then.READ_MESSAGE)
+
+
+async def piece(session: SMTPSession, octets: bytes) -> Answer | None:
+    """Take a piece of the message; no answer unless the message has gone beyond all bounds."""
+    incoming = session.incoming
+    assert incoming is not None
+    try:
+        await incoming.take(octets)
+    except MailError as error:
+        _log_error(session, error)
+        await incoming.refuse(reply_to_error(error))
+    if incoming.size > session.service.limits.message_size:
+        await incoming.refuse(TOO_BIG)
+    if refused := check_header(incoming.header, session.service.limits.header):
+        await incoming.refuse(reply_to_refusal(refused))
+    if incoming.size > session.service.limits.message_size * _DISCARDED_AT_MOST:
+        session.forget_transaction()
+        return Answer.of(TOO_BIG, Then.CLOSE)
+    return None
+
+
+async def bare_newline(session: SMTPSession) -> None:
+    """The message has a CR or LF that stands alone: whatever else it holds, it will be refused."""
+    assert session.incoming is not None
+    await session.incoming.refuse(BARE_NEWLINE_IN_MESSAGE)
+
+
+def time_left(session: SMTPSession) -> float:
+    """Seconds in which the next piece must come: bounded silence, and not below the minimum rate as a whole."""
+    assert session.incoming is not None
+    limits = session.service.limits
+    if not limits.data_minimum_rate:
+        return limits.data_timeout
+    allowed = limits.data_timeout + session.incoming.size / limits.data_minimum_rate
+    return min(limits.data_timeout, max(1.0, allowed - (session.service.monotonic() - session.began_data)))
+
+
+async def end(session: SMTPSession) -> Answer:
+    """The message is complete: check it, keep it, and only then say so."""
+    incoming, transaction = session.incoming, session.transaction
+    assert incoming is not None and transaction is not None
+    session.forget_transaction()
+    incoming.header.finish()
+    if incoming.refusal is None and (refused := await _check(session, incoming)):
+        _log_refusal(session, refused)
+        await incoming.refuse(reply_to_refusal(refused))
+    if incoming.refusal is not None:
+        then = Then.CLOSE if incoming.refusal is BARE_NEWLINE_IN_MESSAGE else Then.CONTINUE
+        refusal = incoming.refusal
+        return _for_each_recipient(session, transaction, lambda _: refusal, then)
+    return await _keep(session, incoming, transaction)
+
+
+async def _check(session: SMTPSession, incoming: IncomingMessage) -> Refused | None:
+    if refused := check_header(incoming.header, session.service.limits.header):
+        return refused
+    return await session.delivery.validate_author(incoming.header)
+
+
+async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Transaction) -> Answer:
+    """Deliver. SMTP has one reply for all recipients, so all copies stand or none; LMTP tells of each."""
+    is_lmtp = session.service.kind is Kind.LMTP
+    try:
+        outcomes = await incoming.commit(all_or_nothing=not is_lmtp)
+    except MailError as error:
+        _log_error(session, error)
+        await incoming.abort()
+        reply = reply_to_error(error)
+        return _for_each_recipient(session, transaction, lambda _: reply)
+    session.junk_commands = 0
+    failed = _failures(session, outcomes)
+    _log_kept(session, transaction, incoming)
+    accepted = Reply(250, "2.0.0", f"Ok, kept as {incoming.identifier}")
+    if not is_lmtp:
+        return Answer.of(next(iter(failed.values()), accepted))
+    return _for_each_recipient(
+        session, transaction, lambda mailboxes: next((failed[m] for m in mailboxes if m in failed), accepted)
+    )
+
+
+def _failures(session: SMTPSession, outcomes: Sequence[Outcome]) -> dict[EmailAddress, Reply]:
+    """The mailboxes that did not get their copy, and the reply that tells so."""
+    failed: dict[EmailAddress, Reply] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Refusal):
+            _log_error(session, outcome.error)
+            failed[outcome.target.address] = reply_to_error(outcome.error)
+    return failed
+
+
+def _for_each_recipient(
+    session: SMTPSession,
+    transaction: Transaction,
+    reply: Callable[[tuple[EmailAddress, ...]], Reply],
+    then: Then = Then.CONTINUE,
+) -> Answer:
+    """The replies behind a message: one, or in LMTP one for each accepted recipient (RFC 2033 section 4.2)."""
+    recipients = transaction.recipients if session.service.kind is Kind.LMTP else transaction.recipients[:1]
+    return Answer(tuple(reply(recipient.mailboxes) for recipient in recipients), then)
+
+
+def _new_identifier() -> str:
+    """Names a message in its Received field, in the reply and in the log."""
+    return secrets.token_hex(6).upper()
+
+
+def _log_kept(session: SMTPSession, transaction: Transaction, incoming: IncomingMessage) -> None:
+    log.info(
+        "{kind}: kept {identifier} from <{sender}> to {recipients} ({size} octets) of {peer}",
+        kind=session.service.kind.value,
+        identifier=incoming.identifier,
+        sender=transaction.sender or "",
+        recipients=", ".join(str(recipient.envelope) for recipient in transaction.recipients[:_LOGGED_RECIPIENTS]),
+        size=incoming.size,
+        peer=session.peer,
+    )
+
+
+def _log_refusal(session: SMTPSession, refused: Refused) -> None:
+    log.info(
+        "{kind}: refused a message of {peer}: {reason} ({cause})",
+        kind=session.service.kind.value,
+        peer=session.peer,
+        reason=refused.reason.name,
+        cause=refused.cause,
+    )
+
+
+def _log_error(session: SMTPSession, error: MailError) -> None:
+    log.error(
+        "{kind}: a message of {peer} was not kept: {error}",
+        kind=session.service.kind.value,
+        peer=session.peer,
+        error=str(error),
+    )

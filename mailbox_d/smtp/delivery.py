@@ -1,0 +1,77 @@
+"""The avatars: what a stranger, a user and a local program may do with mail.
+
+`IMessageDelivery` as twisted.mail has it, extended: the methods are coroutines, take our commands' addresses and raise
+`RefusedByPolicy` instead of codes.
+"""
+
+from __future__ import annotations
+
+from twisted.mail.interfaces import IMessageDelivery
+from zope.interface import implementer
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.realm import User
+from mailbox_d.mime.header import HeaderScanner
+from mailbox_d.policy.recipients import Destination, Recipients
+from mailbox_d.policy.sender import check_author, check_sender
+from mailbox_d.policy.transaction import Delivered
+from mailbox_d.policy.verdict import Reason, Refused
+
+
+class RefusedByPolicy(Exception):
+    """A step of the policy said no."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.public)
+        self.refused = refused
+
+
+@implementer(IMessageDelivery)
+class StrangerDelivery:
+    """Anybody: may send as whom they like, to users of ours alone."""
+
+    user: User | None = None
+    remote_refusal = "We do not relay for strangers"
+
+    def __init__(self, recipients: Recipients) -> None:
+        self.recipients = recipients
+
+    async def validateFrom(self, helo: str, origin: EmailAddress | None) -> EmailAddress | None:
+        """The sender, as it will stand in Return-Path. Raises `RefusedByPolicy`."""
+        return origin
+
+    async def validateTo(self, user: EmailAddress) -> Delivered:
+        """Where mail for this recipient goes. Raises `RefusedByPolicy`, `AuthenticationUnavailable`."""
+        destination = await self.recipients.resolve(user)
+        if destination.remote:
+            raise RefusedByPolicy(Refused(Reason.RELAYING_DENIED, self.remote_refusal, str(user)))
+        if not destination.mailboxes:
+            raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, "There is no such user here", str(user)))
+        return Delivered(user, destination.mailboxes)
+
+    async def validate_author(self, header: HeaderScanner) -> Refused | None:
+        """Whether the message's From may say what it says."""
+        return None
+
+    def receivedHeader(self, helo: str, origin: EmailAddress | None, recipients: list[Destination]) -> bytes:
+        """Not used: trace fields are `policy.trace`'s, one block for all recipients that can share it."""
+        return b""
+
+
+class UserDelivery(StrangerDelivery):
+    """A user who has logged in: may send only as an address that is theirs."""
+
+    user: User
+    remote_refusal = "Mail to other sites cannot be sent yet"
+
+    def __init__(self, user: User, recipients: Recipients) -> None:
+        super().__init__(recipients)
+        self.user = user
+
+    async def validateFrom(self, helo: str, origin: EmailAddress | None) -> EmailAddress | None:
+        if refused := await check_sender(self.user, origin, self.recipients):
+            raise RefusedByPolicy(refused)
+        return origin
+
+    async def validate_author(self, header: HeaderScanner) -> Refused | None:
+        return await check_author(self.user, header, self.recipients)

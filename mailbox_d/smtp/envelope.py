@@ -1,0 +1,105 @@
+"""MAIL, RCPT and RSET: the envelope (RFC 5321 sections 4.1.1.2, 4.1.1.3 and 4.1.1.5)."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.policy.transaction import Transaction
+from mailbox_d.policy.verdict import Reason, Refused
+from mailbox_d.smtp.delivery import RefusedByPolicy
+from mailbox_d.smtp.replies import (
+    AUTH_FIRST,
+    OK,
+    RECIPIENT_OK,
+    SENDER_OK,
+    TLS_FIRST,
+    TOO_BIG,
+    TOO_MANY_RECIPIENTS,
+    TOO_MANY_UNKNOWN,
+    Answer,
+    Then,
+    reply_to_refusal,
+)
+from mailbox_d.smtp.service import Kind
+from mailbox_d.smtp.session import SMTPSession
+from mailbox_d.wire.smtp.commands import NEEDS_SMTPUTF8, Mail, Plain, Recipient
+
+log = Logger()
+
+_DELAYED_AT_MOST = 5.0
+"""Seconds that a reply to an unknown recipient is held back at most."""
+
+
+async def mail(session: SMTPSession, command: Mail) -> Answer:
+    """Begin a transaction."""
+    if session.service.kind is Kind.SUBMISSION and session.user is None:
+        return Answer.of(AUTH_FIRST if session.tls else TLS_FIRST)
+    limit = session.service.limits.message_size
+    if command.size is not None and command.size > limit:
+        return Answer.of(TOO_BIG)
+    if refused := await session.service.space.check(command.size or limit):
+        return _refusal(session, refused)
+    client = session.client()
+    try:
+        sender = await session.delivery.validateFrom(client.name, command.sender)
+    except RefusedByPolicy as error:
+        return _refusal(session, error.refused)
+    session.begin_transaction(Transaction(client, sender, smtputf8=command.smtputf8))
+    return Answer.of(SENDER_OK)
+
+
+async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
+    """Add a recipient, if mail for it is taken here."""
+    transaction = session.transaction
+    assert transaction is not None
+    if command.internationalized and not transaction.smtputf8:
+        return Answer.of(NEEDS_SMTPUTF8)
+    if len(transaction.recipients) >= session.service.limits.recipients:
+        session.refused_recipients += 1
+        return Answer.of(TOO_MANY_RECIPIENTS)
+    try:
+        address = command.address or await _postmaster(session)
+        transaction.recipients.append(await session.delivery.validateTo(address))
+    except RefusedByPolicy as error:
+        return await _refused_recipient(session, error.refused)
+    return Answer.of(RECIPIENT_OK)
+
+
+async def rset(session: SMTPSession, command: Plain) -> Answer:
+    """Drop the transaction."""
+    session.forget_transaction()
+    return Answer.of(OK)
+
+
+async def _postmaster(session: SMTPSession) -> EmailAddress:
+    """Whom `<postmaster>` means; where no domain has one it is an unknown recipient like others."""
+    address = await session.service.recipients.postmaster()
+    if address is None:
+        raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, "There is no such user here", "postmaster"))
+    return address
+
+
+async def _refused_recipient(session: SMTPSession, refused: Refused) -> Answer:
+    """Refuse, slower with each unknown recipient: whoever tries out names gets few answers, and then none."""
+    session.refused_recipients += 1
+    if refused.reason is Reason.UNKNOWN_RECIPIENT:
+        limits = session.service.limits
+        delay = min(session.unknown_recipients * limits.unknown_recipient_delay, _DELAYED_AT_MOST)
+        session.unknown_recipients += 1
+        if session.unknown_recipients > limits.unknown_recipients:
+            return Answer.of(TOO_MANY_UNKNOWN, Then.CLOSE)
+        if delay:
+            await session.service.sleep(delay)
+    return _refusal(session, refused)
+
+
+def _refusal(session: SMTPSession, refused: Refused) -> Answer:
+    log.info(
+        "{kind}: refused from {peer}: {reason} ({cause})",
+        kind=session.service.kind.value,
+        peer=session.peer,
+        reason=refused.reason.name,
+        cause=refused.cause,
+    )
+    return Answer.of(reply_to_refusal(refused))

@@ -1,0 +1,88 @@
+"""What an SMTP session knows: how far it has come, who is there, and the message that is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Flag, auto
+
+from mailbox_d.auth.realm import User
+from mailbox_d.policy.transaction import Client, Transaction
+from mailbox_d.smtp.delivery import StrangerDelivery
+from mailbox_d.smtp.incoming import IncomingMessage
+from mailbox_d.smtp.service import Kind, Service
+from mailbox_d.wire.sasl import Mechanism
+from mailbox_d.wire.smtp.commands import Hello
+
+
+class Stage(Flag):
+    """How far a session has come; a command may stand in some of these (RFC 5321 section 4.1.4)."""
+
+    FRESH = auto()
+    GREETED = auto()
+    SENDER = auto()
+    RECIPIENTS = auto()
+
+    ANY = FRESH | GREETED | SENDER | RECIPIENTS
+    BEGUN = SENDER | RECIPIENTS
+
+
+class SMTPSession:
+    """One session's state. STARTTLS makes a new one; a transaction is replaced, never mended."""
+
+    def __init__(self, service: Service, peer: str, tls: str = "", *, can_start_tls: bool = False) -> None:
+        """`tls`: TLS version and cipher, empty without TLS."""
+        self.service = service
+        self.peer = peer
+        self.tls = tls
+        self.can_start_tls = can_start_tls
+        self.hello: Hello | None = None
+        self.delivery: StrangerDelivery = StrangerDelivery(service.recipients)
+        self.logout: Callable[[], None] | None = None
+        self.transaction: Transaction | None = None
+        self.incoming: IncomingMessage | None = None
+        self.exchange: Mechanism | None = None
+        """The SASL exchange whose next response is awaited."""
+        self.began_data = 0.0
+        self.refused_recipients = 0
+        self.bad_commands = 0
+        self.junk_commands = 0
+        self.unknown_recipients = 0
+        self.login_failures = 0
+
+    @property
+    def stage(self) -> Stage:
+        if self.transaction is not None:
+            return Stage.RECIPIENTS if self.transaction.recipients else Stage.SENDER
+        return Stage.GREETED if self.hello is not None else Stage.FRESH
+
+    @property
+    def user(self) -> User | None:
+        return self.delivery.user
+
+    def client(self) -> Client:
+        """The client, for the transaction and its trace fields. The greeting has been said."""
+        assert self.hello is not None
+        return Client(self.peer, self.hello.name, self._protocol(self.hello), self.tls, self.user)
+
+    def _protocol(self, hello: Hello) -> str:
+        """The protocol as Received tells it (RFC 3848)."""
+        if hello.verb == "HELO":
+            return "SMTP"
+        base = "LMTP" if self.service.kind is Kind.LMTP else "ESMTP"
+        return f"{base}{'S' if self.tls else ''}{'A' if self.user else ''}"
+
+    def begin_transaction(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.refused_recipients = 0
+
+    def forget_transaction(self) -> None:
+        """Throw away the envelope and whatever was begun with it."""
+        self.transaction = None
+        self.incoming = None
+        self.refused_recipients = 0
+
+    def leave(self) -> None:
+        """The session is over: give back what its login took."""
+        logout, self.logout = self.logout, None
+        if logout is not None:
+            logout()
