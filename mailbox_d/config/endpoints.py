@@ -109,7 +109,7 @@ def split(text: str) -> tuple[list[str], dict[str, str]]:
     for parameter in _cut(text, ":"):
         name, *value = _cut(parameter, "=", most=1)
         if value and _unquote(name) in named:
-            raise Refusal(f"{shown(_unquote(name))} is given twice", "each parameter once")
+            raise Refusal(f"{shown(_unquote(name))} is given twice", "it once")
         if value:
             named[_unquote(name)] = _unquote(value[0])
         else:
@@ -141,14 +141,14 @@ def _quote(text: str) -> str:
 def _bind(kind: str, words: list[str], named: Mapping[str, str], parameters: tuple[str, ...]) -> dict[str, str]:
     """The parameters by name, whether they were named or came in their places."""
     if len(words) > len(parameters):
-        hint = r"at most " + str(len(parameters)) + r" parameters; the colons of an IPv6 address are written \:"
-        raise Refusal(f"too many parameters for {kind}:", hint)
+        expected = rf"at most {len(parameters)}; the colons of an IPv6 address are written \:"
+        raise Refusal(f"too many parameters for {kind}:", expected)
     bound = dict(zip(parameters, words, strict=False))
     for name, value in named.items():
         if name not in parameters:
             raise Refusal(*unknown(f"the parameter {shown(name)} of {kind}:", name, parameters))
         if name in bound:
-            raise Refusal(f"{shown(name)} is given twice", "each parameter once")
+            raise Refusal(f"{shown(name)} is given twice", r"it once; the colons of an IPv6 address are written \:")
         bound[name] = value
     return bound
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mailbox_d.config.faults import Fault, KeyPath, Refusal, WrongKind, kind, shown, unknown
+from mailbox_d.config.faults import Fault, KeyPath, Refusal, WrongKind, closest, kind, shown, unknown
 from mailbox_d.config.source import Document
 
 KEY_MARK = "[key]"
@@ -25,13 +25,28 @@ _WANTED_KIND: Mapping[str, str] = {
 
 
 def explain(document: Document, error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """A fault for each thing that the model refused in the document."""
-    return [_fault(document, detail, model) for detail in error.errors(include_url=False)]
+    """A fault for each thing that the model refused in the document.
+
+    A key that is missing because it was misspelt is told once, as the unknown key that it became.
+    """
+    details = error.errors(include_url=False)
+    misspelt = set(_meant_keys(details, model))
+    told = (each for each in details if each["type"] != "missing" or error_path(each) not in misspelt)
+    return [_fault(document, detail, model) for detail in told]
 
 
 def error_path(detail: ErrorDetails) -> KeyPath:
     """The key path that an error is about."""
     return tuple(step for step in detail["loc"] if step != KEY_MARK)
+
+
+def _meant_keys(details: Sequence[ErrorDetails], model: type[BaseModel]) -> Iterator[KeyPath]:
+    """The keys that unknown ones were probably meant to be."""
+    for detail in details:
+        path = error_path(detail)
+        section = _section_at(model, path[:-1]) if detail["type"] == "extra_forbidden" else None
+        if section is not None and (meant := closest(str(path[-1]), section.model_fields)) is not None:
+            yield (*path[:-1], meant)
 
 
 def _fault(document: Document, detail: ErrorDetails, model: type[BaseModel]) -> Fault:

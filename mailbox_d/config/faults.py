@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,6 +15,8 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 SHOWN = 80
 """Characters of an operator's text that a fault repeats."""
+
+_PLAIN_KEY = re.compile(rf"(?=.{{1,{SHOWN}}}\Z)[\w@+-]++(?:\.[\w@+-]++)*+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,7 +35,7 @@ class Fault:
 
     def __str__(self) -> str:
         text = f"{self.problem}, expected {self.expected}" if self.expected else self.problem
-        place = f"{one_line(self.file)}:{self.line}:{self.column}"
+        place = f"{escaped(self.file)}:{self.line}:{self.column}"
         return f"{place}: {self.key}: {text}" if self.key else f"{place}: {text}"
 
 
@@ -51,13 +54,13 @@ class ConfigurationError(TemporaryError):
 
 
 def dotted(path: KeyPath) -> str:
-    """A key path as people write it: `tls.certificates[0].key`."""
+    """A key path as people write it: `tls.certificates[0].key`; odd keys in quotes."""
     text = ""
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += ("." if text else "") + one_line(step)
+            text += ("." if text else "") + (step if _PLAIN_KEY.fullmatch(step) else shown(step))
     return text
 
 
@@ -67,9 +70,13 @@ def shown(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text with what cannot be printed escaped, cut to `SHOWN` characters."""
-    cut = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in cut)
+    """Text escaped, and cut to `SHOWN` characters."""
+    return escaped(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
+
+
+def escaped(text: str) -> str:
+    """Text with all that cannot be printed escaped, so that it stays on its line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

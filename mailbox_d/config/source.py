@@ -328,7 +328,7 @@ _SYNTAX = {
     "found character that cannot start": ("a character that no value can begin with", "the text in quotes"),
     "did not find expected ',' or ']'": ("a list that is not closed", '"," or "]"'),
     "did not find expected ',' or '}'": ("a mapping in braces that is not closed", '"," or "}"'),
-    "found unexpected end of stream": ("the file ends within quotes", "a closing quote"),
+    "found unexpected end of stream": ("a quote that is not closed", "a closing quote"),
     "found undefined tag handle": ("a tag, which is not allowed", "the value alone"),
     "found unknown escape character": ("a backslash that means nothing in double quotes", "single quotes, or \\\\"),
     "did not find expected '-' indicator": ("a line that does not fit the list above it", '"- " and the item'),
@@ -336,9 +336,14 @@ _SYNTAX = {
 }
 
 
+_UNCLOSED = ("expected ',' or ']'", "expected ',' or '}'", "end of stream")
+"""Of these the beginning is told: the end is where libyaml gave up."""
+
+
 def _syntax_fault(file: str, error: yaml.MarkedYAMLError) -> Fault:
     """libyaml's complaint in our words, at the place where it lost track."""
-    mark = error.problem_mark or error.context_mark
+    unclosed = any(phrase in (error.problem or "") for phrase in _UNCLOSED)
+    mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     for phrase, (problem, expected) in _SYNTAX.items():
         if phrase in (error.problem or ""):

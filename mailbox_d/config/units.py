@@ -90,62 +90,96 @@ def _quantity(text: str, units: Mapping[str, float], expected: str) -> float:
     return float(number) * factor if "." in number else int(number) * factor
 
 
-class Size(Scalar):
-    """A number of octets between two bounds, both included."""
+class Quantity(Scalar):
+    """A number between two bounds, both included: in octets, in seconds, or a plain count."""
 
-    expected = _A_SIZE
+    endless: float
+    """A bound that is there only so that there is one."""
+    least: float
+    most: float
+    too_little, too_much = "small", "big"
 
-    def __init__(self, least: int = 0, most: int = 1 << 50) -> None:
-        self.least, self.most = least, most
+    def parse(self, value: object) -> float:
+        """The number that a plain value stands for. Raises `Refusal`."""
+        raise NotImplementedError
 
-    def read(self, value: object, folder: Path) -> int:
-        octets = parse_size(value)
-        if octets < self.least:
-            raise Refusal(f"{format_size(octets)} is too small", f"at least {format_size(self.least)}")
-        if octets > self.most:
-            raise Refusal(f"{format_size(octets)} is too big", f"at most {format_size(self.most)}")
-        return octets
+    def write(self, quantity: float) -> str:
+        """The shortest way to write a number, with its unit."""
+        raise NotImplementedError
 
-    def json_schema(self) -> dict[str, Any]:
-        return {"type": ["string", "integer"], "pattern": _pattern(SIZES), "examples": ["50 MiB"]}
-
-
-class Duration(Scalar):
-    """A number of seconds between two bounds, both included."""
-
-    expected = _A_DURATION
-
-    def __init__(self, least: float = 0, most: float = 3650 * DAY) -> None:
-        self.least, self.most = least, most
+    def bounds(self) -> str:
+        """The bounds in words."""
+        if self.most >= self.endless:
+            return f"at least {self.write(self.least)}"
+        return f"{self.write(self.least)} to {self.write(self.most)}"
 
     def read(self, value: object, folder: Path) -> float:
-        seconds = parse_duration(value)
-        if seconds < self.least:
-            raise Refusal(f"{format_duration(seconds)} is too short", f"at least {format_duration(self.least)}")
-        if seconds > self.most:
-            raise Refusal(f"{format_duration(seconds)} is too long", f"at most {format_duration(self.most)}")
-        return seconds
+        quantity = self.parse(value)
+        if quantity < self.least:
+            raise Refusal(f"{self.write(quantity)} is too {self.too_little}", f"at least {self.write(self.least)}")
+        if quantity > self.most:
+            raise Refusal(f"{self.write(quantity)} is too {self.too_much}", f"at most {self.write(self.most)}")
+        return quantity
+
+
+class Size(Quantity):
+    """A number of octets."""
+
+    expected = _A_SIZE
+    endless = 1 << 40
+
+    def __init__(self, least: int = 0, most: int = 1 << 40) -> None:
+        self.least, self.most = least, most
+
+    def parse(self, value: object) -> int:
+        return parse_size(value)
+
+    def write(self, quantity: float) -> str:
+        return format_size(int(quantity))
 
     def json_schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": _pattern(DURATIONS), "examples": ["5 min"]}
+        return {"type": ["string", "integer"], "pattern": _pattern(SIZES), "minimum": 0}
 
 
-class Count(Scalar):
-    """A whole number between two bounds, both included."""
+class Duration(Quantity):
+    """A number of seconds."""
+
+    expected = _A_DURATION
+    endless = 3650 * DAY
+    too_little, too_much = "short", "long"
+
+    def __init__(self, least: float = 0, most: float = DAY) -> None:
+        self.least, self.most = least, most
+
+    def parse(self, value: object) -> float:
+        return parse_duration(value)
+
+    def write(self, quantity: float) -> str:
+        return format_duration(quantity)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": ["string", "integer"], "pattern": _pattern(DURATIONS), "minimum": 0, "maximum": 0}
+
+
+class Count(Quantity):
+    """A whole number."""
+
+    endless = 10**9
 
     def __init__(self, least: int = 1, most: int = 10**9) -> None:
         self.least, self.most = least, most
-        self.expected = f"a whole number from {least} to {most}"
+        self.expected = "a whole number"
 
-    def read(self, value: object, folder: Path) -> int:
+    def parse(self, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise WrongKind(value, self.expected)
-        if not self.least <= value <= self.most:
-            raise Refusal(f"{value} is too {'small' if value < self.least else 'big'}", self.expected)
         return value
 
+    def write(self, quantity: float) -> str:
+        return str(int(quantity))
+
     def json_schema(self) -> dict[str, Any]:
-        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return {"type": "integer", "minimum": int(self.least), "maximum": int(self.most)}
 
 
 def _pattern(units: Mapping[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailbox_d.config.faults import ConfigurationError, Fault, did_you_mean, dotted, one_line, shown
+from mailbox_d.config.faults import ConfigurationError, Fault, closest, dotted, kind, one_line, shown, unknown
 from mailbox_d.errors import TemporaryError
 
 
@@ -29,6 +29,13 @@ def test_key_paths_are_written_with_dots_and_indexes() -> None:
     assert dotted(()) == ""
     assert dotted(("tls", "certificates", 0, "key")) == "tls.certificates[0].key"
     assert dotted((0, 1)) == "[0][1]"
+    assert dotted(("domains", "example.org", "catch_all")) == "domains.example.org.catch_all"
+
+
+def test_odd_keys_are_quoted() -> None:
+    assert dotted(("domains", "..")) == 'domains.".."'
+    assert dotted(("domains", "", "a b")) == 'domains.""."a b"'
+    assert len(dotted(("x" * 65_536,))) == 82
 
 
 def test_attack_125_what_the_file_says_stays_on_one_short_line() -> None:
@@ -38,7 +45,23 @@ def test_attack_125_what_the_file_says_stays_on_one_short_line() -> None:
 
 
 def test_a_near_miss_is_named() -> None:
-    assert did_you_mean("mesage_size", ["message_size", "exempt"]) == 'did you mean "message_size"?'
-    assert did_you_mean("STAFF", ["staff"]) == 'did you mean "staff"?'
-    assert did_you_mean("zzz", ["b", "a"]) == "known are a, b"
-    assert did_you_mean("zzz", []) == ""
+    assert closest("mesage_size", ["message_size", "exempt"]) == "message_size"
+    assert closest("staff", ["Staff"]) == "Staff"
+    assert closest("zzz", ["message_size"]) is None
+    assert closest("x" * 100_000, ["message_size"]) is None
+    assert unknown("this key", "STAFF", ["staff"]) == ('this key is unknown, did you mean "staff"?', "")
+    assert unknown("this key", "zzz", ["b", "a"]) == ("this key is unknown", "one of b, a")
+
+
+def test_kinds_of_values_in_words() -> None:
+    values = [None, True, 3, 1.5, "x", [], {}]
+    assert [kind(value) for value in values] == [
+        "nothing",
+        "the truth value true",
+        "the number 3",
+        "the number 1.5",
+        'the text "x"',
+        "a list",
+        "a mapping",
+    ]
+    assert kind(False, "no") == "the truth value no"
