@@ -78,6 +78,16 @@ def hash_password(password: bytes, cost: HashCost = DEFAULT_COST) -> str:
     return "{ARGON2ID}" + encoded.decode("ascii")
 
 
+NOBODYS_PASSWORD = StoredPassword(
+    "ARGON2ID",
+    f"$argon2id$v=19$m={DEFAULT_COST.memory},t={DEFAULT_COST.passes},p={DEFAULT_COST.lanes}$".encode()
+    + b"A" * 22  # a salt of 16 zeros
+    + b"$"
+    + b"A" * 43,  # a hash of 32 zeros, which no password is known to have
+)
+"""To hold a password against where there is no user, for the time that it takes."""
+
+
 def _closest(name: str) -> str:
     """What to use instead of an unknown scheme, without repeating it: it may be half a password."""
     close = difflib.get_close_matches(name, SCHEMES, n=1)

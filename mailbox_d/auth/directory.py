@@ -1,0 +1,58 @@
+"""The users of a whole site: every domain that is served, and the realm that knows its users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.realm import Realm, User
+from mailbox_d.errors import AuthenticationFailed
+
+
+class Directory:
+    """Asks the realm of an address's domain, and no other. Several domains may share a realm.
+
+    `domains` has lower-case A-labels. The look-ups raise `AuthenticationUnavailable` where the realm cannot be asked;
+    an address of a domain that is not served is nobody's.
+    """
+
+    def __init__(self, domains: Mapping[str, Realm]) -> None:
+        self._domains = dict(domains)
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains served, in the order of the configuration."""
+        return tuple(self._domains)
+
+    async def serves(self, domain: str) -> bool:
+        """Whether mail for this domain is ours."""
+        return domain in self._domains
+
+    async def realm_of(self, domain: str) -> Realm | None:
+        """The realm of a domain, None where the domain is not served."""
+        return self._domains.get(domain)
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        """The user whose own address this is."""
+        realm = self._domains.get(address.domain)
+        return await realm.find_user(address) if realm is not None else None
+
+    async def user_of_alias(self, address: EmailAddress) -> User | None:
+        """The user who has this address among their own aliases."""
+        realm = self._domains.get(address.domain)
+        return await realm.user_of_alias(address) if realm is not None else None
+
+    async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
+        """Where mail for an alias of the domain's realm goes."""
+        realm = self._domains.get(address.domain)
+        return await realm.alias(address) if realm is not None else None
+
+    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+        """The user of this address, if this is their password. Raises as `Realm.authenticate` does."""
+        realm = self._domains.get(address.domain)
+        if realm is not None:
+            return await realm.authenticate(address, password)
+        for any_realm in self._domains.values():  # for the time that it takes; what it says does not count
+            await any_realm.authenticate(address, password)
+            break
+        raise AuthenticationFailed("Authentication failed", cause="the domain is not served")

@@ -1,0 +1,144 @@
+"""A realm whose users are in a YAML file, which may change at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.passwords import NOBODYS_PASSWORD, StoredPassword
+from mailbox_d.auth.realm import RunInLane, User
+from mailbox_d.auth.success_cache import SuccessCache
+from mailbox_d.auth.users_file import DEFAULT_LIMITS, Login, Users, UsersFileLimits, read_users
+from mailbox_d.config.faults import ConfigurationError
+from mailbox_d.config.file_identity import FileIdentity, identify
+from mailbox_d.errors import AuthenticationFailed
+
+DEFAULT_INTERVAL = 1.0
+LOGGED = 1000
+"""Characters of faults in one line of the log."""
+
+
+class YamlRealm:
+    """Users of one file. Whenever it is asked, at most once per `interval` seconds, it looks whether the file changed.
+
+    `users` is the file's content as `read_users` gave it, `known` its identity from just before that (None: look at
+    once). A changed file is read through `read`; a broken one is logged with its faults while the users known before
+    serve on. Passwords are verified through `verify`. `clock` is monotonic, in seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        users: Users,
+        known: FileIdentity | None = None,
+        *,
+        read: RunInLane,
+        verify: RunInLane,
+        clock: Callable[[], float],
+        interval: float = DEFAULT_INTERVAL,
+        limits: UsersFileLimits = DEFAULT_LIMITS,
+        cache: SuccessCache | None = None,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self._known = known
+        self._read = read
+        self._verify = verify
+        self._clock = clock
+        self._interval = interval
+        self._limits = limits
+        self._cache = cache if cache is not None else SuccessCache(clock)
+        self._looked = clock() if known is not None else float("-inf")
+        self._refreshing = DeferredLock()
+        self._decoy_key = os.urandom(32)
+        self._serve(users)
+
+    @property
+    def users(self) -> Users:
+        """What is served now."""
+        return self._users
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        await self._look()
+        login = self._users.logins.get(address)
+        return login.user if login is not None else None
+
+    async def user_of_alias(self, address: EmailAddress) -> User | None:
+        await self._look()
+        return self._users.owners.get(address)
+
+    async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
+        await self._look()
+        return self._users.aliases.get(address)
+
+    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+        await self._look()
+        login = self._users.logins.get(address)
+        if login is not None and login.user.enabled and self._cache.holds(login.user, login.password, password):
+            return login.user
+        stored = login.password if login is not None else self._decoy(address)
+        verified = await self._verify(stored.verify, password)
+        if login is None or not login.user.enabled or not verified:
+            raise AuthenticationFailed("Authentication failed", cause=_why_not(login))
+        self._cache.remember(login.user, login.password, password)
+        return login.user
+
+    async def refresh(self) -> None:
+        """Look at the file now, and read it if it is not the one known."""
+        async with self._refreshing:
+            self._looked = self._clock()
+            identity = await self._read(identify, self.path)
+            if identity == self._known:
+                return
+            self._known = identity
+            await self._reread()
+
+    async def _look(self) -> None:
+        """Refresh if it is time to; who comes while another does it is served from what is known."""
+        if self._clock() - self._looked >= self._interval and not self._refreshing.locked:
+            await self.refresh()
+
+    async def _reread(self) -> None:
+        try:
+            users = await self._read(read_users, self.path, self._limits)
+        except ConfigurationError as error:
+            faults = "; ".join(map(str, error.faults))[:LOGGED]
+            self._log.error(
+                "The users of the realm {realm} stay as they were: {faults}", realm=self.name, faults=faults
+            )
+        except Exception:
+            self._log.failure("The realm {realm} keeps the users that it has", realm=self.name)
+        else:
+            self._serve(users)
+            self._log.info("The realm {realm} was read again: {users} users", realm=self.name, users=len(users.logins))
+
+    def _serve(self, users: Users) -> None:
+        self._users = users
+        self._decoys = tuple(login.password for login in users.logins.values())
+
+    def _decoy(self, address: EmailAddress) -> StoredPassword:
+        """What an unknown user's password is held against, whatever comes of it.
+
+        Always the same for one name, and of each scheme and cost as often as the realm's users are, so that the time
+        taken tells nothing.
+        """
+        if not self._decoys:
+            return NOBODYS_PASSWORD
+        digest = hmac.digest(self._decoy_key, f"{address.key}@{address.domain}".encode(), hashlib.sha256)
+        return self._decoys[int.from_bytes(digest, "big") % len(self._decoys)]
+
+
+def _why_not(login: Login | None) -> str:
+    if login is None:
+        return "no such user"
+    return "wrong password" if login.user.enabled else "the user is disabled"

@@ -1,0 +1,218 @@
+"""Logging in through cred, over a directory of two realms held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
+from zope.interface import Interface
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.portal import LoginRefused, build_portal
+from mailbox_d.auth.realm import User
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+
+
+class IMail(Interface):
+    """What one protocol wants."""
+
+
+class IOther(Interface):
+    """What no protocol offers."""
+
+
+class MemoryRealm:
+    """Users with their passwords in a dictionary, and a record of who was asked for."""
+
+    def __init__(self, name: str, passwords: dict[str, bytes], error: Exception | None = None) -> None:
+        self.name = name
+        self.asked: list[EmailAddress] = []
+        self._users = {EmailAddress.parse(text): password for text, password in passwords.items()}
+        self._error = error
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        return User(address) if address in self._users else None
+
+    async def user_of_alias(self, address: EmailAddress) -> User | None:
+        return User(EmailAddress.parse("owner@example.org")) if address.key == "nick" else None
+
+    async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
+        return tuple(self._users) if address.key == "all" else None
+
+    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+        self.asked.append(address)
+        if self._error is not None:
+            raise self._error
+        if self._users.get(address) != password:
+            raise AuthenticationFailed("Authentication failed", cause="for the log")
+        return User(address)
+
+
+@pytest.fixture
+def staff() -> MemoryRealm:
+    return MemoryRealm("staff", {"alice@example.org": b"pass", "mallory@example.net": b"pass", "eve@other.org": b"x"})
+
+
+@pytest.fixture
+def directory(staff: MemoryRealm) -> Directory:
+    guests = MemoryRealm("guests", {"bob@example.net": b"word"})
+    return Directory({"example.org": staff, "xn--bcher-kva.example": staff, "example.net": guests})
+
+
+def succeed(work: Any) -> Any:
+    outcome: list[Any] = []
+    Deferred.fromCoroutine(work).addBoth(outcome.append)
+    if hasattr(outcome[0], "raiseException"):
+        outcome[0].raiseException()
+    return outcome[0]
+
+
+def log_in(directory: Any, username: bytes, password: bytes, *interfaces: Any, **limits: int) -> Any:
+    make: Callable[[User], object] = lambda user: ("mail of", user)  # noqa: E731
+    portal = build_portal(directory, {IMail: make}, **limits)
+    outcome: list[Any] = []
+    portal.login(UsernamePassword(username, password), None, *(interfaces or (IMail,))).addBoth(outcome.append)
+    if hasattr(outcome[0], "raiseException"):
+        outcome[0].raiseException()
+    return outcome[0]
+
+
+def address(text: str) -> EmailAddress:
+    return EmailAddress.parse(text)
+
+
+def test_a_login_gives_the_avatar_that_the_interface_asks_for(directory: Directory) -> None:
+    interface, avatar, log_out = log_in(directory, b"alice@example.org", b"pass", IOther, IMail)
+    assert interface is IMail
+    assert avatar == ("mail of", User(address("alice@example.org")))
+    log_out()
+
+
+def test_a_user_name_is_utf8_and_its_domain_in_any_form(staff: MemoryRealm, directory: Directory) -> None:
+    with pytest.raises(LoginRefused):
+        log_in(directory, "jos\u00e9@b\u00fccher.example".encode(), b"pass")
+    assert staff.asked == [address("jos\u00e9@xn--bcher-kva.example")]
+
+
+def test_an_interface_without_a_factory_is_a_fault_of_the_programmer(directory: Directory) -> None:
+    with pytest.raises(NotImplementedError):
+        log_in(directory, b"alice@example.org", b"pass", IOther)
+
+
+def test_a_wrong_password_fails_as_cred_and_as_we_call_it(directory: Directory) -> None:
+    with pytest.raises(LoginRefused) as refusal:
+        log_in(directory, b"alice@example.org", b"wrong")
+    assert isinstance(refusal.value, UnauthorizedLogin)
+    assert isinstance(refusal.value, AuthenticationFailed)
+    assert not refusal.value.temporary
+    assert refusal.value.public == "Authentication failed"
+    assert refusal.value.cause == "for the log"
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        (b"", b"pass"),
+        (b"alice", b"pass"),
+        (b"alice@", b"pass"),
+        (b"@example.org", b"pass"),
+        (b"alice@example.org\0", b"pass"),
+        (b"al\0ice@example.org", b"pass"),
+        (b"alice@example.org\r\n", b"pass"),
+        (b"\xff@example.org", b"pass"),
+        (b"a" * 100_000 + b"@example.org", b"pass"),
+        ("\u00e9".encode() * 10_000, b"pass"),
+        (b"../alice@example.org", b""),
+        (b"alice@example.org", b""),
+        (b"alice@example.org", b"\0"),
+        (b"alice@example.org", b"pass\0"),
+        (b"alice@example.org", b"x" * 1001),
+    ],
+)
+def test_attack_33_names_and_passwords_that_nobody_has_cost_no_hash(
+    staff: MemoryRealm, directory: Directory, username: bytes, password: bytes
+) -> None:
+    with pytest.raises(LoginRefused) as refusal:
+        log_in(directory, username, password)
+    assert refusal.value.public == "Authentication failed"
+    assert staff.asked == []
+
+
+def test_how_long_a_password_may_be_is_a_parameter(staff: MemoryRealm, directory: Directory) -> None:
+    with pytest.raises(LoginRefused):
+        log_in(directory, b"alice@example.org", b"12345", max_password=4)
+    assert staff.asked == []
+    with pytest.raises(LoginRefused):
+        log_in(directory, b"alice@example.org", b"1234", max_password=4)
+    assert len(staff.asked) == 1
+
+
+@pytest.mark.parametrize("name", ["%{user}@example.org", "%s@example.org", "{0}@example.org", "$user@example.org"])
+def test_attack_43_template_characters_in_a_name_are_themselves(
+    staff: MemoryRealm, directory: Directory, name: str
+) -> None:
+    with pytest.raises(LoginRefused):
+        log_in(directory, name.encode(), b"pass")
+    assert [str(asked) for asked in staff.asked] == [name]
+
+
+def test_a_realm_that_cannot_be_asked_is_no_wrong_password() -> None:
+    realm = MemoryRealm("staff", {}, AuthenticationUnavailable("Try again later", cause="the server is down"))
+    with pytest.raises(AuthenticationUnavailable) as refusal:
+        log_in(Directory({"example.org": realm}), b"alice@example.org", b"pass")
+    assert not isinstance(refusal.value, UnauthorizedLogin)
+    assert refusal.value.public == "Try again later"
+
+
+def test_any_fault_of_ours_is_temporary_logged_and_not_told() -> None:
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        with pytest.raises(AuthenticationUnavailable) as refusal:
+            log_in(MemoryRealm("staff", {}, KeyError("secret detail")), b"alice@example.org", b"pass")
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert "secret" not in refusal.value.public
+    assert any("log_failure" in event for event in events)
+
+
+def test_only_the_realm_of_the_domain_is_asked(staff: MemoryRealm, directory: Directory) -> None:
+    with pytest.raises(LoginRefused):
+        log_in(directory, b"mallory@example.net", b"pass")
+    assert staff.asked == []
+
+
+def test_a_user_of_a_domain_that_is_not_served_cannot_log_in_but_costs_the_same(
+    staff: MemoryRealm, directory: Directory
+) -> None:
+    for password in (b"x", b"wrong"):
+        with pytest.raises(LoginRefused) as refusal:
+            log_in(directory, b"eve@other.org", password)
+        assert refusal.value.public == "Authentication failed"
+    assert len(staff.asked) == 2
+
+
+def test_a_site_without_domains_lets_nobody_in() -> None:
+    with pytest.raises(LoginRefused):
+        log_in(Directory({}), b"alice@example.org", b"pass")
+
+
+def test_the_directory_looks_an_address_up_in_its_domains_realm(staff: MemoryRealm, directory: Directory) -> None:
+    assert directory.domains == ("example.org", "xn--bcher-kva.example", "example.net")
+    assert succeed(directory.serves("example.org"))
+    assert not succeed(directory.serves("other.org"))
+    assert succeed(directory.realm_of("example.org")) is staff
+    assert succeed(directory.realm_of("other.org")) is None
+    assert succeed(directory.find_user(address("alice@example.org"))) == User(address("alice@example.org"))
+    assert succeed(directory.find_user(address("mallory@example.net"))) is None
+    assert succeed(directory.find_user(address("eve@other.org"))) is None
+    assert succeed(directory.user_of_alias(address("nick@example.org"))) is not None
+    assert succeed(directory.user_of_alias(address("nick@other.org"))) is None
+    assert succeed(directory.alias(address("all@example.net"))) == (address("bob@example.net"),)
+    assert succeed(directory.alias(address("all@other.org"))) is None

@@ -1,0 +1,299 @@
+"""A realm over a users file: look-ups, logins, and a file that changes, breaks and vanishes meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, globalLogPublisher
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.passwords import NOBODYS_PASSWORD, HashCost, StoredPassword, hash_password
+from mailbox_d.auth.users_file import UsersFileLimits, read_users
+from mailbox_d.auth.yaml_realm import YamlRealm
+from mailbox_d.config.file_identity import identify
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+
+T = TypeVar("T")
+
+ALICE = EmailAddress.parse("alice@example.org")
+BOB = EmailAddress.parse("bob@example.net")
+SMITH = EmailAddress.parse("a.smith@example.org")
+SALES = EmailAddress.parse("sales@example.org")
+NOBODY = EmailAddress.parse("nobody@example.org")
+
+HASH = hash_password(b"pass", HashCost(1, 8, 1))
+OTHER_HASH = hash_password(b"word", HashCost(1, 8, 1))
+
+
+def users_yaml(password: str = HASH, extra: str = "") -> str:
+    return f"""
+users:
+  alice@example.org: {{password: "{password}", quota: 1 GiB, aliases: [a.smith@example.org]}}
+  bob@example.net: {{password: "{OTHER_HASH}", enabled: false}}
+{extra}
+aliases:
+  sales@example.org: [alice@example.org, bob@example.net]
+"""
+
+
+class Site:
+    """A realm with its file, a clock that stands, and a record of the work that went through the lanes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "users.yaml"
+        self.now = 1000.0
+        self.read: list[str] = []
+        self.verified: list[StoredPassword] = []
+        self.log: list[dict[str, Any]] = []
+        self.path.write_text(users_yaml())
+        known = identify(self.path)
+        self.realm = YamlRealm(
+            "staff",
+            self.path,
+            read_users(self.path),
+            known,
+            read=self.run_reading,
+            verify=self.run_verifying,
+            clock=lambda: self.now,
+        )
+
+    async def run_reading(self, work: Callable[..., T], /, *args: object) -> T:
+        self.read.append(work.__name__)
+        return work(*args)
+
+    async def run_verifying(self, work: Callable[..., T], /, *args: object) -> T:
+        self.verified.append(work.__self__)  # type: ignore[attr-defined]
+        return work(*args)
+
+    def write(self, text: str) -> None:
+        """Replace the file as an editor does."""
+        beside = self.path.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(self.path)
+
+    def refusal(self, address: EmailAddress, password: bytes) -> AuthenticationFailed:
+        with pytest.raises(AuthenticationFailed) as error:
+            result(self.realm.authenticate(address, password))
+        return error.value
+
+    def logged(self, level: LogLevel) -> list[dict[str, Any]]:
+        return [event for event in self.log if event["log_level"] == level]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Any:
+    site = Site(tmp_path)
+    globalLogPublisher.addObserver(site.log.append)
+    yield site
+    globalLogPublisher.removeObserver(site.log.append)
+
+
+def result(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine that waits for nothing gives."""
+    outcome: list[Any] = []
+    Deferred.fromCoroutine(work).addBoth(outcome.append)
+    assert outcome, "the work waits for something"
+    if hasattr(outcome[0], "raiseException"):
+        outcome[0].raiseException()
+    return outcome[0]  # type: ignore[no-any-return]
+
+
+def test_each_kind_of_address_is_found_in_its_place_alone(site: Site) -> None:
+    alice = result(site.realm.find_user(ALICE))
+    assert alice is not None
+    assert (alice.address, alice.quota, alice.aliases) == (ALICE, 1 << 30, (SMITH,))
+    assert result(site.realm.user_of_alias(SMITH)) is alice
+    assert result(site.realm.alias(SALES)) == (ALICE, BOB)
+    assert result(site.realm.find_user(SMITH)) is None
+    assert result(site.realm.find_user(SALES)) is None
+    assert result(site.realm.user_of_alias(ALICE)) is None
+    assert result(site.realm.alias(SMITH)) is None
+    assert result(site.realm.find_user(EmailAddress.parse("alice+x@example.org"))) is None
+
+
+def test_the_right_password_gives_the_user(site: Site) -> None:
+    assert result(site.realm.authenticate(EmailAddress.parse("Alice@EXAMPLE.org"), b"pass")).address == ALICE
+
+
+def test_attack_35_unknown_disabled_and_wrong_look_alike_and_each_cost_one_hash(site: Site) -> None:
+    refusals = [
+        site.refusal(ALICE, b"wrong"),
+        site.refusal(NOBODY, b"pass"),
+        site.refusal(BOB, b"word"),
+        site.refusal(BOB, b"wrong"),
+        site.refusal(SMITH, b"pass"),
+        site.refusal(SALES, b"pass"),
+    ]
+    assert len({(refusal.public, refusal.temporary) for refusal in refusals}) == 1
+    assert len(site.verified) == len(refusals)
+
+
+def test_attack_35_a_disabled_users_right_password_is_not_cached(site: Site) -> None:
+    for _ in range(3):
+        site.refusal(BOB, b"word")
+    assert len(site.verified) == 3
+
+
+def test_attack_35_an_unknown_user_costs_what_one_of_the_realms_users_does_and_always_the_same(site: Site) -> None:
+    users = {login.password for login in site.realm.users.logins.values()}
+    names = [EmailAddress.parse(f"nobody{n}@example.org") for n in range(40)]
+    for name in names * 2:
+        site.refusal(name, b"pass")
+    assert site.verified[:40] == site.verified[40:]
+    assert set(site.verified) == users
+
+
+def test_attack_35_in_a_realm_without_users_a_hash_of_the_default_cost_is_made(site: Site) -> None:
+    site.write("users: {}")
+    result(site.realm.refresh())
+    site.refusal(ALICE, b"pass")
+    assert site.verified == [NOBODYS_PASSWORD]
+
+
+def test_nobodys_password_is_hashed_to_the_end() -> None:
+    assert NOBODYS_PASSWORD.verify(b"pass") is False
+    assert StoredPassword.parse("{ARGON2ID}" + NOBODYS_PASSWORD.value.decode()) == NOBODYS_PASSWORD
+
+
+def test_a_second_login_costs_no_hash(site: Site) -> None:
+    result(site.realm.authenticate(ALICE, b"pass"))
+    result(site.realm.authenticate(ALICE, b"pass"))
+    assert len(site.verified) == 1
+    site.now += 301
+    result(site.realm.authenticate(ALICE, b"pass"))
+    assert len(site.verified) == 2
+
+
+def test_attack_40_a_changed_password_ends_the_old_one_at_once(site: Site) -> None:
+    result(site.realm.authenticate(ALICE, b"pass"))
+    site.write(users_yaml(OTHER_HASH))
+    site.now += 1
+    site.refusal(ALICE, b"pass")
+    assert result(site.realm.authenticate(ALICE, b"word")).address == ALICE
+
+
+def test_attack_40_a_removed_or_disabled_user_is_refused_at_once(site: Site) -> None:
+    result(site.realm.authenticate(ALICE, b"pass"))
+    site.write(users_yaml().replace("quota: 1 GiB", "enabled: false"))
+    site.now += 1
+    site.refusal(ALICE, b"pass")
+    site.write("users: {}")
+    site.now += 1
+    site.refusal(ALICE, b"pass")
+
+
+def test_the_file_is_looked_at_once_a_second_and_read_only_when_it_changed(site: Site) -> None:
+    for _ in range(5):
+        result(site.realm.find_user(ALICE))
+    assert site.read == []
+    site.now += 1
+    for _ in range(5):
+        result(site.realm.find_user(ALICE))
+    assert site.read == ["identify"]
+    site.write(users_yaml(extra=f'  carol@example.org: {{password: "{HASH}"}}'))
+    site.now += 1
+    assert result(site.realm.find_user(EmailAddress.parse("carol@example.org"))) is not None
+    assert site.read == ["identify", "identify", "read_users"]
+
+
+def test_a_file_written_between_reading_and_the_first_look_is_noticed(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    users = read_users(site.path)
+    site.write("users: {}")
+    realm = YamlRealm("staff", site.path, users, read=site.run_reading, verify=site.run_verifying, clock=lambda: 0.0)
+    assert result(realm.find_user(ALICE)) is None
+
+
+def test_a_change_of_the_same_size_in_the_same_file_is_noticed(site: Site) -> None:
+    with site.path.open("r+") as file:
+        file.write(users_yaml().replace("quota: 1 GiB", "quota: 2 GiB"))
+    result(site.realm.refresh())
+    alice = result(site.realm.find_user(ALICE))
+    assert alice is not None
+    assert alice.quota == 2 << 30
+
+
+@pytest.mark.parametrize("broken", ["", "users:\n", "users: [", users_yaml("{MD5}x"), users_yaml() + "\tx", "\xff\0"])
+def test_a_broken_file_is_refused_and_told_once_while_the_old_one_serves(site: Site, broken: str) -> None:
+    site.write(broken)
+    for _ in range(3):
+        site.now += 1
+        assert result(site.realm.find_user(ALICE)) is not None
+    assert result(site.realm.authenticate(ALICE, b"pass")).address == ALICE
+    (event,) = site.logged(LogLevel.error)
+    assert f"{site.path}:" in event["faults"]
+    site.write("users: {}")
+    site.now += 1
+    assert result(site.realm.find_user(ALICE)) is None
+
+
+def test_a_vanished_file_is_told_once_while_the_old_one_serves(site: Site) -> None:
+    site.path.unlink()
+    for _ in range(3):
+        site.now += 1
+        assert result(site.realm.find_user(ALICE)) is not None
+    assert len(site.logged(LogLevel.error)) == 1
+    site.path.write_text("users: {}")
+    site.now += 1
+    assert result(site.realm.find_user(ALICE)) is None
+
+
+def test_a_line_in_the_log_is_bounded(site: Site) -> None:
+    many = "".join(f"  u{n}@example.org: {{password: x}}\n" for n in range(50))
+    site.write("users:\n" + many)
+    result(site.realm.refresh())
+    assert len(site.logged(LogLevel.error)[0]["faults"]) <= 1000
+
+
+def test_any_fault_of_ours_in_reading_leaves_the_old_file_serving(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_broken(path: Path, limits: UsersFileLimits) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("mailbox_d.auth.yaml_realm.read_users", read_broken)
+    site.write("users: {}")
+    site.now += 1
+    assert result(site.realm.find_user(ALICE)) is not None
+    assert len(site.logged(LogLevel.critical)) == 1
+
+
+def test_while_the_file_is_read_others_are_served_from_what_is_known(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    waiting: Deferred[None] = Deferred()
+
+    async def slow(work: Callable[..., T], /, *args: object) -> T:
+        await waiting
+        return work(*args)
+
+    realm = YamlRealm(
+        "staff", site.path, site.realm.users, read=slow, verify=site.run_verifying, clock=lambda: site.now
+    )
+    site.write("users: {}")
+    first = Deferred.fromCoroutine(realm.find_user(ALICE))
+    assert result(realm.find_user(ALICE)) is not None
+    assert not first.called
+    waiting.callback(None)
+    assert first.result is None
+
+
+def test_a_lane_that_fails_is_no_wrong_password(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+
+    def unavailable(work: Callable[..., T], /, *args: object) -> Awaitable[T]:
+        raise AuthenticationUnavailable("Not now")
+
+    realm = YamlRealm(
+        "staff",
+        site.path,
+        site.realm.users,
+        identify(site.path),
+        read=site.run_reading,
+        verify=unavailable,
+        clock=lambda: site.now,
+    )
+    for address in (ALICE, NOBODY):
+        with pytest.raises(AuthenticationUnavailable):
+            result(realm.authenticate(address, b"pass"))
