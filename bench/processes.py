@@ -1,0 +1,48 @@
+"""What a server's processes have used, read from /proc."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid: int) -> list[int]:
+    """The process and all below it that live."""
+    return [pid, *(deeper for child in children(pid) for deeper in tree(child))]
+
+
+def children(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            yield from map(int, task.read_text().split())
+        except OSError:
+            continue
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of the process, of all below it, and of those below it that have ended (proc(5))."""
+    return sum(_ticks(one) for one in tree(pid)) / TICKS
+
+
+def _ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
+
+
+def pss_kilobytes(pid: int) -> int:
+    """The proportional set size of the process and all below it."""
+    return sum(map(_pss, tree(pid)))
+
+
+def _pss(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
