@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from mailbox_d.auth.passwords import hash_password
 from mailbox_d.ctl.self_signed import make_certificate, write_private
 
 CONFIGURATION = Path("conf/mailboxd.yaml")
@@ -64,15 +65,9 @@ def prepare(site: Site) -> None:
 
 def users_yaml(chosen: Mapping[str, str]) -> str:
     """The users file of the realm, each password hashed."""
-    users = {user: {"password": hash_password(word)} for user, word in chosen.items()}
+    users = {user: {"password": hash_password(word.encode())} for user, word in chosen.items()}
     heading = "# The sample site's users; their passwords in clear text are in passwords.txt beside this file.\n"
     return heading + yaml.safe_dump({"users": users}, sort_keys=False, width=1000)
-
-
-def hash_password(password: str) -> str:
-    from argon2 import PasswordHasher
-
-    return "{ARGON2ID}" + PasswordHasher().hash(password)
 
 
 def read_passwords(site: Site) -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from argon2 import PasswordHasher
 
+from mailbox_d.auth.passwords import StoredPassword
 from mailbox_d.ctl import sample_site
 from mailbox_d.ctl.sample_site import Site
 
@@ -38,7 +38,8 @@ def test_users_have_a_password_each_hashed_in_the_users_file(site: Site) -> None
     assert set(users) == set(passwords) == set(sample_site.USERS)
     assert len(set(passwords.values())) == len(passwords)
     for user, record in users.items():
-        assert PasswordHasher().verify(record["password"].removeprefix("{ARGON2ID}"), passwords[user])
+        stored = StoredPassword.parse(record["password"])
+        assert stored.scheme == "ARGON2ID" and stored.verify(passwords[user].encode())
 
 
 @pytest.mark.parametrize("path", ["passwords", "users"])
