@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -52,6 +53,33 @@ class Lane:
             yield pause
             waited += pause
             pause = min(pause * 1.5, 0.5)
+
+
+class Lanes(Service):
+    """The lanes of a daemon, by what they wait for. They start with it and end when the last work is done."""
+
+    def __init__(self, reactor: Any) -> None:
+        self.delivery = Lane(reactor, "delivery", 16)
+        """fsync: many at once share the disk's journal."""
+        self.store = Lane(reactor, "store", 8)
+        """Mailboxes: scans, flags, bodies."""
+        self.hashing = Lane(reactor, "hashing", 2)
+        """Passwords: as many as there are cores worth burning."""
+        self.files = Lane(reactor, "files", 1)
+        """Users' files and certificates."""
+
+    def startService(self) -> None:
+        Service.startService(self)
+        for lane in self._all():
+            lane.start()
+
+    def stopService(self) -> None:
+        Service.stopService(self)
+        for lane in self._all():
+            lane.stop()
+
+    def _all(self) -> tuple[Lane, ...]:
+        return (self.delivery, self.store, self.hashing, self.files)
 
 
 class InlineLane(Lane):

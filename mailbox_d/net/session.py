@@ -68,6 +68,9 @@ class SessionShell(TimeoutMixin):
     tls_context: IOpenSSLServerConnectionCreator | None = None
     implicit_tls = False
     limits = SessionLimits()
+    factory: Any = None
+    when_gone: Callable[[], None] | None = None
+    """Called once, when the connection is gone."""
     transport: Any
     setTimeout: Callable[[float | None], None]
     callLater: Callable[..., Any]
@@ -83,6 +86,7 @@ class SessionShell(TimeoutMixin):
     _pumping: bool
     """Units are being taken, further up the stack."""
     _closing: bool
+    _winding_down: bool
     _gone: bool
 
     # -- what a server gives ------------------------------------------------------------------------------------
@@ -156,14 +160,26 @@ class SessionShell(TimeoutMixin):
         """
         if self._framer.buffered:
             self.log.warn("plaintext behind STARTTLS from {peer}", peer=self.peer)
-            self._closing = True
-            self.transport.abortConnection()
+            self.abort()
             return
         self._output.flush()
         self._framer = self.new_framer()
         self._handshaking = True
         self.setTimeout(self.limits.handshake_timeout)
         self.transport.startTLS(self.tls_context)
+
+    def wind_down(self) -> None:
+        """The daemon stops: end as soon as no command runs."""
+        self._winding_down = True
+        if self._handshaking:
+            self.abort()
+        elif not self._running:
+            self.close(self.farewell("shutdown"))
+
+    def abort(self) -> None:
+        """End at once."""
+        self._closing = True
+        self.transport.abortConnection()
 
     # -- twisted's hooks ----------------------------------------------------------------------------------------
 
@@ -173,6 +189,7 @@ class SessionShell(TimeoutMixin):
         self._running = False
         self._pumping = False
         self._closing = False
+        self._winding_down = False
         self._gone = False
         self._reading = True
         self._first_octets = not self.implicit_tls
@@ -214,13 +231,17 @@ class SessionShell(TimeoutMixin):
         self._set_write_timer(None)
         self._output.abandon()
         if not self._running:
-            self.released()
+            self._release()
+
+    def _release(self) -> None:
+        self.released()
+        if self.when_gone is not None:
+            self.when_gone()
 
     def timeoutConnection(self) -> None:
         """The peer took too long over a handshake or a command."""
         if self._handshaking:
-            self._closing = True
-            self.transport.abortConnection()
+            self.abort()
         else:
             self.close(self.farewell("timeout"))
 
@@ -263,7 +284,9 @@ class SessionShell(TimeoutMixin):
     def _answered(self, _: None) -> None:
         self._running = False
         if self._gone:
-            self.released()
+            self._release()
+        elif self._winding_down:
+            self.close(self.farewell("shutdown"))
         elif not self._closing:
             self.setTimeout(self.limits.handshake_timeout if self._handshaking else self._deadline)
             if not self._pumping:
@@ -292,8 +315,4 @@ class SessionShell(TimeoutMixin):
     def _set_write_timer(self, seconds: float | None) -> None:
         if self._write_timer is not None and self._write_timer.active():
             self._write_timer.cancel()
-        self._write_timer = None if seconds is None else self.callLater(seconds, self._peer_reads_nothing)
-
-    def _peer_reads_nothing(self) -> None:
-        self._closing = True
-        self.transport.abortConnection()
+        self._write_timer = None if seconds is None else self.callLater(seconds, self.abort)

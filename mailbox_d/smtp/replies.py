@@ -71,6 +71,8 @@ TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the rest se
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
 TOO_MANY_IDLE_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message")
 TOO_MANY_UNKNOWN = Reply(421, "4.7.0", "Too many unknown recipients")
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections, try again later")
+SHUTTING_DOWN = Reply(421, "4.3.2", "The service is being stopped, try again later")
 TIMEOUT = Reply(421, "4.4.2", "You took too long")
 OUR_FAULT = Reply(421, "4.3.0", "Something went wrong here, try again later")
 

@@ -12,7 +12,7 @@ from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.smtp import data
 from mailbox_d.smtp.dispatch import dispatch
 from mailbox_d.smtp.greeting import offer
-from mailbox_d.smtp.replies import OUR_FAULT, TIMEOUT, Answer, Then
+from mailbox_d.smtp.replies import OUR_FAULT, SHUTTING_DOWN, TIMEOUT, Answer, Then
 from mailbox_d.smtp.service import Kind, Service
 from mailbox_d.smtp.session import SMTPSession
 from mailbox_d.wire.smtp.framer import Event, SMTPFramer
@@ -20,6 +20,8 @@ from mailbox_d.wire.smtp.replies import Reply
 
 INHERITED = frozenset({"host", "setTimeout", "listExtensions"})
 """Methods of twisted.mail's classes that stay in use; `docs/twisted.md` says what for."""
+
+_FAREWELLS = {"timeout": TIMEOUT, "shutdown": SHUTTING_DOWN, "fault": OUR_FAULT}
 
 
 @without_inherited(keep=INHERITED)
@@ -82,7 +84,7 @@ class SMTPServer(SessionShell, smtp.ESMTP):
                 self.framer.begin_data()
 
     def farewell(self, reason: str) -> bytes:
-        return (TIMEOUT if reason == "timeout" else OUR_FAULT).encode()
+        return _FAREWELLS[reason].encode()
 
     def released(self) -> None:
         session = self.session

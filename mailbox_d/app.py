@@ -1,0 +1,154 @@
+"""The table of contents: every service of the daemon, in the order in which they start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import ServerFactory
+from twisted.mail.interfaces import IMessageDelivery
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from mailbox_d.auth.realm import User
+from mailbox_d.config.endpoints import Endpoint, UnixEndpoint
+from mailbox_d.config.model import Configuration, Limits
+from mailbox_d.net.connections import SessionFactory
+from mailbox_d.net.lanes import sleep
+from mailbox_d.net.listening import EndpointListener, UnixListener
+from mailbox_d.net.session import SessionLimits, SessionShell
+from mailbox_d.net.state_folder import StateFolder
+from mailbox_d.policy.content import HeaderLimits
+from mailbox_d.policy.space import FreeSpace
+from mailbox_d.site import Site, build_site
+from mailbox_d.smtp.delivery import UserDelivery
+from mailbox_d.smtp.replies import TOO_MANY_CONNECTIONS
+from mailbox_d.smtp.server import SMTPServer
+from mailbox_d.smtp.service import Kind, SMTPLimits
+from mailbox_d.smtp.service import Service as SMTPService
+
+
+class Daemon(MultiService):
+    """All services. They start in order; when the daemon stops, each waits for those that started after it."""
+
+    def stopService(self) -> Deferred[None]:
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop_in_turn())
+
+    async def _stop_in_turn(self) -> None:
+        for service in reversed(list(self)):
+            await maybeDeferred(service.stopService)
+
+
+def build(configuration: Configuration, reactor: Any) -> Daemon:
+    """The daemon for a configuration, not yet started. Raises `ConfigurationError`, `NotServed`."""
+    site = build_site(configuration, reactor)
+    daemon = Daemon()
+    services: list[IService] = [
+        StateFolder(configuration.storage.state),
+        site.lanes,
+        site.certificates,
+        site.sessions,
+        *listeners(site),
+    ]
+    for service in services:
+        service.setServiceParent(daemon)
+    return daemon
+
+
+def listeners(site: Site) -> Iterator[Service]:
+    """A listener for each endpoint of each kind of service."""
+    kinds = site.configuration.listeners
+    smtp, submission, lmtp = (smtp_service(site, kind) for kind in (Kind.SMTP, Kind.SUBMISSION, Kind.LMTP))
+    yield from listen(site, kinds.smtp, smtp_factory(site, smtp))
+    yield from listen(site, kinds.submission, smtp_factory(site, submission))
+    yield from listen(site, kinds.submissions, smtp_factory(site, submission, implicit_tls=True))
+    yield from listen(site, kinds.lmtp, smtp_factory(site, lmtp))
+
+
+def listen(site: Site, endpoints: Iterable[Endpoint], factory: ServerFactory) -> Iterator[Service]:
+    """Where one factory's connections come from."""
+    for endpoint in endpoints:
+        if isinstance(endpoint, UnixEndpoint):
+            yield UnixListener(site.reactor, endpoint.path, endpoint.mode, factory)
+        else:
+            yield EndpointListener(site.reactor, str(endpoint), factory)
+
+
+def session_factory(
+    site: Site, protocol: str, make: Callable[[], SessionShell], refusal: bytes, *, implicit_tls: bool
+) -> ServerFactory:
+    """A factory within the site's limits; TLS stands between the socket and the session where it comes first.
+
+    A connection too many is told so in plain text alone: a handshake is more than it is worth.
+    """
+    factory = SessionFactory(make, site.connections, site.sessions, refusal=b"" if implicit_tls else refusal)
+    if not implicit_tls:
+        return factory
+    return TLSMemoryBIOFactory(site.certificates.context(protocol), False, factory)
+
+
+def smtp_factory(site: Site, service: SMTPService, *, implicit_tls: bool = False) -> ServerFactory:
+    """Sessions of SMTP, submission or LMTP."""
+    limits = smtp_session_limits(site.configuration.limits)
+    context = None if service.kind is Kind.LMTP else site.certificates.context("smtp")
+
+    def make() -> SMTPServer:
+        return SMTPServer(service, limits, context, implicit_tls=implicit_tls)
+
+    return session_factory(site, "smtp", make, TOO_MANY_CONNECTIONS.encode(), implicit_tls=implicit_tls)
+
+
+def smtp_service(site: Site, kind: Kind) -> SMTPService:
+    """What the sessions of one kind of SMTP service share."""
+
+    def avatar(user: User) -> UserDelivery:
+        return UserDelivery(user, site.recipients)
+
+    async def free_octets() -> int:
+        return await site.lanes.store.run(site.store.free_octets)
+
+    return SMTPService(
+        kind=kind,
+        hostname=site.configuration.hostname,
+        recipients=site.recipients,
+        store=site.store,
+        lane=site.lanes.delivery,
+        space=FreeSpace(free_octets, time.monotonic),
+        clock=time.time,
+        monotonic=time.monotonic,
+        sleep=lambda seconds: sleep(site.reactor, seconds),
+        limits=smtp_limits(site.configuration.limits),
+        portal=site.portal({IMessageDelivery: avatar}) if kind is Kind.SUBMISSION else None,
+        user_sessions=site.user_sessions,
+    )
+
+
+def smtp_limits(limits: Limits) -> SMTPLimits:
+    """The configured limits that SMTP's commands keep to."""
+    return SMTPLimits(
+        message_size=limits.message_size,
+        command_line=limits.smtp_command_line,
+        auth_line=limits.smtp_auth_line,
+        recipients=limits.recipients_per_message,
+        unknown_recipients=limits.unknown_recipients,
+        bad_commands=limits.bad_commands,
+        junk_commands=limits.junk_commands,
+        login_failures=limits.login_failures,
+        data_timeout=limits.smtp_data_timeout,
+        data_minimum_rate=limits.data_minimum_rate,
+        header=HeaderLimits(limits.header_size, limits.header_fields, limits.received_hops),
+    )
+
+
+def smtp_session_limits(limits: Limits) -> SessionLimits:
+    """The configured limits that an SMTP session's shell keeps to."""
+    return SessionLimits(
+        input_buffer=limits.input_buffer_preauth,
+        output_buffer=limits.output_buffer,
+        command_timeout=limits.command_timeout,
+        handshake_timeout=limits.tls_handshake_timeout,
+        write_timeout=limits.write_timeout,
+    )

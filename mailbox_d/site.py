@@ -1,0 +1,105 @@
+"""What the services of one site share: its users, its store, its limits, its sessions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.cred.portal import Portal
+from zope.interface import Interface
+
+from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.portal import AvatarFactory, build_portal
+from mailbox_d.auth.success_cache import SuccessCache
+from mailbox_d.auth.users_file import read_users
+from mailbox_d.auth.yaml_realm import YamlRealm
+from mailbox_d.config.faults import ConfigurationError, Fault
+from mailbox_d.config.file_identity import identify
+from mailbox_d.config.model import Configuration
+from mailbox_d.net.connections import OpenSessions
+from mailbox_d.net.lanes import Lanes
+from mailbox_d.net.limits import ConnectionLimits, UserSessions
+from mailbox_d.policy.recipients import Recipients, ServedDomain
+from mailbox_d.store.maildir_store import MaildirStore
+from mailbox_d.store.ports import Store
+
+
+class NotServed(Exception):
+    """The configuration asks for something that this version knows and does not serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One configuration brought to life, but for its listeners."""
+
+    configuration: Configuration
+    reactor: Any
+    lanes: Lanes
+    realms: Mapping[str, YamlRealm]
+    directory: Directory
+    recipients: Recipients
+    store: Store
+    connections: ConnectionLimits
+    user_sessions: UserSessions
+    sessions: OpenSessions
+
+    def portal(self, avatars: Mapping[type[Interface], AvatarFactory]) -> Portal:
+        """A cred portal for one protocol's avatars."""
+        return build_portal(self.directory, avatars)
+
+
+def build_site(configuration: Configuration, reactor: Any) -> Site:
+    """Read what must be read before anything starts. Raises `ConfigurationError`, `NotServed`."""
+    lanes = Lanes(reactor)
+    realms = build_realms(configuration, lanes)
+    domains = configuration.domains
+    limits = configuration.limits
+    return Site(
+        configuration=configuration,
+        reactor=reactor,
+        lanes=lanes,
+        realms=realms,
+        directory=Directory({name: realms[domain.realm] for name, domain in domains.items()}),
+        recipients=Recipients(
+            {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()}
+        ),
+        store=MaildirStore(configuration.storage.maildirs, newline=configuration.storage.newline),
+        connections=ConnectionLimits(
+            total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
+        ),
+        user_sessions=UserSessions(limits.connections_per_user),
+        sessions=OpenSessions(reactor),
+    )
+
+
+def build_realms(configuration: Configuration, lanes: Lanes) -> dict[str, YamlRealm]:
+    """The realms by name, their users read. Raises `ConfigurationError` with every fault of every file."""
+    faults: list[Fault] = []
+    realms: dict[str, YamlRealm] = {}
+    for name, realm in configuration.realms.items():
+        if realm.yaml is None:
+            raise NotServed(f"realms.{name}.ldap: this version serves yaml realms only")
+        try:
+            realms[name] = _yaml_realm(name, realm.yaml, configuration, lanes)
+        except ConfigurationError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise ConfigurationError(faults)
+    return realms
+
+
+def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lanes) -> YamlRealm:
+    known = identify(path)
+    return YamlRealm(
+        name,
+        path,
+        read_users(path),
+        known,
+        read=lanes.files.run,
+        verify=lanes.hashing.run,
+        clock=time.monotonic,
+        cache=SuccessCache(time.monotonic, seconds=configuration.limits.password_cache),
+    )
