@@ -176,7 +176,7 @@ class Server(Scalar):
     def read_text(self, text: str, folder: Path) -> ServerAddress:
         if _is_address(text):
             return ServerAddress(text, self._default_port)
-        found = re.fullmatch(r"\[([^\]]+)\](?::(\d{1,5}))?|([^:\[\]]+):(\d{1,5})", text)
+        found = re.fullmatch(r"\[([^\]]+)\](?::([0-9]{1,5}))?|([^:\[\]]+):([0-9]{1,5})", text)
         host, port = (found[1] or found[3], int(found[2] or found[4] or self._default_port)) if found else ("", 0)
         if not _is_address(host) or not 1 <= port <= HIGHEST_PORT:
             raise Refusal(f"{shown(text)} is no address and port", self.expected)

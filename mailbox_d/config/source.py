@@ -332,6 +332,13 @@ _SYNTAX = {
     "found undefined tag handle": ("a tag, which is not allowed", "the value alone"),
     "found unknown escape character": ("a backslash that means nothing in double quotes", "single quotes, or \\\\"),
     "did not find expected '-' indicator": ("a line that does not fit the list above it", '"- " and the item'),
+    "did not find expected node content": ("a comma or bracket where a value should be", "a value"),
+    "did not find expected <document start>": ("text that belongs to nothing above it", "key: value"),
+    "did not find expected alphabetic": ("a * or & that names nothing", "the text in quotes"),
+    "mapping keys are not allowed": ("a key where none can be", "one key a line"),
+    "found unexpected document indicator": ("a line of --- or ... within quotes", "a closing quote before it"),
+    "directive": ("a line that begins with %", "the text in quotes"),
+    "YAML document": ("a line that begins with %", "the text in quotes"),
     "block sequence entries are not allowed": ("a list's item where no list can be", "the list on lines of its own"),
 }
 
@@ -348,4 +355,4 @@ def _syntax_fault(file: str, error: yaml.MarkedYAMLError) -> Fault:
     for phrase, (problem, expected) in _SYNTAX.items():
         if phrase in (error.problem or ""):
             return Fault(file, line, column, "", problem, expected)
-    return Fault(file, line, column, "", f"this is not YAML ({error.problem})", "key: value, indented by spaces")
+    return Fault(file, line, column, "", "this is not YAML", "key: value, indented by spaces")

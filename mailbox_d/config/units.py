@@ -34,7 +34,7 @@ MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
 
-_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]*)")
+_QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]*)")
 _A_SIZE = "a size such as 50 MiB"
 _A_DURATION = "a duration such as 30 s, 5 min, 4 h or 5 days"
 
@@ -69,12 +69,14 @@ def format_size(octets: int) -> str:
 
 def format_duration(seconds: float) -> str:
     """The shortest way to write a duration: `5 min`."""
-    if seconds and seconds % DAY == 0:
-        return f"{seconds / DAY:g} {'day' if seconds == DAY else 'days'}"
-    for unit in ("h", "min", "s"):
-        if seconds % DURATIONS[unit] == 0 and (seconds or unit == "s"):
-            return f"{seconds / DURATIONS[unit]:g} {unit}"
-    return f"{seconds * 1000:g} ms"
+    milliseconds = round(seconds * 1000)
+    if milliseconds == 0:
+        return "0 s"
+    for unit, length in (("days", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1)):
+        count, rest = divmod(milliseconds, round(length * 1000))
+        if count and not rest:
+            return f"{count} {'day' if unit == 'days' and count == 1 else unit}"
+    return f"{milliseconds} ms"
 
 
 def _quantity(text: str, units: Mapping[str, float], expected: str) -> float:
@@ -183,4 +185,4 @@ class Count(Quantity):
 
 
 def _pattern(units: Mapping[str, float]) -> str:
-    return rf"^\d+(\.\d+)? ?({'|'.join(units)})$"
+    return rf"^[0-9]+(\.[0-9]+)? ?({'|'.join(units)})$"
