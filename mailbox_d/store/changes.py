@@ -1,0 +1,78 @@
+"""Who is told what changed: one feed per session, of both kinds of store.
+
+A feed tells every change since it was opened or last taken, those of its own session included, each message at most
+once per kind: what came and went unseen is never mentioned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from weakref import WeakSet
+
+from mailbox_d.store.ports import Arrived, Change, Expunged, Flagged, Flags, Message
+
+
+class ChangeFeed:
+    """Changes of one mailbox, gathered for one session."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds = feeds
+        self._expunged: set[int] = set()
+        self._flagged: dict[int, Flags] = {}
+        self._arrived: dict[int, Message] = {}
+
+    def take(self) -> Sequence[Change]:
+        with self._feeds.guard:
+            expunged, flagged, arrived = self._expunged, self._flagged, self._arrived
+            self._expunged, self._flagged, self._arrived = set(), {}, {}
+        return (
+            *(Expunged(uid) for uid in sorted(expunged)),
+            *(Flagged(uid, flagged[uid]) for uid in sorted(flagged)),
+            *(Arrived(arrived[uid]) for uid in sorted(arrived)),
+        )
+
+    def close(self) -> None:
+        self._feeds.drop(self)
+
+    def note(self, change: Change) -> None:
+        """Take in one change; called under the feeds' guard."""
+        if isinstance(change, Arrived):
+            self._arrived[change.message.uid] = change.message
+        elif isinstance(change, Flagged):
+            self._note_flags(change.uid, change.flags)
+        elif self._arrived.pop(change.uid, None) is None:
+            self._flagged.pop(change.uid, None)
+            self._expunged.add(change.uid)
+
+    def _note_flags(self, uid: int, flags: Flags) -> None:
+        unseen = self._arrived.get(uid)
+        if unseen is not None:
+            self._arrived[uid] = Message(uid, flags, unseen.size)
+        else:
+            self._flagged[uid] = flags
+
+
+class Feeds:
+    """The feeds of one mailbox. One that is forgotten without being closed ends by itself."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self._feeds: WeakSet[ChangeFeed] = WeakSet()
+
+    def open(self) -> ChangeFeed:
+        feed = ChangeFeed(self)
+        with self.guard:
+            self._feeds.add(feed)
+        return feed
+
+    def drop(self, feed: ChangeFeed) -> None:
+        with self.guard:
+            self._feeds.discard(feed)
+
+    def publish(self, changes: Iterable[Change]) -> None:
+        with self.guard:
+            listeners = list(self._feeds)
+            for change in changes if listeners else ():
+                for feed in listeners:
+                    feed.note(change)

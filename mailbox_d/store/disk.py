@@ -1,0 +1,50 @@
+"""What all parts of a Maildir store share: the door to the disk, locks, directory syncs, names, settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mailbox_d.store.directory_sync import DirectorySync
+from mailbox_d.store.dotlock import FolderLocks, LockTimes
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.marks import LookTimes
+from mailbox_d.store.names import NameLimits
+from mailbox_d.store.unique import UniqueNames
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """How a Maildir store works.
+
+    `newline`: line ends of new files, `lf` or `crlf`. `hold`: octets of a message under way that are kept in memory.
+    `stale_after`: seconds after which a file left in `tmp` is nobody's. `uidlist_octets_max`: the longest uidlist read.
+    `kept_mailboxes`: how many mailboxes stay in memory after their last session.
+    """
+
+    newline: str = "lf"
+    hold: int = 256 * 1024
+    stale_after: float = 36 * 3600
+    uidlist_octets_max: int = 256 * 1024 * 1024
+    kept_mailboxes: int = 32
+    names: NameLimits = field(default_factory=NameLimits)
+    locks: LockTimes = field(default_factory=LockTimes)
+    looks: LookTimes = field(default_factory=LookTimes)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The shared parts; each has its own lock and is safe for threads."""
+
+    files: FileSystem
+    settings: StoreSettings = field(default_factory=StoreSettings)
+    clock: Callable[[], float] = time.time
+    locks: FolderLocks = field(init=False)
+    directories: DirectorySync = field(init=False)
+    unique: UniqueNames = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "locks", FolderLocks(self.files, self.settings.locks, self.clock))
+        object.__setattr__(self, "directories", DirectorySync(self.files))
+        object.__setattr__(self, "unique", UniqueNames(clock=self.clock))

@@ -1,0 +1,181 @@
+"""The lock that guards a folder, shared with Dovecot: `dovecot-uidlist.lock`.
+
+It is taken without waiting: whoever finds it held raises `MailboxBusy` and comes back later. It says `<pid>:<host>`;
+a lock whose process is dead is broken, one whose process lives never is. Inside this process a table of mutexes comes
+first, since the process number is the same for all of its threads.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from twisted.logger import Logger
+
+from mailbox_d.errors import MailboxBusy
+from mailbox_d.store.files import FileSystem, find, forget, read_whole
+from mailbox_d.store.folder import Folder
+
+_OWNER_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LockTimes:
+    """Seconds: after which a dead process's lock is broken; one of an owner that cannot be asked; how often a long
+    holder says that it lives; how long a thread waits for another one of this process."""
+
+    dead_owner: float = 2.0
+    silent_owner: float = 120.0
+    touch: float = 10.0
+    patience: float = 1.0
+
+
+class Dotlock:
+    """One holding of a lock file; `watched` is the file whose changes show that a silent owner lives."""
+
+    _log = Logger()
+
+    def __init__(
+        self, files: FileSystem, path: bytes, watched: bytes, times: LockTimes, clock: Callable[[], float]
+    ) -> None:
+        self._files = files
+        self._path = path
+        self._watched = watched
+        self._times = times
+        self._clock = clock
+        self._identity: tuple[int, int] | None = None
+        self._touched = 0.0
+
+    def acquire(self) -> None:
+        """Take the lock. Raises `MailboxBusy` where another one holds it, `OSError` where none can be made."""
+        try:
+            descriptor = self._files.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            self._break_if_stale()
+            raise MailboxBusy("The mailbox is in use by another program") from None
+        try:
+            status = self._files.fstat(descriptor)
+            self._identity = (status.st_dev, status.st_ino)
+            self._write_owner(descriptor)
+        finally:
+            self._files.close(descriptor)
+        self._touched = self._clock()
+        self.check()
+
+    def check(self) -> None:
+        """See that the lock is still ours, before anything counts on it. Raises `MailboxBusy`."""
+        status = find(self._files, self._path)
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            self._identity = None
+            raise MailboxBusy("The mailbox is in use by another program", cause="lost the lock")
+        if self._clock() - self._touched > self._times.touch:
+            self._touched = self._clock()
+            self._files.utime(self._path, self._touched)
+
+    def release(self) -> None:
+        """Give the lock back, if it is ours still."""
+        if self._identity is None:
+            return
+        status = find(self._files, self._path)
+        if status is not None and (status.st_dev, status.st_ino) == self._identity:
+            forget(self._files, self._path)
+        self._identity = None
+
+    def _write_owner(self, descriptor: int) -> None:
+        """Say who holds it. On a full disk the empty file has to do: it locks, but counts as a silent owner's."""
+        try:
+            self._files.write(descriptor, f"{os.getpid()}:{socket.gethostname()}".encode())
+        except OSError as error:
+            self._log.warn("No room for the owner's name in {lock}: {error}", lock=self._path, error=str(error))
+
+    def _break_if_stale(self) -> None:
+        status = find(self._files, self._path)
+        if status is None:
+            return
+        idle = self._clock() - status.st_mtime
+        stale = self._is_dead(status.st_mtime) if idle > self._times.dead_owner else False
+        if stale is None:
+            watched = find(self._files, self._watched)
+            quiet = watched is None or self._clock() - watched.st_mtime > self._times.silent_owner
+            stale = quiet and idle > self._times.silent_owner
+        if not stale:
+            return
+        again = find(self._files, self._path)
+        if again is not None and again.st_ino == status.st_ino and again.st_mtime_ns == status.st_mtime_ns:
+            self._log.warn("Breaking a stale lock: {lock}", lock=self._path, idle=idle)
+            forget(self._files, self._path)
+
+    def _is_dead(self, locked_at: float) -> bool | None:
+        """Whether the owner's process is gone; None where that cannot be known."""
+        process, _, host = (read_whole(self._files, self._path, _OWNER_MAX) or b"").partition(b":")
+        if host != os.fsencode(socket.gethostname()) or not process.isdigit():
+            return None
+        if int(process) == os.getpid():
+            return locked_at < _process_start()
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def _process_start() -> float:
+    """When this process started: the mark of a lock left by an earlier process that had our number."""
+    return os.stat(b"/proc/self").st_mtime  # noqa: PTH116
+
+
+class _Mutex:
+    __slots__ = ("__weakref__", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class FolderLocks:
+    """The locks of all folders: this process's mutexes, then the lock files."""
+
+    def __init__(
+        self, files: FileSystem, times: LockTimes = LockTimes(), clock: Callable[[], float] = time.time
+    ) -> None:
+        self._files = files
+        self._times = times
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._mutexes: WeakValueDictionary[bytes, _Mutex] = WeakValueDictionary()
+
+    @contextmanager
+    def hold(self, folder: Folder) -> Iterator[Dotlock]:
+        """Hold a folder's lock for some milliseconds. Raises `MailboxBusy`; `OSError` where no lock can be made."""
+        with self.hold_inside(folder.lock):
+            lock = Dotlock(self._files, folder.lock, folder.uidlist, self._times, self._clock)
+            try:
+                lock.acquire()
+                yield lock
+            finally:
+                lock.release()
+
+    @contextmanager
+    def hold_inside(self, key: bytes) -> Iterator[None]:
+        """Hold something against the other threads of this process alone. Raises `MailboxBusy`."""
+        mutex = self._mutex(key)
+        if not mutex.lock.acquire(timeout=self._times.patience):
+            raise MailboxBusy("The mailbox is in use")
+        try:
+            yield
+        finally:
+            mutex.lock.release()
+
+    def _mutex(self, key: bytes) -> _Mutex:
+        with self._guard:
+            mutex = self._mutexes.get(key)
+            if mutex is None:
+                mutex = self._mutexes[key] = _Mutex()
+            return mutex

@@ -1,0 +1,216 @@
+"""The one door to the disk: every file operation of the store goes through a `FileSystem`.
+
+Tests hand in one that records the calls, fails any of them with any errno, or ends the process at call n. Paths are
+bytes, since a Maildir may hold names in no encoding at all. Nothing is ever opened through a symbolic link.
+"""
+
+# pathlib holds neither bytes nor descriptors
+# ruff: noqa: PTH102, PTH104, PTH106, PTH108
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from mailbox_d.errors import StorageFault, StorageFull
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def storage_fault(error: OSError) -> StorageFault:
+    """The error as the store's callers know it: full, or another fault on our side."""
+    if error.errno in _FULL:
+        return StorageFull("Insufficient system storage", cause=str(error))
+    return StorageFault("The mail store is not available now", cause=str(error))
+
+
+def storage_faults(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function of the store's interface raise `StorageFault` where the disk raised `OSError`."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except OSError as error:
+            raise storage_fault(error) from error
+
+    return guarded
+
+
+class FileSystem:
+    """File operations as the kernel has them; each may raise `OSError`."""
+
+    def open(self, path: bytes, flags: int) -> int:
+        """Open a file, never through a symbolic link; a new one is readable by its owner alone."""
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def read(self, descriptor: int, offset: int, length: int) -> bytes:
+        """Read up to `length` octets at `offset`; fewer only at the end of the file."""
+        piece = os.pread(descriptor, length, offset)
+        pieces = [piece]
+        while piece and (length := length - len(piece)):
+            offset += len(piece)
+            piece = os.pread(descriptor, length, offset)
+            pieces.append(piece)
+        return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        """Write all of `data` at the descriptor's position."""
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:])
+
+    def fsync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
+
+    def fsync_directory(self, path: bytes) -> None:
+        """Make the directory's entries durable."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: bytes, destination: bytes) -> None:
+        os.rename(source, destination)
+
+    def link(self, source: bytes, destination: bytes) -> None:
+        os.link(source, destination, follow_symlinks=False)
+
+    def unlink(self, path: bytes) -> None:
+        os.unlink(path)
+
+    def mkdir(self, path: bytes) -> None:
+        os.mkdir(path, DIRECTORY_MODE)
+
+    def rmdir(self, path: bytes) -> None:
+        os.rmdir(path)
+
+    def chmod(self, descriptor: int, mode: int) -> None:
+        os.fchmod(descriptor, mode)
+
+    def utime(self, target: int | bytes, seconds: float) -> None:
+        """Set the time of last modification, of a descriptor or a path."""
+        os.utime(target, (seconds, seconds))
+
+    def fstat(self, descriptor: int) -> os.stat_result:
+        return os.fstat(descriptor)
+
+    def lstat(self, path: bytes) -> os.stat_result:
+        return os.lstat(path)
+
+    def names(self, directory: bytes) -> tuple[list[bytes], list[bytes]]:
+        """The names in a directory: those of regular files, and all others."""
+        files: list[bytes] = []
+        others: list[bytes] = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                (files if entry.is_file(follow_symlinks=False) else others).append(entry.name)
+        return files, others
+
+    def directories(self, directory: bytes) -> list[bytes]:
+        """The names of the directories in a directory."""
+        with os.scandir(directory) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+    def free_octets(self, path: bytes) -> int:
+        """What the file system that holds `path` has left for a process without privileges."""
+        figures = os.statvfs(path)
+        return figures.f_bavail * figures.f_frsize
+
+
+def parent(path: bytes) -> bytes:
+    """The directory that holds a path."""
+    return path.rpartition(b"/")[0]
+
+
+def find(files: FileSystem, path: bytes) -> os.stat_result | None:
+    """The file's status, None where there is no such file."""
+    try:
+        return files.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_whole(files: FileSystem, path: bytes, limit: int) -> bytes | None:
+    """A small file's octets, None where there is no such file. Raises `OSError` (EFBIG) for one above `limit`."""
+    try:
+        descriptor = files.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        size = files.fstat(descriptor).st_size
+        if size > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        return files.read(descriptor, 0, size)
+    finally:
+        files.close(descriptor)
+
+
+def write_new(files: FileSystem, path: bytes, content: bytes) -> os.stat_result:
+    """Make a file that must not exist yet, durable (its directory is not); returns its status."""
+    descriptor = files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        files.write(descriptor, content)
+        files.fsync(descriptor)
+        return files.fstat(descriptor)
+    except OSError:
+        forget(files, path)
+        raise
+    finally:
+        files.close(descriptor)
+
+
+def forget(files: FileSystem, path: bytes) -> bool:
+    """Remove a file that may be gone already; false where that failed. For cleaning up behind another fault."""
+    try:
+        files.unlink(path)
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return True
+
+
+def make_directories(files: FileSystem, path: bytes) -> None:
+    """Make a directory and its parents, durable each."""
+    try:
+        files.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_directories(files, parent(path))
+        make_directories(files, path)
+        return
+    files.fsync_directory(parent(path))
+
+
+def remove_tree(files: FileSystem, path: bytes) -> None:
+    """Remove a directory and all below it, following no symbolic link. What others removed meanwhile is no fault."""
+    try:
+        regular, others = files.names(path)
+    except NotADirectoryError:
+        files.unlink(path)
+        return
+    except FileNotFoundError:
+        return
+    for name in regular:
+        forget(files, path + b"/" + name)
+    for name in others:
+        child = path + b"/" + name
+        status = find(files, child)
+        if status is not None and (status.st_mode & 0o170000) == 0o040000:
+            remove_tree(files, child)
+        else:
+            forget(files, child)
+    files.rmdir(path)

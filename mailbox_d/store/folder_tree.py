@@ -1,0 +1,93 @@
+"""The folders of one Maildir: listed, made, renamed and removed, each in one step that others see whole."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from mailbox_d.errors import MailboxExists, NoSuchMailbox
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.files import find, remove_tree, write_new
+from mailbox_d.store.folder import PARTS, Folder
+from mailbox_d.store.names import folder_of, name_of
+from mailbox_d.store.ports import INBOX
+from mailbox_d.store.uidlist import Header, format_header
+from mailbox_d.store.uidvalidity import next_uid_validity
+
+_TRASH = b"..DOVECOT-TRASHED"
+
+
+class FolderTree:
+    """A Maildir and the folders in it, by mailbox name. Methods may raise `OSError`."""
+
+    def __init__(self, disk: Disk, maildir: bytes) -> None:
+        self._disk = disk
+        self._maildir = maildir
+
+    def folder(self, name: str) -> Folder:
+        """Where the mailbox of a canonical name lies, or would lie."""
+        return Folder(self._maildir, folder_of(name))
+
+    def names(self) -> Sequence[str]:
+        """All mailboxes but INBOX that lie here, sorted."""
+        directories = self._disk.files.directories(self._maildir)
+        names = (name_of(name, self._disk.settings.names) for name in directories)
+        return sorted(name for name in names if name is not None)
+
+    def exists(self, name: str) -> bool:
+        return name == INBOX or find(self._disk.files, self.folder(name).path) is not None
+
+    def make(self, name: str) -> None:
+        """Make a folder aside and rename it into its place. Raises `MailboxExists`."""
+        if self.exists(name):
+            raise MailboxExists("The mailbox exists already")
+        aside = self._maildir + b"/tmp/" + self._disk.unique.bare()
+        try:
+            self._fill(aside)
+            self._disk.files.rename(aside, self.folder(name).path)
+        except FileExistsError:
+            raise MailboxExists("The mailbox exists already") from None
+        finally:
+            remove_tree(self._disk.files, aside)
+        self._disk.files.fsync_directory(self._maildir)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a folder another name. Raises `NoSuchMailbox`, `MailboxExists`."""
+        if self.exists(new):
+            raise MailboxExists("The mailbox exists already")
+        try:
+            self._disk.files.rename(self.folder(old).path, self.folder(new).path)
+        except FileNotFoundError:
+            raise NoSuchMailbox("No such mailbox") from None
+        self._disk.files.fsync_directory(self._maildir)
+
+    def remove(self, name: str) -> None:
+        """Take a folder away in one step, then remove what it held. Raises `NoSuchMailbox`."""
+        trash = self._maildir + b"/" + _TRASH
+        remove_tree(self._disk.files, trash)
+        try:
+            self._disk.files.rename(self.folder(name).path, trash)
+        except FileNotFoundError:
+            raise NoSuchMailbox("No such mailbox") from None
+        self._disk.files.fsync_directory(self._maildir)
+        remove_tree(self._disk.files, trash)
+
+    def _fill(self, path: bytes) -> None:
+        self._disk.files.mkdir(path)
+        for part in PARTS:
+            self._disk.files.mkdir(path + b"/" + part)
+        validity = next_uid_validity(self._disk.files, self._maildir, self._disk.clock)
+        header = Header(validity, guid=secrets.token_hex(16).encode())
+        write_new(self._disk.files, path + b"/maildirfolder", b"")
+        write_new(self._disk.files, path + b"/dovecot-uidlist", format_header(header))
+        self._disk.files.fsync_directory(path)
+
+
+def sweep(disk: Disk, folder: Folder) -> None:
+    """Remove what deliveries that never ended left in `tmp`. The time of the last change counts, not the message's."""
+    files, others = disk.files.names(folder.tmp)
+    for name in files + others:
+        path = folder.tmp + b"/" + name
+        status = find(disk.files, path)
+        if status is not None and disk.clock() - status.st_ctime > disk.settings.stale_after:
+            remove_tree(disk.files, path)

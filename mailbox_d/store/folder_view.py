@@ -1,0 +1,297 @@
+"""What this process knows of a folder, and how it catches up with the disk.
+
+Under the folder's lock the list is read on, the directories are read where they changed, both are compared with what
+is in memory, and messages without a UID get one. Every difference is told to the feeds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+from twisted.logger import Logger
+
+from mailbox_d.errors import MailError, NoSuchMailbox, StorageFault
+from mailbox_d.store.changes import Feeds
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.dotlock import Dotlock
+from mailbox_d.store.filename import arrival, split_name, wire_size
+from mailbox_d.store.folder import Folder
+from mailbox_d.store.keywords import Keywords, KeywordsFile
+from mailbox_d.store.listing import Difference, Listing, Place
+from mailbox_d.store.marks import Marks, Seen
+from mailbox_d.store.message_file import measure
+from mailbox_d.store.ports import Arrived, Change, Flags, Message
+from mailbox_d.store.uidlist import UID_MAX, Header, Lines, extension
+from mailbox_d.store.uidlist_file import Found, UidListFile
+from mailbox_d.store.uidvalidity import next_uid_validity
+
+_DEAD_SHARE = 0.25
+"""The share of lines without a message from which on a list is written anew."""
+
+_DEAD_LINES_MIN = 20
+"""Fewer such lines than this are let be."""
+
+
+class FolderView:
+    """One folder in memory. All methods but the plain readers are called under the mailbox's own lock."""
+
+    _log = Logger()
+
+    def __init__(self, disk: Disk, folder: Folder) -> None:
+        self.listing = Listing()
+        self.feeds = Feeds()
+        self.keywords = Keywords()
+        self.recent: set[int] = set()
+        self.header = Header()
+        self.is_gone = False
+        self._disk = disk
+        self._folder = folder
+        self._marks = Marks(disk.files, folder, disk.settings.looks, disk.clock)
+        self._list = UidListFile(disk.files, folder, disk.settings.uidlist_octets_max)
+        self._keywords_file = KeywordsFile(disk.files, folder, disk.clock)
+        self._flags_of: dict[bytes, Flags] = {}
+        self._lines: dict[bytes, int] = {}
+        self._extensions: dict[bytes, bytes] = {}
+        self._line_count = 0
+        self._next_uid = 1
+        self._has_list = False
+        self._wants_rewrite = False
+        self._is_behind = False
+        self._ignored: set[bytes] = set()
+
+    @property
+    def uid_next(self) -> int:
+        return self._next_uid
+
+    def is_loaded(self) -> bool:
+        return self.header.uid_validity != 0
+
+    def has_moved(self) -> bool:
+        """Whether the disk may hold something else than we know."""
+        return self._marks.look() != self._marks.last or self._is_behind or self._marks.is_due()
+
+    def catch_up(self, lock: Dotlock, *, whole: bool = False) -> None:
+        """Read what changed. Raises `OSError`, `NoSuchMailbox` where another mailbox has taken the folder's place."""
+        seen = self._marks.look()
+        whole = whole or self._is_behind or self._marks.is_due() or seen.cur != self._marks.last.cur
+        self._read_keywords(seen)
+        whole = self._read_list() or whole
+        difference = self._compare(whole)
+        self._apply(difference)
+        self._lines = {}
+        self._is_behind = not self._give_uids(difference.unlisted, lock)
+        self._marks.stamp(replace(seen, uidlist=self._marks.look().uidlist))
+
+    def look_without_lock(self) -> None:
+        """Show what can be shown on a disk that takes no lock: the messages that have a UID. Raises `OSError`."""
+        self._read_keywords(self._marks.look())
+        self._read_list(may_write=False)
+        if not self.is_loaded():
+            raise StorageFault("The mail store is not available now", cause="no UIDs, and no room to write any")
+        difference = self._compare(whole=True)
+        self._apply(Difference(moved=difference.moved, found=difference.found))
+
+    def flags(self, letters: bytes) -> Flags:
+        """The flags that letters stand for; equal ones are one object."""
+        known = self._flags_of.get(letters)
+        if known is None:
+            known = self._flags_of[letters] = self.keywords.flags(letters)
+        return known
+
+    def learn(self, flags: Iterable[str]) -> None:
+        """See that every keyword among the flags has a letter. Raises `TooManyKeywords`, `MailError`, `OSError`."""
+        wanted = [flag for flag in flags if not flag.startswith("\\")]
+        spent = bytes({letter for letters in self._flags_of for letter in letters if ord("a") <= letter <= ord("z")})
+        keywords = self.keywords.with_names(wanted, spent)
+        if keywords != self.keywords:
+            self._keywords_file.write(keywords)
+            self._take_keywords(keywords)
+
+    def add_own(self, place: Place, size: int) -> int:
+        """Give a UID to a message whose file has just been put in its place, durable. Raises `OSError`."""
+        uid = self._next_uid
+        self._require_room(1)
+        self._write_lines([(uid, place.base)])
+        self._next_uid = uid + 1
+        message = Message(uid, self.flags(split_name(place.name)[1]), size)
+        self.listing.add(message, place)
+        self.recent.add(uid)
+        self.feeds.publish([Arrived(message)])
+        return uid
+
+    def note_moves(self, moves: Iterable[tuple[int, Place]]) -> None:
+        """Files were renamed: note names and flags, and tell."""
+        changes: list[Change] = []
+        for uid, place in moves:
+            self.listing.move(uid, place)
+            change = self.listing.set_flags(uid, self.flags(split_name(place.name)[1]))
+            changes += [change] if change is not None else []
+        self.feeds.publish(changes)
+
+    def note_removed(self, uids: Iterable[int]) -> None:
+        """Messages are gone: forget them, and tell."""
+        removed = list(uids)
+        self.feeds.publish([self.listing.remove(uid) for uid in removed])
+        self.recent.difference_update(removed)
+
+    def stamp_own(self) -> None:
+        """The disk changed by our own doing, under the lock."""
+        self._marks.stamp_own()
+
+    def path(self, place: Place) -> bytes:
+        return (self._folder.new if place.is_new else self._folder.cur) + b"/" + place.name
+
+    def _read_keywords(self, seen: Seen) -> None:
+        if seen.keywords == self._marks.last.keywords:
+            return
+        self._take_keywords(self._keywords_file.read())
+        places = ((uid, self.listing.place(uid)) for uid in list(self.listing.messages))
+        self.note_moves([(uid, place) for uid, place in places if place is not None])
+
+    def _take_keywords(self, keywords: Keywords) -> None:
+        self.keywords = keywords
+        self._flags_of = {letters: keywords.flags(letters) for letters in self._flags_of}
+
+    def _read_list(self, *, may_write: bool = True) -> bool:
+        """Read the uidlist on; whether all directories must be read again for it."""
+        reading = self._list.read()
+        self._wants_rewrite = self._wants_rewrite or reading.torn or reading.lines.damaged
+        if reading.found is Found.MISSING:
+            self._has_list = False
+            self._take_header(self.header, may_write)
+            return True
+        if reading.found is Found.REPLACED:
+            self._take_header(reading.header, may_write)
+            self._take_all_lines(reading.lines)
+        elif reading.found is Found.GROWN:
+            self._take_more_lines(reading.lines)
+        self._next_uid = max(self._next_uid, reading.header.next_uid, reading.lines.highest + 1)
+        return reading.found is Found.REPLACED
+
+    def _take_all_lines(self, lines: Lines) -> None:
+        self._has_list = True
+        self._lines, self._extensions, self._line_count = dict(lines.uid_of), lines.extensions, lines.count
+        self.note_removed([uid for base, uid in self.listing.bases().items() if lines.uid_of.get(base) != uid])
+
+    def _take_more_lines(self, lines: Lines) -> None:
+        self._lines.update(lines.uid_of)
+        self._extensions.update(lines.extensions)
+        self._line_count += lines.count
+
+    def _take_header(self, header: Header, may_write: bool) -> None:
+        """Take over a list's header; what it does not say is kept from memory, or made."""
+        known = self.header.uid_validity
+        if known and header.uid_validity and header.uid_validity != known:
+            self._end("the UIDVALIDITY changed")
+        validity = header.uid_validity or known
+        if may_write and not (validity and header.guid and self._has_list):
+            self._wants_rewrite = True
+            validity = validity or self._new_validity()
+        guid = header.guid or self.header.guid or secrets.token_hex(16).encode()
+        self.header = Header(validity, header.next_uid, guid, header.others)
+
+    def _new_validity(self) -> int:
+        return next_uid_validity(self._disk.files, self._folder.maildir, self._disk.clock)
+
+    def _require_room(self, count: int) -> None:
+        """See that there are UIDs left; where there are none, all messages begin anew under another UIDVALIDITY."""
+        if self._next_uid + count - 1 <= UID_MAX:
+            return
+        self.header = replace(self.header, uid_validity=self._new_validity(), next_uid=1)
+        self._list.replace(self.header, [])
+        self._next_uid = 1
+        if self.listing.messages:
+            self._end("the UIDs were used up")
+
+    def _end(self, why: str) -> NoReturn:
+        self.is_gone = True
+        raise NoSuchMailbox("The mailbox was replaced by another one", cause=why)
+
+    def _compare(self, whole: bool) -> Difference:
+        new = self._names(self._folder.new)
+        cur = self._names(self._folder.cur) if whole else None
+        difference = self.listing.compare(new, cur, self._lines)
+        if not whole and (difference.gone or len(difference.found) < len(self._lines)):
+            return self._compare(whole=True)
+        self._log_ignored(difference.ignored)
+        return difference
+
+    def _names(self, directory: bytes) -> Sequence[bytes]:
+        files, others = self._disk.files.names(directory)
+        self._log_ignored(others)
+        return [name for name in files if not name.startswith(b".")]
+
+    def _log_ignored(self, names: Iterable[bytes]) -> None:
+        for name in names:
+            if name not in self._ignored and len(self._ignored) < 1000:
+                self._ignored.add(name)
+                self._log.warn("Ignoring {name} in {folder}: no message", name=name, folder=self._folder.path)
+
+    def _apply(self, difference: Difference) -> None:
+        self.note_moves(difference.moved)
+        self.note_removed(difference.gone)
+        self._arrive(difference.found)
+
+    def _arrive(self, found: Iterable[tuple[int, Place]]) -> None:
+        messages = []
+        for uid, place in found:
+            letters = split_name(place.name)[1]
+            message = Message(uid, self.flags(letters), self._size(place))
+            self.listing.add(message, place)
+            messages.append(message)
+            if place.is_new:
+                self.recent.add(uid)
+        self.feeds.publish(Arrived(message) for message in messages)
+
+    def _size(self, place: Place) -> int:
+        """A message's size on the wire: as its name says, or the list, or the file itself."""
+        size = wire_size(place.base)
+        if size is not None:
+            return size
+        listed = extension(self._extensions.get(place.base, b""), b"W")
+        if listed is not None and listed.isdigit():
+            return int(listed)
+        try:
+            return measure(self._disk.files, self.path(place))
+        except (OSError, MailError) as error:
+            self._log.warn("Cannot tell the size of {name}: {error}", name=place.name, error=str(error))
+            return 0
+
+    def _give_uids(self, unlisted: Sequence[Place], lock: Dotlock) -> bool:
+        """List messages that have no UID yet, oldest first; false where the disk would not have it."""
+        self._wants_rewrite = self._wants_rewrite or self._is_mostly_dead()
+        if not unlisted and not self._wants_rewrite:
+            return True
+        lock.check()
+        try:
+            self._require_room(len(unlisted))
+            ordered = sorted(unlisted, key=lambda place: arrival(place.base))
+            numbered = list(enumerate(ordered, self._next_uid))
+            self._write_lines([(uid, place.base) for uid, place in numbered])
+        except OSError as error:
+            if not self._has_list:
+                raise
+            self._log.warn("Cannot list new messages in {folder}: {error}", folder=self._folder.path, error=str(error))
+            return False
+        self._next_uid += len(numbered)
+        self._arrive(numbered)
+        return True
+
+    def _is_mostly_dead(self) -> bool:
+        dead = self._line_count - len(self.listing.messages)
+        return dead > _DEAD_LINES_MIN and dead >= _DEAD_SHARE * self._line_count
+
+    def _write_lines(self, numbered: Sequence[tuple[int, bytes]]) -> None:
+        """Put further messages on the list, durable; the list is written anew where it should be."""
+        if not self._wants_rewrite:
+            if numbered:
+                self._list.append(numbered)
+            self._line_count += len(numbered)
+            return
+        listed = ((uid, self._extensions.get(base, b""), base) for base, uid in self.listing.bases().items())
+        rows = [*listed, *((uid, b"", base) for uid, base in numbered)]
+        self._list.replace(replace(self.header, next_uid=self._next_uid + len(numbered)), rows)
+        self._has_list, self._wants_rewrite, self._line_count = True, False, len(rows)

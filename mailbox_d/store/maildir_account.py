@@ -1,0 +1,109 @@
+"""One user's Maildir: INBOX, its folders, and which of them are subscribed to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import MailboxExists, MailboxNameError, NoSuchMailbox
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.files import storage_faults
+from mailbox_d.store.folder import Folder, require_folder
+from mailbox_d.store.folder_tree import FolderTree, sweep
+from mailbox_d.store.maildir_mailbox import MaildirMailbox
+from mailbox_d.store.names import canonical_name, tree
+from mailbox_d.store.open_mailboxes import OpenMailboxes
+from mailbox_d.store.ports import INBOX, SEPARATOR, Listed, Target
+from mailbox_d.store.subscriptions import SubscriptionsFile
+
+
+class MaildirAccount:
+    """The account whose Maildir lies at `maildir`; `opened` holds the mailboxes in memory."""
+
+    def __init__(self, disk: Disk, address: EmailAddress, maildir: bytes, opened: OpenMailboxes) -> None:
+        self.address = address
+        self._disk = disk
+        self._maildir = maildir
+        self._opened = opened
+        self._tree = FolderTree(disk, maildir)
+        self._subscriptions = SubscriptionsFile(disk.files, maildir, clock=disk.clock)
+
+    @storage_faults
+    def mailboxes(self) -> Sequence[Listed]:
+        return tree(self._tree.names())
+
+    @storage_faults
+    def open(self, name: str) -> MaildirMailbox:
+        folder = self.folder(name)
+        require_folder(self._disk.files, folder)
+        mailbox = self._opened.find(folder, lambda: self._make(folder, name))
+        mailbox.refresh()
+        return mailbox
+
+    @storage_faults
+    def create(self, name: str) -> None:
+        canonical = self._canonical(name)
+        with self._disk.locks.hold_inside(self._maildir):
+            self._tree.make(canonical)
+
+    @storage_faults
+    def delete(self, name: str) -> None:
+        canonical = self._canonical(name)
+        if canonical == INBOX:
+            raise MailboxNameError("INBOX cannot be deleted")
+        with self._disk.locks.hold_inside(self._maildir):
+            self._tree.remove(canonical)
+            self._opened.end(self._tree.folder(canonical))
+
+    @storage_faults
+    def rename(self, old: str, new: str) -> None:
+        source, goal = self._canonical(old), self._canonical(new)
+        if goal.startswith(source + SEPARATOR) and source != INBOX:
+            raise MailboxNameError("A mailbox cannot be moved below itself")
+        with self._disk.locks.hold_inside(self._maildir):
+            if source == INBOX:
+                self._move_inbox(goal)
+            else:
+                self._move(source, goal)
+
+    @storage_faults
+    def subscriptions(self) -> Sequence[str]:
+        return self._subscriptions.read()
+
+    @storage_faults
+    def subscribe(self, name: str, subscribed: Literal[True, False] = True) -> None:
+        self._subscriptions.change(self._canonical(name), subscribed=subscribed)
+
+    def folder(self, name: str) -> Folder:
+        """Where a mailbox lies. Raises `NoSuchMailbox` for a name that none can have."""
+        try:
+            return self._tree.folder(self._canonical(name))
+        except MailboxNameError as error:
+            raise NoSuchMailbox("No such mailbox", cause=error.public) from None
+
+    def _canonical(self, name: str) -> str:
+        return canonical_name(name, self._disk.settings.names)
+
+    def _make(self, folder: Folder, name: str) -> MaildirMailbox:
+        sweep(self._disk, folder)
+        return MaildirMailbox(self._disk, folder, Target(self.address, self._canonical(name)))
+
+    def _move(self, source: str, goal: str) -> None:
+        """Rename a mailbox and all below it, one folder after the other."""
+        below = source + SEPARATOR
+        names = [name for name in self._tree.names() if name == source or name.startswith(below)]
+        moves = {name: self._canonical(goal + name.removeprefix(source)) for name in names}
+        if not moves:
+            raise NoSuchMailbox("No such mailbox")
+        if any(map(self._tree.exists, [goal, *moves.values()])):
+            raise MailboxExists("The mailbox exists already")
+        for name, new_name in moves.items():
+            self._tree.rename(name, new_name)
+            self._opened.end(self._tree.folder(name))
+
+    def _move_inbox(self, goal: str) -> None:
+        """INBOX stays where it is; its messages go to a new mailbox (RFC 3501 section 6.3.5)."""
+        inbox = self.open(INBOX)
+        self._tree.make(goal)
+        inbox.move_all(self._tree.folder(goal))

@@ -1,0 +1,221 @@
+"""A mailbox in a Maildir: every change is made on disk under the folder's lock, then told to the sessions."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+from twisted.logger import Logger
+
+from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox, StorageFault
+from mailbox_d.store.append import MaildirAppend
+from mailbox_d.store.changes import ChangeFeed
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.dotlock import Dotlock
+from mailbox_d.store.draft import Draft, Staged
+from mailbox_d.store.filename import join_name, sort_letters
+from mailbox_d.store.files import forget, storage_faults
+from mailbox_d.store.folder import Folder, require_folder
+from mailbox_d.store.folder_files import FolderFiles
+from mailbox_d.store.folder_view import FolderView
+from mailbox_d.store.keywords import Keywords
+from mailbox_d.store.listing import Place
+from mailbox_d.store.message_file import open_message
+from mailbox_d.store.ports import FlagAction, Flags, Message, Status, Target, WireReader
+
+T = TypeVar("T")
+
+_NO_ROOM_FOR_LOCK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_TRIES = 4
+"""How often a file that other programs keep renaming is looked for."""
+
+
+class MaildirMailbox:
+    """One folder, shared by the sessions that have it open. `target` names it in receipts."""
+
+    _log = Logger()
+
+    def __init__(self, disk: Disk, folder: Folder, target: Target) -> None:
+        self.name = target.mailbox
+        self._disk = disk
+        self._folder = folder
+        self._target = target
+        self._view = FolderView(disk, folder)
+        self._files = FolderFiles(disk.files, self._view)
+        self._work = threading.Lock()
+        self._figures: tuple[Sequence[Message], int, int] = ((), 0, 0)
+
+    @property
+    def uid_validity(self) -> int:
+        return self._view.header.uid_validity
+
+    @storage_faults
+    def refresh(self) -> None:
+        with self._work:
+            self._require_alive()
+            if self._has_moved():
+                self._catch_up()
+
+    def messages(self) -> Sequence[Message]:
+        return self._view.listing.snapshot()
+
+    def status(self) -> Status:
+        messages, unseen, size = self._count()
+        return Status(
+            messages=len(messages),
+            unseen=unseen,
+            recent=len(self._view.recent),
+            uid_next=self._view.uid_next,
+            uid_validity=self.uid_validity,
+            size=size,
+        )
+
+    @storage_faults
+    def recent(self, *, claim: bool) -> Collection[int]:
+        if not claim:
+            return frozenset(self._view.recent)
+        if self._view.listing.in_new:
+            with self._changing() as lock:
+                self._files.rename(lock, list(self._view.listing.in_new), lambda letters: letters)
+        with self._work:
+            claimed = frozenset(self._view.recent)
+            self._view.recent.clear()
+        return claimed
+
+    def keywords_full(self) -> bool:
+        return self._view.keywords.is_full()
+
+    def feed(self) -> ChangeFeed:
+        return self._view.feeds.open()
+
+    @storage_faults
+    def read(self, uid: int) -> WireReader:
+        return self._with_file(uid, lambda path, base: open_message(self._disk.files, path, base))
+
+    @storage_faults
+    def internal_date(self, uid: int) -> float:
+        return self._with_file(uid, lambda path, _: self._disk.files.lstat(path).st_mtime)
+
+    @storage_faults
+    def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
+        with self._changing() as lock:
+            if action is not FlagAction.REMOVE:
+                self._view.learn(flags)
+            self._files.rename(lock, uids, _combination(action, flags, self._view.keywords))
+            messages = self._view.listing.messages
+            return {uid: messages[uid].flags for uid in uids if uid in messages}
+
+    @storage_faults
+    def expunge(self, uids: Collection[int]) -> Collection[int]:
+        with self._changing() as lock:
+            return self._files.unlink(lock, uids)
+
+    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MaildirAppend:
+        return MaildirAppend(self._disk, self._folder, self._target, internal_date, partial(self._save, flags))
+
+    def move_all(self, goal: Folder) -> None:
+        """Move every message into a folder that was made for them, flags and all."""
+        with self._changing() as lock, self._disk.locks.hold(goal):
+            self._files.move(lock, list(self._view.listing.messages), goal)
+            self._disk.directories.sync(goal.cur)
+            self._disk.directories.sync(self._folder.cur)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether another mailbox, or none, is now where this one was."""
+        return self._view.is_gone
+
+    def end(self) -> None:
+        """The mailbox was removed or renamed: whoever still has it open finds none."""
+        self._view.is_gone = True
+
+    def _save(self, flags: Flags, draft: Draft, staged: Staged, base: bytes) -> int:
+        """Put a staged message in its place and give it a UID. Raises `MailboxBusy` having changed nothing."""
+        with self._changing():
+            self._view.learn(flags)
+            letters = sort_letters(self._view.keywords.letters(flags))
+            place = Place(base, join_name(base, letters) if letters else base, is_new=not letters)
+            path = self._view.path(place)
+            draft.publish(staged, path)
+            try:
+                self._disk.directories.sync(self._folder.new if place.is_new else self._folder.cur)
+                return self._view.add_own(place, staged.wire_octets)
+            except (OSError, MailError):
+                forget(self._disk.files, path)
+                raise
+
+    @contextmanager
+    def _changing(self) -> Iterator[Dotlock]:
+        """Hold the folder, in step with the disk, for a change."""
+        with self._work:
+            self._require_alive()
+            with self._disk.locks.hold(self._folder) as lock:
+                if self._has_moved():
+                    self._view.catch_up(lock)
+                lock.check()
+                try:
+                    yield lock
+                finally:
+                    self._view.stamp_own()
+
+    def _require_alive(self) -> None:
+        if self._view.is_gone:
+            raise NoSuchMailbox("The mailbox is gone")
+
+    def _has_moved(self) -> bool:
+        try:
+            return self._view.has_moved()
+        except FileNotFoundError:
+            require_folder(self._disk.files, self._folder)
+            return True
+
+    def _catch_up(self, *, whole: bool = False) -> None:
+        try:
+            with self._disk.locks.hold(self._folder) as lock:
+                self._view.catch_up(lock, whole=whole)
+        except OSError as error:
+            if error.errno not in _NO_ROOM_FOR_LOCK:
+                raise
+            self._log.warn("Looking at {folder} without its lock: {error}", folder=self._folder.path, error=str(error))
+            self._view.look_without_lock()
+
+    def _with_file(self, uid: int, action: Callable[[bytes, bytes], T]) -> T:
+        """Do something with a message's file; where it is not, look for where it went."""
+        for _ in range(_TRIES):
+            place = self._view.listing.place(uid)
+            if place is None:
+                raise MessageGone("The message is gone")
+            try:
+                return action(self._view.path(place), place.base)
+            except FileNotFoundError:
+                if self._view.listing.place(uid) == place:
+                    self._look_for_moved()
+        raise StorageFault("The message cannot be read now", cause="its file keeps moving")
+
+    def _look_for_moved(self) -> None:
+        with self._work:
+            self._require_alive()
+            self._has_moved()
+            self._catch_up(whole=True)
+
+    def _count(self) -> tuple[Sequence[Message], int, int]:
+        """The messages, how many of them are unseen, and their size; counted once for each state."""
+        messages = self._view.listing.snapshot()
+        if self._figures[0] is not messages:
+            unseen = sum("\\Seen" not in message.flags for message in messages)
+            self._figures = messages, unseen, sum(message.size for message in messages)
+        return self._figures
+
+
+def _combination(action: FlagAction, flags: Flags, keywords: Keywords) -> Callable[[bytes], bytes]:
+    """How the letters of a message change. Letters that mean nothing here are left alone."""
+    given = keywords.letters(flags)
+    if action is FlagAction.ADD:
+        return lambda letters: letters + given
+    if action is FlagAction.REMOVE:
+        return lambda letters: letters.translate(None, given)
+    return lambda letters: letters.translate(None, keywords.meaning(letters)) + given

@@ -1,0 +1,60 @@
+"""The store of a site on disk: a Maildir for each account."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.store.delivery import MaildirDelivery
+from mailbox_d.store.disk import Disk, StoreSettings
+from mailbox_d.store.files import FileSystem, make_directories, storage_faults
+from mailbox_d.store.folder import Folder, require_folder
+from mailbox_d.store.layout import Layout
+from mailbox_d.store.maildir_account import MaildirAccount
+from mailbox_d.store.open_mailboxes import OpenMailboxes
+from mailbox_d.store.ports import Block, Target
+
+
+class MaildirStore:
+    """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` are short for the same in `settings`."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        newline: str = "lf",
+        hold: int = 256 * 1024,
+        files: FileSystem | None = None,
+        settings: StoreSettings | None = None,
+    ) -> None:
+        if newline not in ("lf", "crlf"):
+            raise ValueError("newline is lf or crlf")
+        self._root = root.absolute()
+        settings = settings or replace(StoreSettings(), newline=newline, hold=hold)
+        self._disk = Disk(files or FileSystem(), settings)
+        self._layout = Layout(self._root)
+        self._opened = OpenMailboxes(settings.kept_mailboxes)
+
+    @storage_faults
+    def account(self, address: EmailAddress) -> MaildirAccount:
+        maildir = self._layout.maildir(address)
+        require_folder(self._disk.files, Folder(maildir))
+        return MaildirAccount(self._disk, address, maildir, self._opened)
+
+    @storage_faults
+    def deliver(self, blocks: Sequence[Block]) -> MaildirDelivery:
+        return MaildirDelivery(self._disk, blocks, self._folder)
+
+    @storage_faults
+    def free_octets(self) -> int:
+        root = os.fsencode(self._root)
+        make_directories(self._disk.files, root)
+        return self._disk.files.free_octets(root)
+
+    def _folder(self, target: Target) -> Folder:
+        """Where a copy goes. Raises `AddressError`, `NoSuchMailbox`."""
+        maildir = self._layout.maildir(target.address)
+        return MaildirAccount(self._disk, target.address, maildir, self._opened).folder(target.mailbox)

@@ -1,0 +1,96 @@
+"""Whether a folder may have changed since the last look: a few `stat` calls.
+
+The directories' times have the granularity of the kernel's clock, so a change that follows another one at once may not
+show. A look at a directory that changed within the last second is therefore repeated once, two seconds later.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from mailbox_d.errors import StorageFault
+from mailbox_d.store.files import FileSystem, find
+from mailbox_d.store.folder import Folder
+
+Mark: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Inode and time of the directories and of the keywords, inode and size of the uidlist."""
+
+    new: Mark = (0, 0)
+    cur: Mark = (0, 0)
+    uidlist: Mark = (0, 0)
+    keywords: Mark = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LookTimes:
+    """Seconds: how young a directory's time must be to be doubted, and when it is looked at again."""
+
+    doubtful: float = 1.0
+    again: float = 2.0
+
+
+class Marks:
+    """What a folder looked like when it was last read."""
+
+    def __init__(
+        self,
+        files: FileSystem,
+        folder: Folder,
+        times: LookTimes,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = files
+        self._folder = folder
+        self._times = times
+        self._clock = clock
+        self._monotonic = monotonic
+        self.last = Seen()
+        self._again_at: float | None = None
+
+    def look(self) -> Seen:
+        """The marks as they are now. Raises `FileNotFoundError` where `new` or `cur` is missing, `StorageFault` where
+        one of them is something else than a directory."""
+        return Seen(
+            new=self._directory(self._folder.new),
+            cur=self._directory(self._folder.cur),
+            uidlist=_mark(find(self._files, self._folder.uidlist), by_size=True),
+            keywords=_mark(find(self._files, self._folder.keywords)),
+        )
+
+    def is_due(self) -> bool:
+        """Whether the second look at a directory that had just changed is due."""
+        return self._again_at is not None and self._monotonic() >= self._again_at
+
+    def stamp(self, seen: Seen) -> None:
+        """Remember what was seen before the folder was read."""
+        self.last = seen
+        age = self._clock() - max(seen.new[1], seen.cur[1]) / 1_000_000_000
+        self._again_at = self._monotonic() + self._times.again if age < self._times.doubtful else None
+
+    def stamp_own(self) -> None:
+        """Remember the marks after changes of our own, made under the lock. Deliveries into `new` need no lock, so
+        `new` stays as it was last read."""
+        self.stamp(replace(self.look(), new=self.last.new))
+
+    def _directory(self, path: bytes) -> Mark:
+        status = self._files.lstat(path)
+        if not stat.S_ISDIR(status.st_mode):
+            cause = f"{os.fsdecode(path)!r} is not a directory"
+            raise StorageFault("The mail store is not available now", cause=cause)
+        return status.st_ino, status.st_mtime_ns
+
+
+def _mark(status: os.stat_result | None, *, by_size: bool = False) -> Mark:
+    if status is None:
+        return 0, 0
+    return status.st_ino, status.st_size if by_size else status.st_mtime_ns

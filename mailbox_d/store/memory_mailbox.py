@@ -1,0 +1,196 @@
+"""A mailbox in memory: the twin of the one in a Maildir, for tests and for programs that keep nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox
+from mailbox_d.store.changes import ChangeFeed, Feeds
+from mailbox_d.store.keywords import SYSTEM_LETTERS, Keywords, is_keyword
+from mailbox_d.store.message_file import HeldMessage
+from mailbox_d.store.ports import (
+    Arrived,
+    Change,
+    Expunged,
+    FlagAction,
+    Flagged,
+    Flags,
+    Message,
+    Outcome,
+    Receipt,
+    Refusal,
+    Status,
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message: its octets and when it came."""
+
+    message: Message
+    wire: bytes
+    internal_date: float
+
+
+class MemoryMailbox:
+    """One mailbox; every method holds its lock for a moment."""
+
+    def __init__(self, target: Target, uid_validity: int) -> None:
+        self.name = target.mailbox
+        self.uid_validity = uid_validity
+        self.is_gone = False
+        self._target = target
+        self._lock = threading.RLock()
+        self._stored: dict[int, Stored] = {}
+        self._recent: set[int] = set()
+        self._uid_next = 1
+        self._keywords = Keywords()
+        self._feeds = Feeds()
+
+    def refresh(self) -> None:
+        if self.is_gone:
+            raise NoSuchMailbox("The mailbox is gone")
+
+    def messages(self) -> Sequence[Message]:
+        with self._lock:
+            return tuple(stored.message for stored in self._stored.values())
+
+    def status(self) -> Status:
+        messages = self.messages()
+        return Status(
+            messages=len(messages),
+            unseen=sum("\\Seen" not in message.flags for message in messages),
+            recent=len(self._recent),
+            uid_next=self._uid_next,
+            uid_validity=self.uid_validity,
+            size=sum(message.size for message in messages),
+        )
+
+    def recent(self, *, claim: bool) -> Collection[int]:
+        with self._lock:
+            recent = frozenset(self._recent)
+            if claim:
+                self._recent.clear()
+            return recent
+
+    def keywords_full(self) -> bool:
+        return self._keywords.is_full()
+
+    def feed(self) -> ChangeFeed:
+        return self._feeds.open()
+
+    def read(self, uid: int) -> HeldMessage:
+        return HeldMessage(self._find(uid).wire)
+
+    def internal_date(self, uid: int) -> float:
+        return self._find(uid).internal_date
+
+    def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
+        with self._lock:
+            self.refresh()
+            given = self._known(flags) if action is not FlagAction.REMOVE else flags
+            folded = frozenset(flag.lower() for flag in given)
+            changes: list[Change] = []
+            for stored in [self._stored[uid] for uid in uids if uid in self._stored]:
+                message = stored.message
+                now = _combine(message.flags, given, folded, action)
+                if now != message.flags:
+                    self._stored[message.uid] = replace(stored, message=replace(message, flags=now))
+                    changes.append(Flagged(message.uid, now))
+            self._feeds.publish(changes)
+            return {uid: self._stored[uid].message.flags for uid in uids if uid in self._stored}
+
+    def expunge(self, uids: Collection[int]) -> Collection[int]:
+        with self._lock:
+            self.refresh()
+            removed = frozenset(uids) & self._stored.keys()
+            for uid in removed:
+                del self._stored[uid]
+            self._recent -= removed
+            self._feeds.publish(Expunged(uid) for uid in removed)
+            return removed
+
+    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MemoryDelivery:
+        def place(body: bytes) -> tuple[Outcome, ...]:
+            uid = self.add(body, flags, internal_date)
+            return (Receipt(self._target, str(uid), uid),)
+
+        return MemoryDelivery(place, self._target)
+
+    def add(self, wire: bytes, flags: Flags = frozenset(), internal_date: float | None = None) -> int:
+        """Put a message into the mailbox; returns its UID. Raises `TooManyKeywords`, `NoSuchMailbox`."""
+        with self._lock:
+            self.refresh()
+            uid = self._uid_next
+            message = Message(uid, self._known(flags), len(wire))
+            self._uid_next += 1
+            self._stored[uid] = Stored(message, wire, time.time() if internal_date is None else internal_date)
+            self._recent.add(uid)
+            self._feeds.publish([Arrived(message)])
+            return uid
+
+    def move_all(self, goal: MemoryMailbox) -> None:
+        """Move every message into another mailbox."""
+        with self._lock:
+            for stored in list(self._stored.values()):
+                goal.add(stored.wire, stored.message.flags, stored.internal_date)
+            self.expunge(list(self._stored))
+
+    def renamed(self, target: Target) -> MemoryMailbox:
+        """The same messages under another name; whoever has this one open finds none."""
+        with self._lock:
+            twin = MemoryMailbox(target, self.uid_validity)
+            twin._stored, twin._recent, twin._uid_next = self._stored, self._recent, self._uid_next
+            twin._keywords = self._keywords
+            self.is_gone = True
+            return twin
+
+    def _known(self, flags: Flags) -> Flags:
+        """The flags as they are kept here: keywords as they were first written, system flags that exist."""
+        self._keywords = self._keywords.with_names(filter(is_keyword, flags))
+        written = {name.lower(): name for name in self._keywords.names.values()}
+        system = flags & SYSTEM_LETTERS.keys()
+        return frozenset(system | {written[flag.lower()] for flag in filter(is_keyword, flags)})
+
+    def _find(self, uid: int) -> Stored:
+        with self._lock:
+            if uid not in self._stored:
+                raise MessageGone("The message is gone")
+            return self._stored[uid]
+
+
+class MemoryDelivery:
+    """Octets on their way to `place`; `target` is whose refusal it is where the whole is refused."""
+
+    def __init__(self, place: Callable[[bytes], tuple[Outcome, ...]], target: Target | None = None) -> None:
+        self._place = place
+        self._target = target
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self._pieces.append(bytes(data))
+
+    def commit(self, *, all_or_nothing: bool) -> tuple[Outcome, ...]:
+        body = b"".join(self._pieces)
+        self.abort()
+        try:
+            return self._place(body)
+        except MailError as error:
+            if all_or_nothing or self._target is None:
+                raise
+            return (Refusal(self._target, error),)
+
+    def abort(self) -> None:
+        self._pieces = []
+
+
+def _combine(before: Flags, given: Flags, folded: Flags, action: FlagAction) -> Flags:
+    if action is FlagAction.REPLACE:
+        return given
+    if action is FlagAction.ADD:
+        return before | given
+    return frozenset(flag for flag in before if flag.lower() not in folded)
