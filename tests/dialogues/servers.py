@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from tests.dialogues import smtp_servers
 from tests.dialogues.memory import Connection
 
 Factory = Callable[[Mapping[str, str]], Connection]
 
-SERVERS: dict[str, Factory] = {}
+SERVERS: dict[str, Factory] = {
+    "smtp": smtp_servers.smtp,
+    "submission": smtp_servers.submission,
+    "lmtp": smtp_servers.lmtp,
+}

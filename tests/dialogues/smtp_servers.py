@@ -1,0 +1,115 @@
+"""SMTP, submission and LMTP servers in memory, for the dialogues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.mail.interfaces import IMessageDelivery
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.portal import build_portal
+from mailbox_d.auth.realm import User
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+from mailbox_d.net.lanes import InlineLane
+from mailbox_d.net.session import SessionLimits
+from mailbox_d.policy.recipients import Recipients, ServedDomain
+from mailbox_d.policy.space import FreeSpace
+from mailbox_d.smtp.delivery import UserDelivery
+from mailbox_d.smtp.server import SMTPServer
+from mailbox_d.smtp.service import Kind, Service, SMTPLimits
+from mailbox_d.store.memory import MemoryStore
+from tests.dialogues.memory import Connection, MemoryTransport
+
+
+class SampleRealm:
+    """Alice with an alias of her own, bob, two aliases of the realm; the password is `pass`."""
+
+    name = "staff"
+
+    def __init__(self, *, down: bool = False) -> None:
+        alias = EmailAddress.parse("a.smith@example.org")
+        self._alice = User(EmailAddress.parse("alice@example.org"), aliases=(alias,))
+        self._bob = User(EmailAddress.parse("bob@example.net"))
+        self._aliases = {
+            EmailAddress.parse("postmaster@example.org"): (self._alice.address,),
+            EmailAddress.parse("sales@example.org"): (self._alice.address, self._bob.address),
+            EmailAddress.parse("outside@example.org"): (EmailAddress.parse("carol@example.com"),),
+        }
+        self._down = down
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        self._answer_if_up()
+        return next((user for user in (self._alice, self._bob) if user.address == address), None)
+
+    async def user_of_alias(self, address: EmailAddress) -> User | None:
+        return next((user for user in (self._alice, self._bob) if address in user.aliases), None)
+
+    async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
+        return self._aliases.get(address)
+
+    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+        self._answer_if_up()
+        user = await self.find_user(address)
+        if user is None or password != b"pass":
+            raise AuthenticationFailed("Authentication failed")
+        return user
+
+    def _answer_if_up(self) -> None:
+        if self._down:
+            raise AuthenticationUnavailable("Users cannot be looked up now", cause="the directory's host is down")
+
+
+def smtp(options: Mapping[str, str]) -> Connection:
+    return _connection(Kind.SMTP, options)
+
+
+def submission(options: Mapping[str, str]) -> Connection:
+    return _connection(Kind.SUBMISSION, options)
+
+
+def lmtp(options: Mapping[str, str]) -> Connection:
+    return _connection(Kind.LMTP, options)
+
+
+def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
+    """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`."""
+    connection = Connection(protocol=None, transport=MemoryTransport())
+    limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
+    server = SMTPServer(
+        _service(kind, options, SMTPLimits(**{"unknown_recipient_delay": 0.0, **limits}), connection.clock),
+        SessionLimits(),
+        None if options.get("tls") == "no" else object(),  # type: ignore[arg-type]
+    )
+    connection.protocol = server
+    return connection
+
+
+def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: Any) -> Service:
+    realm = SampleRealm(down=options.get("realm") == "down")
+    bob = EmailAddress.parse("bob@example.net")
+    recipients = Recipients({"example.org": ServedDomain(realm), "example.net": ServedDomain(realm, catch_all=bob)})
+    directory = Directory({"example.org": realm, "example.net": realm})
+
+    async def free_octets() -> int:
+        return int(options.get("free", str(1 << 40)))
+
+    async def at_once(seconds: float) -> None:
+        pass
+
+    return Service(
+        kind=kind,
+        hostname="mail.example.org",
+        recipients=recipients,
+        store=MemoryStore(),
+        lane=InlineLane(),
+        space=FreeSpace(free_octets, clock.seconds),
+        clock=lambda: 1_700_000_000.0,
+        monotonic=clock.seconds,
+        sleep=at_once,
+        limits=limits,
+        portal=build_portal(directory, {IMessageDelivery: lambda user: UserDelivery(user, recipients)})
+        if kind is Kind.SUBMISSION
+        else None,
+    )
