@@ -75,6 +75,11 @@ def parse_verb(text: bytes, at: int) -> bytes:
     return b"UID " + second[0].upper() if second and text.startswith(b" ", match.end()) else verb
 
 
+def is_verb(verb: bytes) -> bool:
+    """Whether there is such a command, as `parse_verb` gives it."""
+    return verb in _VERBS
+
+
 def parse_command(
     text: bytes, at: int, literals: Sequence[bytes] = (), limits: GrammarLimits = DEFAULT_LIMITS
 ) -> Command:

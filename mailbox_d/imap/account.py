@@ -1,0 +1,68 @@
+"""The avatar of a user who logged in to IMAP: their mailboxes, reached through a lane.
+
+twisted.mail's `IAccountIMAP`, with coroutines in place of Deferreds or values, text in place of octets for names, and
+errors of our own vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.mail.interfaces import IAccountIMAP
+from zope.interface import implementer
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.imap.mailbox import IMAPMailbox
+from mailbox_d.net.lanes import Lane
+from mailbox_d.store.ports import Account, Listed
+from mailbox_d.wire.imap.mailbox_names import SEPARATOR
+from mailbox_d.wire.imap.patterns import MailboxPattern
+
+
+@implementer(IAccountIMAP)
+class IMAPAccount:
+    """One user's mailboxes. Each method raises what `store.ports.Account` says, and `StorageFault`."""
+
+    def __init__(self, account: Account, lane: Lane) -> None:
+        self._account = account
+        self._lane = lane
+
+    @property
+    def address(self) -> EmailAddress:
+        return self._account.address
+
+    async def select(self, name: str, rw: bool = True) -> IMAPMailbox:
+        """The mailbox of that name; with `rw` false nothing in it is to be changed."""
+        mailbox = await self._lane.run(self._account.open, name)
+        return IMAPMailbox(mailbox, self._lane, read_only=not rw)
+
+    async def addMailbox(self, name: str, mbox: None = None) -> None:
+        """As `create`: where mail is kept, no mailbox can be brought along."""
+        await self.create(name)
+
+    async def create(self, pathspec: str) -> None:
+        await self._lane.run(self._account.create, pathspec)
+
+    async def delete(self, name: str) -> None:
+        await self._lane.run(self._account.delete, name)
+
+    async def rename(self, oldname: str, newname: str) -> None:
+        await self._lane.run(self._account.rename, oldname, newname)
+
+    async def subscriptions(self) -> Sequence[str]:
+        """Every name subscribed to, whether or not there is such a mailbox."""
+        return await self._lane.run(self._account.subscriptions)
+
+    async def isSubscribed(self, name: str) -> bool:
+        return name in await self.subscriptions()
+
+    async def subscribe(self, name: str) -> None:
+        await self._lane.run(self._account.subscribe, name)
+
+    async def unsubscribe(self, name: str) -> None:
+        await self._lane.run(self._account.subscribe, name, False)
+
+    async def listMailboxes(self, ref: str, wildcard: str) -> Sequence[Listed]:
+        """The mailboxes whose names match `ref` and `wildcard` written one behind the other."""
+        pattern = MailboxPattern(ref + wildcard, SEPARATOR)
+        return [listed for listed in await self._lane.run(self._account.mailboxes) if pattern.matches(listed.name)]

@@ -1,0 +1,59 @@
+"""APPEND (RFC 3501 section 6.3.11): a message goes from the connection to the disk in chunks."""
+
+from __future__ import annotations
+
+from mailbox_d.errors import MailError, NoSuchMailbox
+from mailbox_d.imap.errors import MessageTooLarge, NoSuchDestination
+from mailbox_d.imap.session import IMAPSession
+from mailbox_d.store.ports import Refusal
+from mailbox_d.wire.imap import commands, responses
+from mailbox_d.wire.imap.errors import BadSyntax
+from mailbox_d.wire.imap.framer import AppendStart
+from mailbox_d.wire.imap.responses import Completion, Condition
+
+
+async def begin(session: IMAPSession, command: commands.Append, start: AppendStart) -> None:
+    """Make ready for the message and ask for it. Raises where it is not wanted."""
+    if not start.size:
+        raise BadSyntax("A message has at least one octet")
+    if start.size > session.service.limits.message_size:
+        raise MessageTooLarge("The message is too large")
+    try:
+        mailbox = await session.user.select(command.mailbox)
+    except NoSuchMailbox as error:
+        raise NoSuchDestination(error.public, cause=error.cause) from error
+    session.incoming = await mailbox.append(command.flags, command.date)
+    if start.waiting:
+        session.connection.send(responses.continuation(b"Ready for the message"))
+
+
+async def take(session: IMAPSession, data: bytes) -> None:
+    """The next octets. What fails here has left nothing behind."""
+    assert session.incoming is not None
+    try:
+        await session.incoming.write(data)
+    except BaseException:
+        await abandon(session)
+        raise
+
+
+async def end(session: IMAPSession) -> Completion:
+    """The message is complete: make it durable, then say so."""
+    incoming, session.incoming = session.incoming, None
+    assert incoming is not None
+    for outcome in await incoming.commit():
+        if isinstance(outcome, Refusal):
+            raise outcome.error
+    return Completion(Condition.OK, "APPEND completed")
+
+
+async def abandon(session: IMAPSession) -> None:
+    """Forget the message that has begun, if one has."""
+    incoming, session.incoming = session.incoming, None
+    if incoming is not None:
+        await incoming.abort()
+
+
+async def unexpected(session: IMAPSession, command: commands.Append) -> Completion:
+    """APPEND whose message did not come as a stream: before login it is never asked for."""
+    raise MailError("APPEND is not possible here")

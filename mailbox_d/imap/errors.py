@@ -1,0 +1,80 @@
+"""The one table from what went wrong to what the client is told (response codes: RFC 5530, RFC 3501, RFC 7889)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailbox_d.errors import (
+    AuthenticationFailed,
+    AuthenticationUnavailable,
+    MailboxBusy,
+    MailboxExists,
+    MailboxNameError,
+    MailError,
+    MessageGone,
+    NoSuchMailbox,
+    StorageFault,
+    StorageFull,
+    TemporaryError,
+    TooManyKeywords,
+)
+from mailbox_d.wire.imap.errors import BadCharset, BadSyntax
+from mailbox_d.wire.imap.responses import Completion, Condition
+
+
+class NotServed(MailError):
+    """A part of the grammar that this server reads and does not serve."""
+
+
+class NotAllowed(MailError):
+    """The mailbox was opened for reading alone."""
+
+
+class MessageTooLarge(MailError):
+    """APPEND of more octets than a message may have."""
+
+
+class NoSuchDestination(MailError):
+    """The mailbox to put a message into does not exist; creating it would help."""
+
+
+class PrivacyRequired(MailError):
+    """A password must not be sent before TLS."""
+
+
+class TooManySessions(MailError):
+    """The user has as many connections as a user may have."""
+
+
+_TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
+    (BadCharset, Condition.NO, b"BADCHARSET (US-ASCII UTF-8)"),
+    (BadSyntax, Condition.BAD, b""),
+    (NotServed, Condition.NO, b"CANNOT"),
+    (NotAllowed, Condition.NO, b"READ-ONLY"),
+    (MessageTooLarge, Condition.NO, b"TOOBIG"),
+    (NoSuchDestination, Condition.NO, b"TRYCREATE"),
+    (PrivacyRequired, Condition.NO, b"PRIVACYREQUIRED"),
+    (TooManySessions, Condition.NO, b"LIMIT"),
+    (AuthenticationFailed, Condition.NO, b"AUTHENTICATIONFAILED"),
+    (AuthenticationUnavailable, Condition.NO, b"UNAVAILABLE"),
+    (MailboxNameError, Condition.NO, b"CANNOT"),
+    (NoSuchMailbox, Condition.NO, b"NONEXISTENT"),
+    (MailboxExists, Condition.NO, b"ALREADYEXISTS"),
+    (MessageGone, Condition.NO, b"EXPUNGEISSUED"),
+    (TooManyKeywords, Condition.NO, b"LIMIT"),
+    (MailboxBusy, Condition.NO, b"INUSE"),
+    (StorageFull, Condition.NO, b"OVERQUOTA"),
+    (StorageFault, Condition.NO, b"UNAVAILABLE"),
+    (TemporaryError, Condition.NO, b"UNAVAILABLE"),
+)
+"""The first line whose class fits."""
+
+SERVER_BUG: Final = Completion(Condition.NO, "Internal error, see the server's log", b"SERVERBUG")
+
+
+def completion_of(error: MailError) -> Completion:
+    """How a command ends that met this error: the error's public text, never its cause."""
+    for kind, condition, code in _TABLE:
+        if isinstance(error, kind):
+            return Completion(condition, error.public, code)
+    return Completion(Condition.NO, error.public)

@@ -1,0 +1,70 @@
+"""CAPABILITY, NOOP, CHECK, ID, NAMESPACE and LOGOUT."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from mailbox_d.imap.errors import NotServed
+from mailbox_d.imap.session import IMAPSession
+from mailbox_d.wire.imap import commands, responses
+from mailbox_d.wire.imap.mailbox_names import SEPARATOR
+from mailbox_d.wire.imap.responses import Completion, Condition
+
+log = Logger()
+
+_SPOKEN = (b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID", b"NAMESPACE", b"UNSELECT")
+_LOGGED_FIELD = 200
+"""Octets of an ID field's value that go into the log."""
+
+
+def capabilities(session: IMAPSession) -> tuple[bytes, ...]:
+    """What this session may use now (RFC 3501 sections 6.1.1 and 11.1)."""
+    if session.account is not None:
+        return _SPOKEN
+    login = b"AUTH=PLAIN" if session.takes_passwords else b"LOGINDISABLED"
+    return (*_SPOKEN, *((b"STARTTLS",) if session.connection.can_start_tls else ()), login)
+
+
+async def capability(session: IMAPSession, command: commands.Capability) -> Completion:
+    """RFC 3501 section 6.1.1."""
+    session.connection.send(responses.data(responses.capability(capabilities(session))))
+    return Completion(Condition.OK, "CAPABILITY completed")
+
+
+async def noop(session: IMAPSession, command: commands.Noop) -> Completion:
+    """RFC 3501 section 6.1.2: what is new is told after every command."""
+    return Completion(Condition.OK, "NOOP completed")
+
+
+async def check(session: IMAPSession, command: commands.Check) -> Completion:
+    """RFC 3501 section 6.4.1: every change is on disk when it is answered, so there is nothing to do."""
+    return Completion(Condition.OK, "CHECK completed")
+
+
+async def id_(session: IMAPSession, command: commands.Id) -> Completion:
+    """RFC 2971: we give our name but not our version."""
+    session.client_id = command.fields
+    told = b" ".join(b"%b=%b" % (name, (value or b"")[:_LOGGED_FIELD]) for name, value in command.fields)
+    log.debug("client at {peer} says it is {client!r}", peer=session.connection.peer, client=told)
+    session.connection.send(
+        responses.data(b"ID", b"(%b %b)" % (responses.string(b"name"), responses.string(b"mailboxd")))
+    )
+    return Completion(Condition.OK, "ID completed")
+
+
+async def namespace(session: IMAPSession, command: commands.Namespace) -> Completion:
+    """RFC 2342: the user's own mailboxes, with nothing in front of their names, and no others."""
+    own = b'(("" "%b"))' % SEPARATOR.encode("ascii")
+    session.connection.send(responses.data(b"NAMESPACE", own, b"NIL", b"NIL"))
+    return Completion(Condition.OK, "NAMESPACE completed")
+
+
+async def not_served(session: IMAPSession, command: commands.Command) -> Completion:
+    """A command that is understood, and that this server does not have yet."""
+    raise NotServed(f"{type(command).__name__.upper()} is not served yet")
+
+
+async def logout(session: IMAPSession, command: commands.Logout) -> Completion:
+    """RFC 3501 section 6.1.3."""
+    session.connection.send(responses.untagged(Condition.BYE, "Logging out"))
+    return Completion(Condition.OK, "LOGOUT completed")

@@ -1,0 +1,166 @@
+"""A mailbox as a session uses it: the store's blocking calls, put together so that each takes one turn in the lane."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from mailbox_d.errors import MessageGone
+from mailbox_d.net.lanes import Lane
+from mailbox_d.store.ports import (
+    Arrived,
+    Change,
+    Delivery,
+    Feed,
+    FlagAction,
+    Flags,
+    Mailbox,
+    Message,
+    Outcome,
+    Status,
+    WireReader,
+)
+
+_END_OF_HEADER = b"\r\n\r\n"
+_SCAN = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A mailbox as it is when a session selects it."""
+
+    feed: Feed
+    messages: Sequence[Message]
+    recent: Collection[int]
+    status: Status
+    keywords_full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What happened in a mailbox, and which of the messages that came are recent to this session."""
+
+    changes: Sequence[Change]
+    recent: Collection[int]
+
+
+class IMAPMailbox:
+    """One mailbox, and whether this session may change it. Each method raises what `store.ports.Mailbox` says."""
+
+    def __init__(self, mailbox: Mailbox, lane: Lane, *, read_only: bool) -> None:
+        self.read_only = read_only
+        self._mailbox = mailbox
+        self._lane = lane
+
+    @property
+    def name(self) -> str:
+        return self._mailbox.name
+
+    async def open(self) -> Opened:
+        return await self._lane.run(_open, self._mailbox, not self.read_only)
+
+    async def news(self, feed: Feed) -> News:
+        """What happened since the feed last told, the disk having been looked at."""
+        return await self._lane.run(_news, self._mailbox, feed, not self.read_only)
+
+    async def status(self) -> Status:
+        return await self._lane.run(_status, self._mailbox)
+
+    async def close(self, feed: Feed) -> None:
+        await self._lane.run(feed.close)
+
+    async def reader(self, uid: int) -> MessageReader:
+        return MessageReader(await self._lane.run(self._mailbox.read, uid), self._lane)
+
+    async def internal_dates(self, uids: Sequence[int]) -> Mapping[int, float]:
+        """When the messages came, those that are gone left out."""
+        return await self._lane.run(_internal_dates, self._mailbox, uids)
+
+    async def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
+        return await self._lane.run(self._mailbox.change_flags, uids, action, flags)
+
+    async def expunge(self, uids: Collection[int]) -> Collection[int]:
+        return await self._lane.run(self._mailbox.expunge, uids)
+
+    async def append(self, flags: Flags, internal_date: float | None) -> IncomingMessage:
+        delivery = await self._lane.run(self._mailbox.append, flags=flags, internal_date=internal_date)
+        return IncomingMessage(delivery, self._lane)
+
+
+class MessageReader:
+    """A message that is open for reading. Octets are those on the wire."""
+
+    def __init__(self, reader: WireReader, lane: Lane) -> None:
+        self.size = reader.size
+        self._reader = reader
+        self._lane = lane
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await self._lane.run(self._reader.read, offset, length)
+
+    async def header_size(self) -> int:
+        """Octets of the header with the empty line that ends it; of the whole message if there is none."""
+        return await self._lane.run(_header_size, self._reader)
+
+    async def close(self) -> None:
+        await self._lane.run(self._reader.close)
+
+
+class IncomingMessage:
+    """A message on its way into a mailbox."""
+
+    def __init__(self, delivery: Delivery, lane: Lane) -> None:
+        self._delivery = delivery
+        self._lane = lane
+
+    async def write(self, data: bytes) -> None:
+        await self._lane.run(self._delivery.write, data)
+
+    async def commit(self) -> Sequence[Outcome]:
+        return await self._lane.run(self._delivery.commit, all_or_nothing=True)
+
+    async def abort(self) -> None:
+        await self._lane.run(self._delivery.abort)
+
+
+def _open(mailbox: Mailbox, claim: bool) -> Opened:
+    mailbox.refresh()
+    feed = mailbox.feed()
+    return Opened(
+        feed, mailbox.messages(), frozenset(mailbox.recent(claim=claim)), mailbox.status(), mailbox.keywords_full()
+    )
+
+
+def _news(mailbox: Mailbox, feed: Feed, claim: bool) -> News:
+    mailbox.refresh()
+    changes = feed.take()
+    arrived = any(isinstance(change, Arrived) for change in changes)
+    return News(changes, frozenset(mailbox.recent(claim=claim)) if arrived else ())
+
+
+def _status(mailbox: Mailbox) -> Status:
+    mailbox.refresh()
+    return mailbox.status()
+
+
+def _internal_dates(mailbox: Mailbox, uids: Sequence[int]) -> Mapping[int, float]:
+    dates = {}
+    for uid in uids:
+        try:
+            dates[uid] = mailbox.internal_date(uid)
+        except MessageGone:
+            continue
+    return dates
+
+
+def _header_size(reader: WireReader) -> int:
+    """Looks for the empty line piece by piece; it may lie across two pieces."""
+    tail = b"\r\n"
+    offset = 0
+    while piece := reader.read(offset, _SCAN):
+        found = (tail + piece).find(_END_OF_HEADER)
+        if found >= 0:
+            return offset - len(tail) + found + len(_END_OF_HEADER)
+        tail = (tail + piece)[-3:]
+        offset += len(piece)
+    return reader.size

@@ -1,0 +1,88 @@
+"""SELECT, EXAMINE, CLOSE, UNSELECT and EXPUNGE: a mailbox is opened, emptied of what is deleted, and left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailbox_d.imap.errors import NotAllowed
+from mailbox_d.imap.mailbox import Opened
+from mailbox_d.imap.session import IMAPSession
+from mailbox_d.imap.view import View
+from mailbox_d.wire.imap import commands, responses
+from mailbox_d.wire.imap.flags import SYSTEM_FLAGS
+from mailbox_d.wire.imap.responses import Completion, Condition
+
+_SYSTEM = frozenset(SYSTEM_FLAGS.values())
+_DELETED = r"\Deleted"
+_SEEN = r"\Seen"
+
+
+async def select(session: IMAPSession, command: commands.Select) -> Completion:
+    """RFC 3501 section 6.3.1."""
+    await _select(session, command.mailbox, read_only=False)
+    return Completion(Condition.OK, "SELECT completed", b"READ-WRITE")
+
+
+async def examine(session: IMAPSession, command: commands.Examine) -> Completion:
+    """RFC 3501 section 6.3.2."""
+    await _select(session, command.mailbox, read_only=True)
+    return Completion(Condition.OK, "EXAMINE completed", b"READ-ONLY")
+
+
+async def close(session: IMAPSession, command: commands.Close) -> Completion:
+    """RFC 3501 section 6.4.2: what is deleted goes, and nobody is told which messages those were."""
+    if not session.selected.read_only:
+        await _expunge(session.selected)
+    await session.unselect()
+    return Completion(Condition.OK, "CLOSE completed")
+
+
+async def unselect(session: IMAPSession, command: commands.Unselect) -> Completion:
+    """RFC 3691: as CLOSE, but nothing goes."""
+    await session.unselect()
+    return Completion(Condition.OK, "UNSELECT completed")
+
+
+async def expunge(session: IMAPSession, command: commands.Expunge) -> Completion:
+    """RFC 3501 section 6.4.3; the client is told with the other news at the command's end."""
+    if session.selected.read_only:
+        raise NotAllowed("The mailbox is open for reading alone")
+    await _expunge(session.selected)
+    return Completion(Condition.OK, "EXPUNGE completed")
+
+
+async def _expunge(view: View) -> None:
+    await view.catch_up()
+    deleted = [uid for uid, flags in view.flags.items() if _DELETED in flags]
+    if deleted:
+        await view.mailbox.expunge(deleted)
+
+
+async def _select(session: IMAPSession, name: str, *, read_only: bool) -> None:
+    """Leave the mailbox that is selected, whether or not there will be another (RFC 3501 section 6.3.1)."""
+    await session.unselect()
+    mailbox = await session.user.select(name, rw=not read_only)
+    opened = await mailbox.open()
+    session.view = View(mailbox, opened)
+    session.connection.send(b"".join(_greeting(session.view, opened)))
+
+
+def _greeting(view: View, opened: Opened) -> Iterator[bytes]:
+    """What a client is told of the mailbox that it opens (RFC 3501 section 6.3.1)."""
+    flags = _SYSTEM.union(*set(view.flags.values()))
+    yield responses.data(b"FLAGS", responses.flag_list(flags))
+    yield responses.exists(len(view.uids))
+    yield responses.recent(len(view.recent))
+    unseen = next((number for number, uid in enumerate(view.uids, 1) if _SEEN not in view.flags[uid]), None)
+    if unseen is not None:
+        yield responses.untagged(Condition.OK, "First unseen message", b"UNSEEN %d" % unseen)
+    yield responses.untagged(Condition.OK, "Flags that are kept", b"PERMANENTFLAGS " + _permanent(view, opened, flags))
+    yield responses.untagged(Condition.OK, "UIDs are valid", b"UIDVALIDITY %d" % opened.status.uid_validity)
+    yield responses.untagged(Condition.OK, "Next UID, or above it", b"UIDNEXT %d" % opened.status.uid_next)
+
+
+def _permanent(view: View, opened: Opened, flags: frozenset[str]) -> bytes:
+    if view.read_only:
+        return b"()"
+    known = responses.flag_list(flags)
+    return known if opened.keywords_full else known[:-1] + b" \\*)"

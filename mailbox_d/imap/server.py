@@ -1,0 +1,102 @@
+"""The shell around an IMAP session: twisted.mail's IMAP4Server with everything of its own line loop sealed off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.mail import imap4
+from twisted.python.failure import Failure
+
+from mailbox_d.imap import dispatch
+from mailbox_d.imap.informational import capabilities
+from mailbox_d.imap.service import IMAPService
+from mailbox_d.imap.session import IMAPSession
+from mailbox_d.net.inherited import without_inherited
+from mailbox_d.net.session import SessionLimits, SessionShell
+from mailbox_d.wire.imap import responses
+from mailbox_d.wire.imap.framer import Event, Framer, FramerLimits
+from mailbox_d.wire.imap.responses import Condition
+
+INHERITED: frozenset[str] = frozenset()
+"""Methods of twisted.mail's classes that stay in use; `docs/twisted.md` says what for."""
+
+
+@without_inherited(keep=INHERITED)
+class IMAPServer(SessionShell, imap4.IMAP4Server):
+    """One connection of the IMAP service."""
+
+    portal: Any
+
+    def __init__(
+        self,
+        service: IMAPService,
+        limits: SessionLimits,
+        tls_context: IOpenSSLServerConnectionCreator | None,
+        *,
+        implicit_tls: bool = False,
+    ) -> None:
+        imap4.IMAP4Server.__init__(self, contextFactory=tls_context)
+        self.service = service
+        self.portal = service.portal
+        self.limits = limits
+        self.tls_context = tls_context
+        self.implicit_tls = implicit_tls
+
+    # -- what the shell asks for --------------------------------------------------------------------------------
+
+    def new_framer(self) -> Framer:
+        self.framer = Framer(self.service.limits.before_login)
+        return self.framer
+
+    def greet(self) -> None:
+        code = responses.capability(capabilities(self.session))
+        self.send(responses.untagged(Condition.OK, f"{self.service.hostname} ready", code))
+        self.set_deadline(self.session.patience)
+
+    async def respond(self, event: Event) -> None:
+        await dispatch.answer(self.session, event)
+        self.set_deadline(self.session.patience)
+
+    def forget(self) -> None:
+        self.session = IMAPSession(self.service, self)
+
+    def farewell(self, reason: str) -> bytes:
+        if reason == "timeout":
+            return responses.untagged(Condition.BYE, "You took too long")
+        return responses.untagged(Condition.BYE, "Internal error, see the server's log", b"SERVERBUG")
+
+    def released(self) -> None:
+        Deferred.fromCoroutine(self.session.release()).addErrback(self._not_released)
+
+    def _not_released(self, failure: Failure) -> None:
+        self.log.failure("a session of {peer} left something behind", failure, peer=self.peer)
+
+    # -- what the session asks for ------------------------------------------------------------------------------
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self.tls_context is not None and not self.is_tls
+
+    def expect_line(self) -> None:
+        self.framer.expect_line()
+
+    def hold_to(self, limits: FramerLimits) -> None:
+        self.framer.limits = limits
+
+    def refuse_literal(self) -> bool:
+        return self.framer.refuse()
+
+    # -- twisted.mail's hooks -----------------------------------------------------------------------------------
+
+    def capabilities(self) -> dict[bytes, list[bytes] | None]:
+        """What CAPABILITY tells, with AUTH's mechanisms as a list."""
+        told: dict[bytes, list[bytes] | None] = {}
+        for name in capabilities(self.session):
+            kind, equals, value = name.partition(b"=")
+            if equals:
+                told[kind] = [*(told.get(kind) or []), value]
+            else:
+                told[kind] = None
+        return told

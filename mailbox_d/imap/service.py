@@ -1,0 +1,44 @@
+"""What the IMAP service is made of, and what it allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twisted.cred.portal import Portal
+
+from mailbox_d.net.limits import UserSessions
+from mailbox_d.wire.imap.cursor import GrammarLimits
+from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
+
+
+@dataclass(frozen=True, slots=True)
+class IMAPLimits:
+    """Bounds on what a client may send, and the pieces in which it is answered. Octets, counts, seconds."""
+
+    message_size: int = 50 << 20
+    before_login: FramerLimits = field(default_factory=FramerLimits)
+    after_login: FramerLimits = AFTER_LOGIN
+    grammar: GrammarLimits = field(default_factory=GrammarLimits)
+    login_timeout: float = 60.0
+    idle_timeout: float = 1800.0
+    """At least half an hour (RFC 3501 section 5.4)."""
+    login_failures: int = 3
+    bad_commands_before_login: int = 3
+    bad_commands_in_a_row: int = 20
+    """Once logged in."""
+    messages_a_write: int = 1000
+    """Messages whose flags and figures are sent at once."""
+    octets_a_read: int = 65536
+    """Of a message's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class IMAPService:
+    """The service with everything that its sessions use."""
+
+    hostname: str
+    portal: Portal
+    allow_plaintext: bool = False
+    """Whether passwords are taken without TLS."""
+    limits: IMAPLimits = field(default_factory=IMAPLimits)
+    user_sessions: UserSessions = field(default_factory=lambda: UserSessions(0))

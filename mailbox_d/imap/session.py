@@ -1,0 +1,130 @@
+"""What an IMAP session knows: its state, the user, the mailbox that is selected (RFC 3501 section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Flag, auto
+from typing import Protocol
+
+from mailbox_d.imap.account import IMAPAccount
+from mailbox_d.imap.mailbox import IncomingMessage
+from mailbox_d.imap.service import IMAPService
+from mailbox_d.imap.view import View
+from mailbox_d.wire.imap.framer import FramerLimits
+from mailbox_d.wire.imap.responses import Condition, untagged
+from mailbox_d.wire.sasl import Mechanism
+
+
+class State(Flag):
+    """How far a session has come; a command may stand in some of these."""
+
+    NOT_AUTHENTICATED = auto()
+    AUTHENTICATED = auto()
+    SELECTED = auto()
+
+    ANY = NOT_AUTHENTICATED | AUTHENTICATED | SELECTED
+    LOGGED_IN = AUTHENTICATED | SELECTED
+
+
+class Connection(Protocol):
+    """What a session needs of the connection that it lives on."""
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether nobody can listen."""
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether TLS could still begin."""
+
+    def send(self, data: bytes) -> None:
+        """Send behind everything that was sent."""
+
+    async def drained(self) -> None:
+        """Wait for a client that reads slowly. Raises `ConnectionDone`."""
+
+    async def start_tls(self) -> None:
+        """Begin TLS; this session is over, and another takes its place."""
+
+    def close(self, farewell: bytes = b"") -> None:
+        """Say farewell and close."""
+
+    def expect_line(self) -> None:
+        """What comes next is no command but a line."""
+
+    def hold_to(self, limits: FramerLimits) -> None:
+        """From the next command on these limits hold."""
+
+    def refuse_literal(self) -> bool:
+        """See `Framer.refuse`."""
+
+
+class IMAPSession:
+    """One session's state. STARTTLS makes a new one."""
+
+    def __init__(self, service: IMAPService, connection: Connection) -> None:
+        self.service = service
+        self.connection = connection
+        self.account: IMAPAccount | None = None
+        self.logout: Callable[[], None] | None = None
+        self.view: View | None = None
+        self.tag = b"*"
+        """Of the command that waits for more from the client: a SASL exchange, or an APPEND."""
+        self.exchange: Mechanism | None = None
+        self.incoming: IncomingMessage | None = None
+        self.bad_commands = 0
+        self.login_failures = 0
+        self.client_id: tuple[tuple[bytes, bytes | None], ...] = ()
+
+    @property
+    def state(self) -> State:
+        if self.account is None:
+            return State.NOT_AUTHENTICATED
+        return State.AUTHENTICATED if self.view is None else State.SELECTED
+
+    @property
+    def user(self) -> IMAPAccount:
+        """The account of the user who is logged in."""
+        assert self.account is not None
+        return self.account
+
+    @property
+    def selected(self) -> View:
+        """The view of the mailbox that is selected."""
+        assert self.view is not None
+        return self.view
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether a password may be sent on this connection (RFC 3501 section 11.2)."""
+        return self.connection.is_tls or self.service.allow_plaintext
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the client has for its next command."""
+        limits = self.service.limits
+        return limits.login_timeout if self.account is None else limits.idle_timeout
+
+    def bye(self, text: str, code: bytes = b"") -> None:
+        """End the session from our side."""
+        self.connection.close(untagged(Condition.BYE, text, code))
+
+    async def unselect(self) -> None:
+        """Leave the selected mailbox, if there is one."""
+        view, self.view = self.view, None
+        if view is not None:
+            await view.close()
+
+    async def release(self) -> None:
+        """The connection is gone: leave nothing behind."""
+        incoming, self.incoming = self.incoming, None
+        if incoming is not None:
+            await incoming.abort()
+        await self.unselect()
+        logout, self.logout = self.logout, None
+        if logout is not None:
+            logout()

@@ -1,0 +1,52 @@
+"""STORE and UID STORE (RFC 3501 section 6.4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mailbox_d.errors import MessageGone
+from mailbox_d.imap.errors import NotAllowed
+from mailbox_d.imap.session import IMAPSession
+from mailbox_d.imap.view import View
+from mailbox_d.store.ports import FlagAction
+from mailbox_d.wire.imap import commands, responses
+from mailbox_d.wire.imap.commands import StoreMode
+from mailbox_d.wire.imap.responses import Completion, Condition
+
+_ACTIONS = {
+    StoreMode.REPLACE: FlagAction.REPLACE,
+    StoreMode.ADD: FlagAction.ADD,
+    StoreMode.REMOVE: FlagAction.REMOVE,
+}
+
+
+async def store(session: IMAPSession, command: commands.Store) -> Completion:
+    """Change flags in one go, then tell them, unless the client wants silence."""
+    view = session.selected
+    if view.read_only:
+        raise NotAllowed("The mailbox is open for reading alone")
+    indexes = [index for found in view.chosen(command.numbers, by_uid=command.by_uid) for index in found]
+    uids = [view.uids[index] for index in indexes]
+    now = await view.mailbox.change_flags(uids, _ACTIONS[command.mode], command.flags) if uids else {}
+    view.learn(now)
+    if not command.silent:
+        told = [index for index in indexes if view.uids[index] in now]
+        await _tell(session, told, by_uid=command.by_uid)
+    if len(now) < len(uids) and not command.by_uid:
+        raise MessageGone("Some of these messages are gone")
+    return Completion(Condition.OK, "STORE completed")
+
+
+async def _tell(session: IMAPSession, indexes: Sequence[int], *, by_uid: bool) -> None:
+    view = session.selected
+    size = session.service.limits.messages_a_write
+    for start in range(0, len(indexes), size):
+        session.connection.send(b"".join(_lines(view, indexes[start : start + size], by_uid=by_uid)))
+        await session.connection.drained()
+
+
+def _lines(view: View, indexes: Sequence[int], *, by_uid: bool) -> Iterable[bytes]:
+    for index in indexes:
+        uid = view.uids[index]
+        flags = b"FLAGS " + view.shown_flags(uid)
+        yield responses.fetch(index + 1, b"UID %d %b" % (uid, flags) if by_uid else flags)

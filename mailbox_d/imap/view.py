@@ -1,0 +1,104 @@
+"""A session's view of the mailbox that it selected: which message has which sequence number.
+
+The store tells what changed; the view keeps what the client was told. A message that is gone keeps its number until the
+client may be told so (RFC 3501 section 7.4.1).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+
+from mailbox_d.imap.mailbox import IMAPMailbox, News, Opened
+from mailbox_d.store.ports import Arrived, Expunged, Flagged, Flags
+from mailbox_d.wire.imap import responses
+from mailbox_d.wire.imap.sequence import SequenceSet
+
+RECENT = r"\Recent"
+
+
+class View:
+    """The messages that a client knows of, by ascending UID; the one at index 0 has sequence number 1."""
+
+    def __init__(self, mailbox: IMAPMailbox, opened: Opened) -> None:
+        self.mailbox = mailbox
+        self._feed = opened.feed
+        self.uids = [message.uid for message in opened.messages]
+        self.flags: dict[int, Flags] = {message.uid: message.flags for message in opened.messages}
+        """As the client was last told, but for those that wait to be told."""
+        self.sizes = {message.uid: message.size for message in opened.messages}
+        self.recent = set(opened.recent)
+        self._told_count = len(self.uids)
+        self._gone: set[int] = set()
+        self._changed: set[int] = set()
+
+    @property
+    def read_only(self) -> bool:
+        return self.mailbox.read_only
+
+    def chosen(self, numbers: SequenceSet, *, by_uid: bool) -> Iterator[range]:
+        """The indexes of messages that a command names. Raises `BadSyntax` for sequence numbers that nothing has."""
+        if by_uid:
+            yield from numbers.positions(self.uids)
+        else:
+            for found in numbers.sequence_numbers(len(self.uids)):
+                yield range(found.start - 1, found.stop - 1)
+
+    def shown_flags(self, uid: int) -> bytes:
+        """A message's flags as this session sees them, in parentheses."""
+        flags = self.flags[uid]
+        return responses.flag_list(flags | {RECENT} if uid in self.recent else flags)
+
+    def learn(self, flags: Mapping[int, Flags]) -> None:
+        """Take flags that the client is being told, or knows because it has set them."""
+        for uid, now in flags.items():
+            if uid in self.flags:
+                self.flags[uid] = now
+                self._changed.discard(uid)
+
+    async def catch_up(self) -> None:
+        """Look at the mailbox, and note what is to be announced."""
+        self.note(await self.mailbox.news(self._feed))
+
+    def note(self, news: News) -> None:
+        for change in news.changes:
+            match change:
+                case Arrived(message) if message.uid not in self.flags:
+                    self.uids.append(message.uid)
+                    self.flags[message.uid] = message.flags
+                    self.sizes[message.uid] = message.size
+                case Flagged(uid, flags) if self.flags.get(uid, flags) != flags:
+                    self.flags[uid] = flags
+                    self._changed.add(uid)
+                case Expunged(uid) if uid in self.flags:
+                    self._gone.add(uid)
+        self.recent.update(uid for uid in news.recent if uid in self.flags)
+
+    def announcements(self, *, expunges: bool) -> Iterator[bytes]:
+        """The untagged responses that tell the client what changed; with `expunges` also which messages are gone."""
+        if expunges and self._gone:
+            yield from self._announce_gone()
+        if len(self.uids) != self._told_count:
+            self._told_count = len(self.uids)
+            yield responses.exists(len(self.uids))
+            yield responses.recent(len(self.recent))
+        changed, self._changed = self._changed - self._gone, self._changed & self._gone
+        for uid in sorted(changed):
+            number = bisect_left(self.uids, uid) + 1
+            yield responses.fetch(number, b"UID %d FLAGS %b" % (uid, self.shown_flags(uid)))
+
+    def _announce_gone(self) -> Iterable[bytes]:
+        """The highest number first, so that no number shifts before it is told."""
+        gone, self._gone = self._gone, set()
+        known = self.uids[: self._told_count]
+        numbers = [number for number, uid in enumerate(known, 1) if uid in gone]
+        self._told_count -= len(numbers)
+        self.uids = [uid for uid in self.uids if uid not in gone]
+        self.recent -= gone
+        self._changed -= gone
+        for uid in gone:
+            del self.flags[uid], self.sizes[uid]
+        return [responses.expunge(number) for number in reversed(numbers)]
+
+    async def close(self) -> None:
+        await self.mailbox.close(self._feed)

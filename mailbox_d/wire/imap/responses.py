@@ -1,0 +1,151 @@
+"""IMAP's responses as octets (RFC 3501 section 7).
+
+Whatever content decides (names, keywords, texts) is written as a quoted string, a literal or a checked atom: nothing of
+it can end a line, a string or a list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Final
+
+from mailbox_d.wire.imap.fetch import BodySection
+from mailbox_d.wire.imap.mailbox_names import SEPARATOR, to_wire
+
+CRLF: Final = b"\r\n"
+
+_NOT_TEXT = re.compile(r"[^\x20-\x7e]")
+_ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
+_FLAG = re.compile(r"\\?[^\x00-\x20\x7f-\U0010ffff(){%*\"\\\]]++")
+_QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}+")
+_SPECIALS = re.compile(rb"([\"\\])")
+
+
+class Condition(Enum):
+    """What a status response says (RFC 3501 section 7.1)."""
+
+    OK = b"OK"
+    NO = b"NO"
+    BAD = b"BAD"
+    BYE = b"BYE"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """How a command ended: a line of text, and a response code without its brackets."""
+
+    condition: Condition
+    text: str
+    code: bytes = b""
+
+
+def tagged(tag: bytes, completion: Completion) -> bytes:
+    """The response that ends a command; `*` as tag makes it untagged."""
+    code = b"[%b] " % completion.code if completion.code else b""
+    return b"%b %b %b%b\r\n" % (tag, completion.condition.value, code, _text(completion.text))
+
+
+def untagged(condition: Condition, text: str, code: bytes = b"") -> bytes:
+    return tagged(b"*", Completion(condition, text, code))
+
+
+def data(*words: bytes) -> bytes:
+    """An untagged response of words that were written by this module, or are known to be atoms."""
+    return b"* %b\r\n" % b" ".join(words)
+
+
+def continuation(data: bytes) -> bytes:
+    """A continuation request (RFC 3501 section 7.5): base64, or text of ours."""
+    return b"+ %b\r\n" % data
+
+
+def string(octets: bytes) -> bytes:
+    """A quoted string, or a literal where quotes cannot hold the octets."""
+    if _QUOTABLE.fullmatch(octets):
+        return b'"%b"' % _SPECIALS.sub(rb"\\\1", octets)
+    return b"{%d}\r\n%b" % (len(octets), octets)
+
+
+def nstring(octets: bytes | None) -> bytes:
+    return b"NIL" if octets is None else string(octets)
+
+
+def astring(octets: bytes) -> bytes:
+    """An atom, or a string where that cannot hold the octets."""
+    return octets if _ATOM.fullmatch(octets) and octets.upper() != b"NIL" else string(octets)
+
+
+def mailbox(name: str) -> bytes:
+    """A mailbox name in modified UTF-7."""
+    return astring(to_wire(name))
+
+
+@lru_cache(maxsize=4096)
+def flag_list(flags: frozenset[str]) -> bytes:
+    """Flags in parentheses. A keyword that another program made and IMAP cannot say is left out."""
+    return b"(%b)" % " ".join(sorted(filter(_FLAG.fullmatch, flags))).encode("ascii")
+
+
+def capability(names: Iterable[bytes]) -> bytes:
+    """RFC 3501 section 7.2.1, without `* ` and line end: it is a response code too."""
+    return b"CAPABILITY " + b" ".join(names)
+
+
+def listed(kind: bytes, attributes: Iterable[bytes], name: str) -> bytes:
+    """A LIST or LSUB response (RFC 3501 sections 7.2.2 and 7.2.3)."""
+    return data(kind, b"(%b)" % b" ".join(attributes), b'"%b"' % SEPARATOR.encode("ascii"), mailbox(name))
+
+
+def status(name: str, figures: Iterable[tuple[bytes, int]]) -> bytes:
+    """A STATUS response (RFC 3501 section 7.2.4)."""
+    return data(b"STATUS", mailbox(name), b"(%b)" % b" ".join(b"%b %d" % figure for figure in figures))
+
+
+def search(numbers: Iterable[int]) -> bytes:
+    """A SEARCH response (RFC 3501 section 7.2.5)."""
+    return data(b"SEARCH", *[b"%d" % number for number in numbers])
+
+
+def exists(count: int) -> bytes:
+    return b"* %d EXISTS\r\n" % count
+
+
+def recent(count: int) -> bytes:
+    return b"* %d RECENT\r\n" % count
+
+
+def expunge(number: int) -> bytes:
+    return b"* %d EXPUNGE\r\n" % number
+
+
+def fetch(number: int, items: bytes) -> bytes:
+    """A FETCH response (RFC 3501 section 7.4.2) of items that were written by this module."""
+    return b"* %d FETCH (%b)\r\n" % (number, items)
+
+
+def section_name(attribute: BodySection) -> bytes:
+    """How a FETCH response names a section: `BODY[HEADER]<0>`, or RFC822 and its kin."""
+    if attribute.name:
+        return attribute.name
+    section = attribute.section
+    words = [b"%d" % number for number in section.part]
+    if section.text.value:
+        words.append(section.text.value)
+    fields = b" (%b)" % b" ".join(map(astring, section.fields)) if section.fields else b""
+    origin = b"<%d>" % attribute.partial[0] if attribute.partial else b""
+    return b"BODY[%b%b]%b" % (b".".join(words), fields, origin)
+
+
+def literal_start(size: int) -> bytes:
+    """What announces a literal of `size` octets."""
+    return b"{%d}\r\n" % size
+
+
+def _text(text: str) -> bytes:
+    """Text of a status response: one line of printable ASCII that cannot be taken for a response code."""
+    printable = _NOT_TEXT.sub("?", text).lstrip("[")
+    return printable.encode("ascii") or b"?"
