@@ -31,6 +31,7 @@ FLOORS = {
     "imap": 4,
     "pop3": 4,
     "app": 5,
+    "site": 5,
     "tap": 6,
     "ctl": 6,
 }
@@ -129,8 +130,8 @@ def faults_of_room(here: str, there: str, imported: Import) -> Iterator[str]:
 
 
 def may_be_neighbours(here: str, there: str) -> bool:
-    """On the top floor and within `net`/`relay` a room may look next door; below, only the written pairs."""
-    return (here, there) in NEIGHBOURS or FLOORS[here] in (2, 3, 6)
+    """Servers never know each other and the first floor only the written pairs; elsewhere a room may look next door."""
+    return (here, there) in NEIGHBOURS or FLOORS[here] in (2, 3, 5, 6)
 
 
 def plugin_faults(root: Path) -> Iterator[str]:
