@@ -25,10 +25,10 @@ MAX_PATH = 254
 
 SUFFIX_DELIMITER = "+"
 
-_DOT_STRING = re.compile(r"[^\x00-\x20()<>\[\]:;@\\,.\"\x7f-\x9f]+(?:\.[^\x00-\x20()<>\[\]:;@\\,.\"\x7f-\x9f]+)*+")
-_QUOTED_STRING = re.compile(r'"((?:[^\x00-\x1f"\\\x7f-\x9f]|\\[\x20-\x7e])*+)"')
+_DOT_STRING = re.compile(r"[^\x00-\x20()<>\[\]:;@\\,.\"\x7f-\x9f]+(?>(?:\.[^\x00-\x20()<>\[\]:;@\\,.\"\x7f-\x9f]+)*)")
+_QUOTED_STRING = re.compile(r'"((?>(?:[^\x00-\x1f"\\\x7f-\x9f]|\\[\x20-\x7e])*))"')
 _ADDRESS_LITERAL = re.compile(r"\[[A-Za-z0-9:.\-]{1,253}\]")
-_LDH_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?+")
+_LDH_LABEL = re.compile(r"[a-z0-9_](?>(?:[a-z0-9_-]{0,61}[a-z0-9_])?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 SHOWN = 80
 """Characters of an operator's text that a fault repeats."""
 
-_PLAIN_KEY = re.compile(rf"(?=.{{1,{SHOWN}}}\Z)[\w@+-]++(?:\.[\w@+-]++)*+")
+_PLAIN_KEY = re.compile(rf"(?=.{{1,{SHOWN}}}\Z)[\w@+-]++(?>(?:\.[\w@+-]++)*)")
 
 
 @dataclass(frozen=True, slots=True, order=True)

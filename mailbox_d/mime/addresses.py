@@ -16,7 +16,7 @@ MAX_ADDRESSES = 1000
 
 _TOKEN = re.compile(
     r"""(?P<blank>[ \t\r\n]++)
-      | (?P<quoted>"(?:[^"\\]|\\.)*+")
+      | (?P<quoted>"(?>(?:[^"\\]|\\.)*)")
       | (?P<literal>\[[^\[\]\\]*+\])
       | (?P<special>[()<>@,;:])
       | (?P<atom>[^\x00-\x20()<>\[\]:;@\\,"\x7f]++)
@@ -36,7 +36,7 @@ def parse_mailbox_list(text: str) -> tuple[EmailAddress, ...]:
     for kind in _without_comments(text):
         if kind == "<" and bracketed is None:
             bracketed = ""
-        elif bracketed is not None and not bracketed.endswith(">"):
+        elif kind and bracketed is not None and not bracketed.endswith(">"):
             bracketed += kind
         elif kind in (",", ";", ""):
             addresses.extend(_member(phrase, bracketed))

@@ -15,7 +15,7 @@ from mailbox_d.wire.imap.errors import BadSyntax
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
 _ASTRING_CHARS = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]++")
 _LIST_CHARS = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]++")
-_QUOTED = re.compile(rb"\"([^\"\\\x00\r\n]*+(?:\\[\"\\][^\"\\\x00\r\n]*+)*+)\"")
+_QUOTED = re.compile(rb"\"([^\"\\\x00\r\n]*+(?>(?:\\[\"\\][^\"\\\x00\r\n]*+)*))\"")
 _ESCAPE = re.compile(rb"\\(.)")
 _NUMBER = re.compile(rb"[0-9]++")
 _LARGEST_NUMBER = 0xFFFFFFFF

@@ -23,8 +23,8 @@ _LITERAL = re.compile(rb"\{([0-9]++)(\+?)\}\Z")
 _TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]++")
 _UP_TO_MESSAGE = re.compile(
     rb"[^ ]++ APPEND "
-    rb"(?:\0|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\"|[^\x00-\x20(){\"]++) "
-    rb"(?:\([^()]*+\) )?+(?:\"[^\"]*+\" )?+~?+\Z",
+    rb"(?:\0|\"[^\"\\]*+(?>(?:\\.[^\"\\]*+)*)\"|[^\x00-\x20(){\"]++) "
+    rb"(?>(?:\([^()]*+\) )?)(?>(?:\"[^\"]*+\" )?)~?+\Z",
     re.IGNORECASE,
 )
 """A command up to the literal that is APPEND's message (RFC 3501 section 6.3.11; literal8 of RFC 3516)."""

@@ -51,7 +51,7 @@ Parse: TypeAlias = Callable[[Cursor], Command]
 
 _TAG = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]++)(?: |\Z)")
 _VERB = re.compile(rb"[A-Za-z0-9]++")
-_STORE_ATTRIBUTE = re.compile(rb"[+-]?FLAGS(?:\.SILENT)?+", re.IGNORECASE)
+_STORE_ATTRIBUTE = re.compile(rb"[+-]?FLAGS(?>(?:\.SILENT)?)", re.IGNORECASE)
 _STATUS_ITEMS: Final = {item.value: item for item in StatusItem}
 
 

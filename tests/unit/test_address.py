@@ -1,0 +1,72 @@
+"""Addresses: one form each, used for comparison, delivery and log alike."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import AddressError
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("alice@example.org", "alice@example.org"),
+        ("Alice@Example.ORG", "Alice@example.org"),
+        ('"alice"@example.org', "alice@example.org"),
+        ('"a b"@example.org', '"a b"@example.org'),
+        ('"a\\"b"@example.org', '"a\\"b"@example.org'),
+        ("a@[192.0.2.1]", "a@[192.0.2.1]"),
+        ("élise@exämple.org", "élise@xn--exmple-cua.org"),
+        ("a_b@my_host.example", "a_b@my_host.example"),
+    ],
+)
+def test_reading_and_writing(text: str, written: str) -> None:
+    assert str(EmailAddress.parse(text)) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "@", "a@", "@a", "a", "a@b@c", "a@b.", "a@.b", "a@b..c", ".a@b", "a.@b", "a@-b", "a@b-", 'a"b@c', '"@b'),
+        *('""@b', "a b@c", "a@b c", "a\n@b", "a@b\n", '"a\n"@b', "a@[", "a@[]", "a@b/c", "a@\u2024"),
+        *("x" * 65 + "@b", "a@" + "b" * 64),
+    ],
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(AddressError):
+        EmailAddress.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["ALICE@example.org", "alice@EXAMPLE.org", "\uff41lice@example.org", '"alice"@example.org']
+)
+def test_attack_96_forms_of_one_address_are_equal(text: str) -> None:
+    alice = EmailAddress.parse("alice@example.org")
+    assert EmailAddress.parse(text) == alice
+    assert hash(EmailAddress.parse(text)) == hash(alice)
+
+
+def test_the_suffix_behind_a_plus() -> None:
+    assert str(EmailAddress.parse("a+b+c@example.org").without_suffix()) == "a@example.org"
+    plain = EmailAddress.parse("a@example.org")
+    assert plain.without_suffix() is plain
+    only = EmailAddress.parse("+b@example.org")
+    assert only.without_suffix() is only
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_address_with_one_form_or_an_error(text: str) -> None:
+    try:
+        address = EmailAddress.parse(text)
+    except AddressError:
+        return
+    assert EmailAddress.parse(str(address)) == address
+    assert str(EmailAddress.parse(str(address))) == str(address)
+
+
+@given(st.text(alphabet='a"\\. @+é', min_size=1, max_size=12).map(lambda local: f'"{local}"@example.org'))
+def test_quoted_local_parts_survive_a_round_trip(text: str) -> None:
+    test_any_text_is_an_address_with_one_form_or_an_error.hypothesis.inner_test(text)  # type: ignore[attr-defined]
