@@ -10,13 +10,13 @@ from mailbox_d.store.disk import Disk
 from mailbox_d.store.draft import Draft, Staged
 from mailbox_d.store.files import storage_fault, storage_faults
 from mailbox_d.store.folder import Folder
-from mailbox_d.store.ports import Outcome, Receipt, Refusal, Target
+from mailbox_d.store.ports import Delivery, Outcome, Receipt, Refusal, Target
 
 Save: TypeAlias = Callable[[Draft, Staged, bytes], int]
 """Puts a staged message under a base name in its place and returns its UID."""
 
 
-class MaildirAppend:
+class MaildirAppend(Delivery):
     """One message for one mailbox. A `commit` that raised `MailboxBusy` may be repeated."""
 
     def __init__(self, disk: Disk, folder: Folder, target: Target, internal_date: float | None, save: Save) -> None:

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from weakref import WeakSet
 
-from mailbox_d.store.ports import Arrived, Change, Expunged, Flagged, Flags, Message
+from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flags, Message
 
 
-class ChangeFeed:
+class ChangeFeed(Feed):
     """Changes of one mailbox, gathered for one session."""
 
     def __init__(self, feeds: Feeds) -> None:

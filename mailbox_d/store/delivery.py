@@ -18,7 +18,7 @@ from mailbox_d.store.disk import Disk
 from mailbox_d.store.draft import Draft, Staged
 from mailbox_d.store.files import forget, storage_fault, storage_faults
 from mailbox_d.store.folder import Folder
-from mailbox_d.store.ports import Block, Outcome, Receipt, Refusal, Target
+from mailbox_d.store.ports import Block, Delivery, Outcome, Receipt, Refusal, Target
 
 _NOT_LINKABLE = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP})
 
@@ -40,7 +40,7 @@ class _Copy:
         return self.folder.new + b"/" + self.name
 
 
-class MaildirDelivery:
+class MaildirDelivery(Delivery):
     """One message to the targets of its blocks; `resolve` finds a target's folder or raises `MailError`."""
 
     def __init__(self, disk: Disk, blocks: Sequence[Block], resolve: Callable[[Target], Folder]) -> None:

@@ -24,8 +24,12 @@ class Layout:
 
     def maildir(self, address: EmailAddress) -> bytes:
         """The path of the account's Maildir. Raises `AddressError` for a name that is no safe name of a folder."""
-        parts = (os.fsencode(self.root), _safe(address.domain), _safe(address.key), MAILDIR)
-        return b"/".join(parts)
+        return b"/".join((os.fsencode(self.root), *folder_names(address), MAILDIR))
+
+
+def folder_names(address: EmailAddress) -> tuple[bytes, bytes]:
+    """The names of the domain's and the user's folder. Raises `AddressError` for one that is not safe."""
+    return _safe(address.domain), _safe(address.key)
 
 
 def _safe(name: str) -> bytes:

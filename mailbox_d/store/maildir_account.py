@@ -14,11 +14,11 @@ from mailbox_d.store.folder_tree import FolderTree, sweep
 from mailbox_d.store.maildir_mailbox import MaildirMailbox
 from mailbox_d.store.names import canonical_name, tree
 from mailbox_d.store.open_mailboxes import OpenMailboxes
-from mailbox_d.store.ports import INBOX, SEPARATOR, Listed, Target
+from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Listed, Target
 from mailbox_d.store.subscriptions import SubscriptionsFile
 
 
-class MaildirAccount:
+class MaildirAccount(Account):
     """The account whose Maildir lies at `maildir`; `opened` holds the mailboxes in memory."""
 
     def __init__(self, disk: Disk, address: EmailAddress, maildir: bytes, opened: OpenMailboxes) -> None:

@@ -25,7 +25,7 @@ from mailbox_d.store.folder_view import FolderView
 from mailbox_d.store.keywords import Keywords
 from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
-from mailbox_d.store.ports import FlagAction, Flags, Message, Status, Target, WireReader
+from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Message, Status, Target, WireReader
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ _TRIES = 4
 """How often a file that other programs keep renaming is looked for."""
 
 
-class MaildirMailbox:
+class MaildirMailbox(Mailbox):
     """One folder, shared by the sessions that have it open. `target` names it in receipts."""
 
     _log = Logger()

@@ -15,10 +15,10 @@ from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.layout import Layout
 from mailbox_d.store.maildir_account import MaildirAccount
 from mailbox_d.store.open_mailboxes import OpenMailboxes
-from mailbox_d.store.ports import Block, Target
+from mailbox_d.store.ports import Block, Store, Target
 
 
-class MaildirStore:
+class MaildirStore(Store):
     """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` are short for the same in `settings`."""
 
     def __init__(

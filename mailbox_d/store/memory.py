@@ -11,12 +11,13 @@ from typing import Literal
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxExists, MailboxNameError, MailError, NoSuchMailbox
+from mailbox_d.store.layout import folder_names
 from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
 from mailbox_d.store.names import NameLimits, canonical_name, tree
-from mailbox_d.store.ports import INBOX, SEPARATOR, Block, Listed, Outcome, Receipt, Refusal, Target
+from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Block, Listed, Outcome, Receipt, Refusal, Store, Target
 
 
-class MemoryAccount:
+class MemoryAccount(Account):
     """One user's mailboxes."""
 
     def __init__(self, address: EmailAddress, validities: Iterator[int], limits: NameLimits) -> None:
@@ -89,7 +90,7 @@ class MemoryAccount:
             self._mailboxes[new_name] = self._mailboxes.pop(name).renamed(Target(self.address, new_name))
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """All accounts; `free` is what `free_octets` says."""
 
     def __init__(self, *, limits: NameLimits | None = None, free: int = 2**40) -> None:
@@ -100,6 +101,7 @@ class MemoryStore:
         self._accounts: dict[EmailAddress, MemoryAccount] = {}
 
     def account(self, address: EmailAddress) -> MemoryAccount:
+        folder_names(address)
         with self._lock:
             account = self._accounts.get(address)
             if account is None:
@@ -112,12 +114,19 @@ class MemoryStore:
     def free_octets(self) -> int:
         return self.free
 
-    def _deliver(self, blocks: Sequence[Block], body: bytes) -> tuple[Outcome, ...]:
-        return tuple(self._place(target, block.header + body) for block in blocks for target in block.targets)
+    def _deliver(self, blocks: Sequence[Block], body: bytes, all_or_nothing: bool) -> tuple[Outcome, ...]:
+        copies = [(target, block.header + body) for block in blocks for target in block.targets]
+        if all_or_nothing:
+            for target, _ in copies:
+                self._find(target)
+        return tuple(self._place(target, wire) for target, wire in copies)
 
     def _place(self, target: Target, wire: bytes) -> Outcome:
         try:
-            uid = self.account(target.address).open(target.mailbox).add(wire)
+            uid = self._find(target).add(wire)
         except MailError as error:
             return Refusal(target, error)
         return Receipt(target, f"{target.mailbox}.{uid}")
+
+    def _find(self, target: Target) -> MemoryMailbox:
+        return self.account(target.address).open(target.mailbox)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox
 from mailbox_d.store.changes import ChangeFeed, Feeds
@@ -14,10 +15,12 @@ from mailbox_d.store.message_file import HeldMessage
 from mailbox_d.store.ports import (
     Arrived,
     Change,
+    Delivery,
     Expunged,
     FlagAction,
     Flagged,
     Flags,
+    Mailbox,
     Message,
     Outcome,
     Receipt,
@@ -36,12 +39,12 @@ class Stored:
     internal_date: float
 
 
-class MemoryMailbox:
+class MemoryMailbox(Mailbox):
     """One mailbox; every method holds its lock for a moment."""
 
     def __init__(self, target: Target, uid_validity: int) -> None:
         self.name = target.mailbox
-        self.uid_validity = uid_validity
+        self._uid_validity = uid_validity
         self.is_gone = False
         self._target = target
         self._lock = threading.RLock()
@@ -50,6 +53,10 @@ class MemoryMailbox:
         self._uid_next = 1
         self._keywords = Keywords()
         self._feeds = Feeds()
+
+    @property
+    def uid_validity(self) -> int:
+        return self._uid_validity
 
     def refresh(self) -> None:
         if self.is_gone:
@@ -115,11 +122,16 @@ class MemoryMailbox:
             return removed
 
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MemoryDelivery:
-        def place(body: bytes) -> tuple[Outcome, ...]:
-            uid = self.add(body, flags, internal_date)
+        def place(body: bytes, all_or_nothing: bool) -> tuple[Outcome, ...]:
+            try:
+                uid = self.add(body, flags, internal_date)
+            except MailError as error:
+                if all_or_nothing:
+                    raise
+                return (Refusal(self._target, error),)
             return (Receipt(self._target, str(uid), uid),)
 
-        return MemoryDelivery(place, self._target)
+        return MemoryDelivery(place)
 
     def add(self, wire: bytes, flags: Flags = frozenset(), internal_date: float | None = None) -> int:
         """Put a message into the mailbox; returns its UID. Raises `TooManyKeywords`, `NoSuchMailbox`."""
@@ -163,12 +175,15 @@ class MemoryMailbox:
             return self._stored[uid]
 
 
-class MemoryDelivery:
-    """Octets on their way to `place`; `target` is whose refusal it is where the whole is refused."""
+Place: TypeAlias = Callable[[bytes, bool], tuple[Outcome, ...]]
+"""Puts the octets where they belong; the second argument is commit's `all_or_nothing`."""
 
-    def __init__(self, place: Callable[[bytes], tuple[Outcome, ...]], target: Target | None = None) -> None:
+
+class MemoryDelivery(Delivery):
+    """Octets on their way to `place`."""
+
+    def __init__(self, place: Place) -> None:
         self._place = place
-        self._target = target
         self._pieces: list[bytes] = []
 
     def write(self, data: bytes) -> None:
@@ -177,12 +192,7 @@ class MemoryDelivery:
     def commit(self, *, all_or_nothing: bool) -> tuple[Outcome, ...]:
         body = b"".join(self._pieces)
         self.abort()
-        try:
-            return self._place(body)
-        except MailError as error:
-            if all_or_nothing or self._target is None:
-                raise
-            return (Refusal(self._target, error),)
+        return self._place(body, all_or_nothing)
 
     def abort(self) -> None:
         self._pieces = []

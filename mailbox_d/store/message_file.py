@@ -72,7 +72,7 @@ def _count(files: FileSystem, descriptor: int, octets: int) -> int:
     return total
 
 
-class HeldMessage:
+class HeldMessage(WireReader):
     """A message that is held in memory."""
 
     def __init__(self, wire: bytes) -> None:
@@ -91,7 +91,7 @@ class HeldMessage:
         self._wire = b""
 
 
-class FileMessage:
+class FileMessage(WireReader):
     """A message that is read from its file, block by block; `converts` says that each LF goes out as CRLF."""
 
     def __init__(self, files: FileSystem, descriptor: int, octets: int, size: int, *, converts: bool) -> None:

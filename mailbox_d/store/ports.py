@@ -147,8 +147,8 @@ class Delivery(Protocol):
     def commit(self, *, all_or_nothing: bool) -> tuple[Outcome, ...]:
         """Make every copy durable, file and directory, and visible; one outcome per target, in the blocks' order.
 
-        With `all_or_nothing`, whatever fails before the first copy becomes visible takes back all of them and raises.
-        Without it each copy stands for itself.
+        With `all_or_nothing`, whatever fails takes back all of them and raises. Without it each copy stands for itself.
+        After `MailboxBusy` (only from a delivery that `Mailbox.append` began) it may be called again.
         """
 
     def abort(self) -> None:
@@ -169,10 +169,16 @@ class Mailbox(Protocol):
     """One mailbox of one account. Sessions in one process share the object; each has a feed of its own."""
 
     name: str
-    uid_validity: int
+
+    @property
+    def uid_validity(self) -> int:
+        """With which UID names a message for ever (RFC 3501 section 2.3.1.1)."""
 
     def refresh(self) -> None:
-        """Look at the disk, if it may have changed: list new messages, notice what other programs did."""
+        """Look at the disk, if it may have changed: list new messages, notice what other programs did.
+
+        Raises `MailboxBusy`, `StorageFault`; `NoSuchMailbox` when the mailbox was removed, renamed or replaced.
+        """
 
     def messages(self) -> Sequence[Message]:
         """The messages as of the last refresh or change, UIDs ascending."""
@@ -187,7 +193,11 @@ class Mailbox(Protocol):
         """Whether no further keyword can be made here (the mailbox has its 26)."""
 
     def feed(self) -> Feed:
-        """A new feed that starts at what `messages` gives now."""
+        """A new feed, which tells all that happens from now on, the changes of its own session included.
+
+        Take the feed first and `messages` after it: what happens in between is then told twice, which shows (an
+        `Arrived` whose UID is known, an `Expunged` whose UID is not), and never missed.
+        """
 
     def read(self, uid: int) -> WireReader:
         """Open a message. Raises `MessageGone`, `StorageFault`."""
@@ -198,7 +208,8 @@ class Mailbox(Protocol):
     def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
         """Change flags in one go and return what each message that is still there has now.
 
-        Raises `TooManyKeywords` (nothing changed), `MailboxBusy`, `StorageFault`.
+        Raises `TooManyKeywords` (nothing changed), `MailboxBusy`, `StorageFault`, `MailError` for what is no keyword.
+        System flags other than the five are passed over.
         """
 
     def expunge(self, uids: Collection[int]) -> Collection[int]:
