@@ -8,5 +8,6 @@ The rules of the room:
 - The value is passed down to who needs it, never imported as a global; nothing here knows a socket.
 
 The flow: `source` (text to plain values with places) → `model` (types and units; `explain` turns its refusals into
-faults) → `checks` (what only shows across keys and on the disk), all of it called by `load`.
+faults) → `draft` (what stands of a file with faults) → `checks` and `disk_checks` (what only shows across keys and on
+the disk), all of it called by `load`.
 """

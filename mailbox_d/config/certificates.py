@@ -64,9 +64,12 @@ def _load_certificate(path: Path) -> x509.Certificate:
     """The first certificate of a chain, all of which is read."""
     data = _read(path)
     try:
-        return x509.load_pem_x509_certificates(data)[0]
+        chain = x509.load_pem_x509_certificates(data)
     except ValueError:
         raise Refusal("the file holds no certificate", "a certificate in PEM") from None
+    if len(chain) != data.count(b"-----BEGIN CERTIFICATE-----"):  # OpenSSL passes over what was cut off
+        raise Refusal("the chain is not whole", "a certificate in PEM, its chain behind it")
+    return chain[0]
 
 
 def _public_part(path: Path) -> bytes:

@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from mailbox_d.address import canonical_domain
 from mailbox_d.config.explain import error_path, explain
 from mailbox_d.config.faults import Fault, KeyPath
 from mailbox_d.config.model import Configuration
 from mailbox_d.config.source import Document
+from mailbox_d.errors import AddressError
 
 T = TypeVar("T")
 
@@ -59,6 +61,14 @@ class Draft:
         """The keys of a top-level mapping as they are written, broken ones among them."""
         value = self.document.value.get(section) if isinstance(self.document.value, dict) else None
         yield from value if isinstance(value, dict) else ()
+
+    def canonical_domains(self) -> Iterator[tuple[str, str]]:
+        """The domains as they are written and as they are known; what is no domain is told elsewhere."""
+        for written in self.keys("domains"):
+            try:
+                yield written, canonical_domain(written)
+            except (AddressError, UnicodeError):
+                continue
 
 
 def read_draft(document: Document, folder: Path) -> Draft | tuple[Fault, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -64,6 +64,35 @@ class SystemdEndpoint:
 
 
 Endpoint: TypeAlias = TcpEndpoint | UnixEndpoint | SystemdEndpoint
+
+
+def places(endpoint: Endpoint, *, dual_stack: bool) -> tuple[frozenset[Hashable], frozenset[Hashable]]:
+    """What an endpoint takes, and which things taken by others leave no room for it.
+
+    A port of every IPv4 address leaves none of them free; one of every IPv6 address leaves no IPv4 address free
+    either on a machine with `dual_stack`.
+    """
+    if not isinstance(endpoint, TcpEndpoint):
+        place = endpoint.path if isinstance(endpoint, UnixEndpoint) else endpoint
+        return frozenset({place}), frozenset({place})
+    if endpoint.port == 0:
+        return frozenset(), frozenset()
+    version, wildcard = ("IPv6", "::") if ":" in endpoint.interface else ("IPv4", "0.0.0.0")
+    interface = endpoint.interface or wildcard
+    clashing = {version} if interface == wildcard else {interface, wildcard}
+    if dual_stack and (interface == "::" or version == "IPv4"):
+        clashing.add("IPv4" if interface == "::" else "::")
+    port = endpoint.port
+    return frozenset({(port, interface), (port, version)}), frozenset((port, place) for place in clashing)
+
+
+def is_dual_stack() -> bool:
+    """Whether a socket of every IPv6 address takes IPv4 connections too on this machine (ipv6(7), bindv6only)."""
+    try:
+        return Path("/proc/sys/net/ipv6/bindv6only").read_text().strip() == "0"
+    except OSError:
+        return False
+
 
 _AN_ENDPOINT = "a Twisted endpoint string such as tcp:25 or unix:lmtp.sock"
 _REFUSED = {

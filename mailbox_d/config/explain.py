@@ -12,6 +12,9 @@ from pydantic_core import ErrorDetails
 from mailbox_d.config.faults import Fault, KeyPath, Refusal, WrongKind, closest, kind, shown, unknown
 from mailbox_d.config.source import Document
 
+MOST_FAULTS = 100
+"""Nobody reads more, and looking for what was meant takes its time."""
+
 KEY_MARK = "[key]"
 """What pydantic puts behind a mapping's key when the key itself is refused."""
 
@@ -24,12 +27,12 @@ _WANTED_KIND: Mapping[str, str] = {
 }
 
 
-def explain(document: Document, error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """A fault for each thing that the model refused in the document.
+def explain(document: Document, error: ValidationError, model: type[BaseModel], most: int = MOST_FAULTS) -> list[Fault]:
+    """A fault for each thing that the model refused in the document, up to `most`.
 
     A key that is missing because it was misspelt is told once, as the unknown key that it became.
     """
-    details = error.errors(include_url=False)
+    details = error.errors(include_url=False)[:most]
     misspelt = set(_meant_keys(details, model))
     told = (each for each in details if each["type"] != "missing" or error_path(each) not in misspelt)
     return [_fault(document, detail, model) for detail in told]

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mailbox_d.config.checks import run_checks
+from mailbox_d.config.checks import CHECKS_ACROSS_KEYS
+from mailbox_d.config.disk_checks import CHECKS_ON_DISK
 from mailbox_d.config.draft import Draft, read_draft
 from mailbox_d.config.faults import ConfigurationError, Fault, kind
 from mailbox_d.config.model import Configuration
+from mailbox_d.config.report import Report
 from mailbox_d.config.source import DEFAULT_LIMITS, Document, DocumentLimits, parse_document, read_text
 
 
@@ -36,7 +38,9 @@ def load(path: Path, *, limits: DocumentLimits = DEFAULT_LIMITS, now: datetime |
     draft = read_draft(document, path.absolute().parent)
     if not isinstance(draft, Draft):
         raise ConfigurationError([*document.faults, *_others(document, draft)])
-    report = run_checks(draft, now or datetime.now(UTC))
+    report = Report(draft, now or datetime.now(UTC))
+    for check in (*CHECKS_ACROSS_KEYS, *CHECKS_ON_DISK):
+        check(report)
     if faults := (*document.faults, *_others(document, (*draft.faults, *report.faults))):
         raise ConfigurationError(faults)
     return Loaded(draft.configuration, tuple(sorted(set(report.warnings))))

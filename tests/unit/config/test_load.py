@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from mailbox_d.config import checks
 from mailbox_d.config.certificates import inspect_pair
+from mailbox_d.config.explain import MOST_FAULTS
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.config.load import Loaded, load
 from mailbox_d.config.model import Configuration
@@ -177,6 +179,41 @@ def test_a_service_that_needs_tls_is_content_with_a_domains_certificate(site: Pa
     pair = "{certificate: tls/mail.example.org.pem, key: tls/mail.example.org.key}"
     text = MINIMAL.replace("smtp:", "imaps:").replace("{realm: staff}", f"{{realm: staff, tls: {pair}}}")
     assert load_text(site, text).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "clash"),
+    [
+        ("tcp:25", "tcp:25", True),
+        ("tcp:25", "tcp:26", False),
+        ("tcp:0", "tcp:0", False),
+        ("tcp:25", "tcp:25:interface=0.0.0.0", True),
+        ("tcp:25:interface=127.0.0.1", "tcp:25", True),
+        ("tcp:25:interface=127.0.0.1", "tcp:25:interface=127.0.0.2", False),
+        (r"tcp:25:interface=\:\:1", r"tcp:25:interface=\:\:2", False),
+        (r"tcp:25:interface=\:\:1", r"tcp:25:interface=\:\:", True),
+        (r"tcp:25:interface=\:\:1", "tcp:25", False),
+        (r"tcp:25:interface=\:\:", "tcp:25", True),
+        ("tcp:25:interface=127.0.0.1", r"tcp:25:interface=\:\:", True),
+        ("unix:a", "unix:a:mode=600", True),
+        ("unix:a", "unix:b", False),
+        ("systemd:domain=INET:index=0", "systemd:domain=INET:index=1", False),
+    ],
+)
+def test_two_services_cannot_share_a_place(
+    site: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str, clash: bool
+) -> None:
+    monkeypatch.setattr(checks, "is_dual_stack", lambda: True)
+    text = MINIMAL.replace('["tcp:25"]', f"['{first}'], lmtp: ['{second}']")
+    if clash:
+        assert "listeners.lmtp[0]: listeners.smtp[0] listens there already" in faults_of(site, text)
+    else:
+        assert load_text(site, text).configuration.listeners.lmtp
+
+
+def test_a_thousand_faults_are_not_explained_one_by_one(site: Path) -> None:
+    text = MINIMAL + "limits:\n" + "".join(f"  mesage_size{n}: 1\n" for n in range(20_000))
+    assert len(faults_of(site, text).splitlines()) == MOST_FAULTS
 
 
 @pytest.mark.parametrize("starttls", ["required", "none"])

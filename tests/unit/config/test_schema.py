@@ -75,4 +75,4 @@ def test_the_example_of_the_documentation_holds(tmp_path: Path) -> None:
     (tmp_path / "mailboxd.yaml").write_text(found[1], encoding="utf-8")
     document = read_document(tmp_path / "mailboxd.yaml")
     configuration = Configuration.model_validate(document.value, context={"folder": tmp_path})
-    assert [endpoint.interface for endpoint in configuration.listeners.smtp] == ["", "::"]
+    assert [endpoint.port for endpoint in configuration.listeners.smtp] == [25]

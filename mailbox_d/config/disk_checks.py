@@ -1,0 +1,135 @@
+"""What only shows on the disk: certificates that expired, keys that match none, passwords that everyone can read.
+
+Each check looks at one matter and tells a `Report` of all that is wrong with it. A check never concludes anything
+from what is missing where the draft is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from mailbox_d.config.certificates import PairRefused, certbot_pairs, inspect_pair
+from mailbox_d.config.faults import KeyPath, Refusal, shown
+from mailbox_d.config.files import read_regular_file, readable_by_everyone
+from mailbox_d.config.model import CertificatePair, LdapRealm
+from mailbox_d.config.report import Report
+
+EXPIRY_WARNING = timedelta(days=14)
+"""Before a certificate's end; certbot renews 30 days before it."""
+
+
+def check_certificates(report: Report) -> None:
+    configuration = report.draft.configuration
+    for path, pair in report.draft.items(("tls", "certificates"), configuration.tls.certificates):
+        _check_pair(report, path, pair)
+    for written, domain in report.draft.canonical_domains():
+        settings = configuration.domains.get(domain)
+        if settings is not None and settings.tls is not None:
+            _check_pair(report, ("domains", written, "tls"), settings.tls)
+
+
+def check_certificate_directory(report: Report) -> None:
+    """A pair that is broken here is left out, not fatal: certbot keeps the folders of names long gone."""
+    path: KeyPath = ("tls", "directory")
+    directory = report.draft.configuration.tls.directory
+    if directory is None:
+        return
+    try:
+        pairs = list(certbot_pairs(directory))
+    except OSError as error:
+        report.fault(path, f"the folder cannot be read: {error.strerror}", "a folder in certbot's layout")
+        return
+    usable = [pair for pair in pairs if _usable(report, path, *pair)]
+    if not usable and report.draft.sound("tls"):
+        report.fault(path, "no folder in it holds a usable certificate", "fullchain.pem and privkey.pem in one")
+
+
+def check_realm_sources(report: Report) -> None:
+    for name, realm in report.draft.configuration.realms.items():
+        if realm.yaml is not None:
+            _check_file(report, ("realms", name, "yaml"), realm.yaml, "a readable file of users")
+        if realm.ldap is not None:
+            _check_ldap_files(report, ("realms", name, "ldap"), realm.ldap)
+
+
+def check_storage(report: Report) -> None:
+    storage = report.draft.configuration.storage
+    for name in ("maildirs", "state"):
+        folder: Path = getattr(storage, name)
+        if report.draft.sound("storage", name) and folder.exists() and not folder.is_dir():
+            report.fault(("storage", name), "this is a file", "a folder, or a path where one can be made")
+    if report.draft.sound("storage") and storage.maildirs.resolve() == storage.state.resolve():
+        report.fault(("storage", "state"), "this is the folder of the Maildirs", "a folder of its own")
+
+
+def check_relay(report: Report) -> None:
+    relay = report.draft.configuration.queue.relay
+    if relay is not None and relay.password_file is not None:
+        _check_secret(report, ("queue", "relay", "password_file"), relay.password_file)
+
+
+CHECKS_ON_DISK: tuple[Callable[[Report], None], ...] = (
+    check_certificates,
+    check_certificate_directory,
+    check_realm_sources,
+    check_storage,
+    check_relay,
+)
+
+
+def _check_pair(report: Report, path: KeyPath, pair: CertificatePair) -> None:
+    try:
+        certificate = inspect_pair(pair.certificate, pair.key)
+    except PairRefused as error:
+        for part, refusal in error.refusals.items():
+            report.fault((*path, part), refusal.problem, refusal.expected)
+        return
+    _warn_of_open_secret(report, (*path, "key"), pair.key)
+    if certificate.expires <= report.now:
+        report.fault((*path, "certificate"), f"it expired on {certificate.expires:%Y-%m-%d}", "a valid certificate")
+    elif certificate.expires - report.now < EXPIRY_WARNING:
+        report.warn((*path, "certificate"), f"it expires on {certificate.expires:%Y-%m-%d}")
+    if certificate.begins > report.now:
+        report.warn((*path, "certificate"), f"it is not valid before {certificate.begins:%Y-%m-%d}")
+
+
+def _usable(report: Report, path: KeyPath, certificate: Path, key: Path) -> bool:
+    """Whether a pair of the directory can be used; otherwise a warning says why not."""
+    name = shown(certificate.parent.name)
+    try:
+        facts = inspect_pair(certificate, key)
+    except PairRefused as error:
+        for part, refusal in error.refusals.items():
+            report.warn(path, f"{name} is left out: {part}: {refusal.problem}", refusal.expected)
+        return False
+    if facts.expires <= report.now:
+        report.warn(path, f"{name} is left out: it expired on {facts.expires:%Y-%m-%d}")
+        return False
+    _warn_of_open_secret(report, path, key)
+    return True
+
+
+def _check_ldap_files(report: Report, path: KeyPath, realm: LdapRealm) -> None:
+    if realm.ca is not None:
+        _check_file(report, (*path, "ca"), realm.ca, "a readable file of certificates in PEM")
+    if realm.bind_password_file is not None:
+        _check_secret(report, (*path, "bind_password_file"), realm.bind_password_file)
+
+
+def _check_secret(report: Report, path: KeyPath, file: Path) -> None:
+    _check_file(report, path, file, "a readable file with the password")
+    _warn_of_open_secret(report, path, file)
+
+
+def _check_file(report: Report, path: KeyPath, file: Path, expected: str) -> None:
+    try:
+        read_regular_file(file, 1)
+    except Refusal as refusal:
+        report.fault(path, refusal.problem, expected)
+
+
+def _warn_of_open_secret(report: Report, path: KeyPath, file: Path) -> None:
+    if readable_by_everyone(file):
+        report.warn(path, f"every user of this machine can read {shown(file.name)}", "mode 600 or 640")
