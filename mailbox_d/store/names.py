@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mailbox_d import mutf7
 from mailbox_d.errors import MailboxNameError
-from mailbox_d.store import mutf7
 from mailbox_d.store.ports import INBOX, SEPARATOR, Listed
 
 _RESERVED = frozenset({"cur", "new", "tmp"})
@@ -49,7 +49,7 @@ def name_of(folder: bytes, limits: NameLimits) -> str | None:
     if not folder.startswith(b".") or folder.startswith(b".."):
         return None
     try:
-        name = mutf7.decode(folder[1:].decode("ascii").replace(".", SEPARATOR))
+        name = mutf7.decode(folder[1:]).replace(".", SEPARATOR)
         return name if name != INBOX and canonical_name(name, limits) == name else None
     except (ValueError, MailboxNameError):
         return None
@@ -70,7 +70,7 @@ def _parents(name: str) -> Iterable[str]:
 
 def _folder(canonical: str) -> bytes:
     try:
-        return b"." + mutf7.encode(canonical).replace(SEPARATOR, ".").encode("ascii")
+        return b"." + mutf7.encode(canonical).replace(SEPARATOR.encode(), b".")
     except UnicodeError as error:
         raise MailboxNameError("The mailbox name is not valid text") from error
 

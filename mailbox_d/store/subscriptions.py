@@ -10,8 +10,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from mailbox_d import mutf7
 from mailbox_d.errors import MailboxBusy
-from mailbox_d.store import mutf7
 from mailbox_d.store.files import FileSystem, find, forget, parent, read_whole
 from mailbox_d.store.ports import INBOX, SEPARATOR
 
@@ -32,7 +32,7 @@ def with_name(content: bytes, name: str, *, subscribed: bool) -> bytes:
     kept = [line for line in lines if line and _parse_name(line, is_version_2) != name]
     if subscribed:
         level_end = b"\t" if is_version_2 else b"."
-        kept.append(mutf7.encode(name).encode("ascii").replace(SEPARATOR.encode(), level_end))
+        kept.append(mutf7.encode(name).replace(SEPARATOR.encode(), level_end))
     return (_HEADER if is_version_2 else b"") + b"".join(line + b"\n" for line in kept)
 
 
@@ -45,7 +45,7 @@ def _lines(content: bytes) -> tuple[bool, list[bytes]]:
 def _parse_name(line: bytes, is_version_2: bool) -> str | None:
     levels = line.split(b"\t" if is_version_2 else b".")
     try:
-        name = SEPARATOR.join(mutf7.decode(_unescape(level).decode("ascii")) for level in levels)
+        name = SEPARATOR.join(mutf7.decode(_unescape(level)) for level in levels)
     except ValueError:
         return None
     return INBOX if name.upper() == INBOX else name
