@@ -1,0 +1,227 @@
+"""The certificates of a site: each with its key, found by the names it is for, read again when its files change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+from twisted.logger import Logger
+
+from mailbox_d.config.certificates import LARGEST_PEM, Certificate, PairRefused, certbot_pairs, inspect_pair
+from mailbox_d.config.faults import ConfigurationError, Fault
+from mailbox_d.config.file_identity import FileIdentity, identify
+from mailbox_d.config.files import read_regular_file, readable_by_everyone
+from mailbox_d.config.model import Configuration
+from mailbox_d.net.tls import ALPN_PROTOCOLS, ServerTls, server_context
+
+LONGEST_NAME = 255
+"""Octets of a name that SNI can ask for (RFC 6066 section 3)."""
+
+Identities: TypeAlias = tuple[FileIdentity | None, FileIdentity | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PairFiles:
+    """A certificate's file, its key's file, and the names to serve it for besides those that it says itself."""
+
+    certificate: Path
+    key: Path
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateReport:
+    """What to tell an operator of a certificate in use: for which names, until when (UTC), what to worry about."""
+
+    files: PairFiles
+    names: tuple[str, ...]
+    expires: datetime
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A pair in use."""
+
+    files: PairFiles
+    identities: Identities
+    certificate: Certificate
+    context: SSL.Context
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name.lower() for name in (*self.files.names, *self.certificate.names)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What is served at one moment; replaced as a whole, so that a handshake never sees half a change."""
+
+    loaded: tuple[_Loaded, ...] = ()
+    by_name: Mapping[str, SSL.Context] = field(default_factory=dict)
+
+
+def declared_pairs(configuration: Configuration) -> tuple[PairFiles, ...]:
+    """The pairs that a configuration names: those of `tls`, the default first, then those of single domains."""
+    general = (PairFiles(pair.certificate, pair.key) for pair in configuration.tls.certificates)
+    domains = configuration.domains.items()
+    own = (PairFiles(domain.tls.certificate, domain.tls.key, (name,)) for name, domain in domains if domain.tls)
+    return (*general, *own)
+
+
+class Certificates:
+    """The pairs that were declared, and all pairs of a folder in certbot's layout; the first of all is the default.
+
+    Where several are for one name, one declared for that name wins, then the first declared, then the one of the
+    folder's that expires last. Making the object and `refresh` block; the rest is made for handshakes. `now` gives the
+    time in UTC. Raises `ConfigurationError` if a declared pair cannot be used; a broken one in the folder is left out.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        pairs: Sequence[PairFiles],
+        directory: Path | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._pairs = tuple(pairs)
+        self._directory = directory
+        self._now = now
+        self._shelf = _Shelf()
+        self._told: dict[Path, str] = {}
+        self._refreshing = threading.Lock()
+        faults: list[Fault] = []
+        for files in self._pairs:
+            try:
+                self._load(files)
+            except ConfigurationError as error:
+                faults.extend(error.faults)
+        if faults:
+            raise ConfigurationError(faults)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what changed; what is broken or gone stays as it was, each fault logged once. Blocks."""
+        with self._refreshing:
+            known = {loaded.files: loaded for loaded in self._shelf.loaded}
+            renewed = (self._renewed(files, known.get(files)) for files in self._files())
+            loaded = tuple(pair for pair in renewed if pair is not None)
+            if loaded:
+                self._shelf = _Shelf(loaded, dict(self._names(loaded)))
+
+    def choose(self, name: bytes | None) -> SSL.Context:
+        """The context for a name asked for by SNI; the default for none, and for a name that no certificate is for."""
+        shelf = self._shelf
+        return (_found(shelf.by_name, name) if name else None) or shelf.loaded[0].context
+
+    def context(self, protocol: str) -> ServerTls | None:
+        """What makes the connections of a protocol (a key of `ALPN_PROTOCOLS`); None while there is no certificate."""
+        return ServerTls(self.choose, ALPN_PROTOCOLS.get(protocol, ())) if self._shelf.loaded else None
+
+    def describe(self) -> tuple[CertificateReport, ...]:
+        """What is in use, the default first."""
+        return tuple(self._report(loaded) for loaded in self._shelf.loaded)
+
+    def _files(self) -> Iterator[PairFiles]:
+        yield from self._pairs
+        if self._directory is None:
+            return
+        try:
+            found = [PairFiles(certificate, key) for certificate, key in certbot_pairs(self._directory)]
+        except OSError as error:
+            self._tell(self._directory, f"{self._directory}: {error.strerror}")
+            found = [loaded.files for loaded in self._shelf.loaded]
+        yield from (files for files in found if files not in self._pairs)
+
+    def _renewed(self, files: PairFiles, old: _Loaded | None) -> _Loaded | None:
+        """The pair as its files are now, or as it was where they did not change or cannot be used."""
+        if old is not None and _identities(files) == old.identities:
+            return old
+        try:
+            loaded = self._load(files)
+        except ConfigurationError as error:
+            self._tell(files.certificate, "; ".join(map(str, error.faults)))
+            return old
+        self._told.pop(files.certificate, None)
+        if old is not None:
+            self._log.info("The certificate {certificate} was read again", certificate=str(files.certificate))
+        return loaded
+
+    def _load(self, files: PairFiles) -> _Loaded:
+        identities = _identities(files)
+        try:
+            certificate = inspect_pair(files.certificate, files.key)
+            context = server_context(*_read(files), self.choose)
+        except PairRefused as error:
+            paths = {"certificate": files.certificate, "key": files.key}
+            raise _refused((paths[part], refusal.problem) for part, refusal in error.refusals.items()) from None
+        except SSL.Error as error:
+            raise _refused([(files.certificate, f"OpenSSL refuses it: {_reasons(error)}")]) from None
+        except (ValueError, TypeError):  # well-formed, as was just seen, but of a kind that TLS does not sign with
+            raise _refused([(files.key, "it is of no kind that TLS can use")]) from None
+        if certificate.expires <= self._now():
+            raise _refused([(files.certificate, f"it expired on {certificate.expires:%Y-%m-%d}")])
+        if identities != _identities(files):
+            raise _refused([(files.certificate, "it is being written just now")])
+        return _Loaded(files, identities, certificate, context)
+
+    def _names(self, loaded: Sequence[_Loaded]) -> Iterator[tuple[str, SSL.Context]]:
+        """Each name with its context; where a name comes again, the later one counts."""
+        declared = [pair for pair in loaded if pair.files in self._pairs]
+        found = [pair for pair in loaded if pair.files not in self._pairs]
+        found.sort(key=lambda pair: pair.certificate.expires)
+        for pair in (*found, *reversed(declared)):
+            yield from ((name, pair.context) for name in pair.names)
+        for pair in reversed(declared):
+            yield from ((name, pair.context) for name in pair.files.names)
+
+    def _report(self, loaded: _Loaded) -> CertificateReport:
+        warnings = []
+        if readable_by_everyone(loaded.files.key):
+            warnings.append(f"everyone on this machine can read {loaded.files.key}")
+        if loaded.certificate.expires <= self._now():
+            warnings.append(f"{loaded.files.certificate} has expired")
+        return CertificateReport(loaded.files, loaded.names, loaded.certificate.expires, tuple(warnings))
+
+    def _tell(self, path: Path, fault: str) -> None:
+        if self._told.get(path) != fault:
+            self._told[path] = fault
+            self._log.error("A certificate stays as it was: {fault}", fault=fault)
+
+
+def _found(by_name: Mapping[str, SSL.Context], name: bytes) -> SSL.Context | None:
+    """The context for a name, or else for all names of its parent (RFC 9525 section 6.3: one label, the first)."""
+    if len(name) > LONGEST_NAME:
+        return None
+    text = name.decode("ascii", "replace").lower()
+    return by_name.get(text) or by_name.get("*." + text.partition(".")[2])
+
+
+def _read(files: PairFiles) -> tuple[Sequence[x509.Certificate], PrivateKeyTypes]:
+    """The chain and the key. Raises `ValueError`, `TypeError`."""
+    chain = x509.load_pem_x509_certificates(read_regular_file(files.certificate, LARGEST_PEM))
+    return chain, load_pem_private_key(read_regular_file(files.key, LARGEST_PEM), None)
+
+
+def _identities(files: PairFiles) -> Identities:
+    return identify(files.certificate), identify(files.key)
+
+
+def _refused(problems: Iterable[tuple[Path, str]]) -> ConfigurationError:
+    return ConfigurationError(Fault(str(path), 1, 1, "", problem) for path, problem in problems)
+
+
+def _reasons(error: SSL.Error) -> str:
+    """What OpenSSL says, which comes as a list of library, function and reason."""
+    queue = error.args[0] if error.args else ()
+    return ", ".join(str(entry[-1]) for entry in queue) or "it does not say why"
