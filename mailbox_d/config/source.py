@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -131,12 +132,10 @@ _UNPRINTABLE = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff0
 
 def parse_document(text: str, file: str, limits: DocumentLimits = DEFAULT_LIMITS) -> Document:
     """Compose a text. Faults that leave the structure clear are in the result; others raise `ConfigurationError`."""
-    faults = [
-        *_characters(text, file, _TAB_INDENT, "a tab in the indentation", "spaces"),
-        *_characters(text, file, _UNPRINTABLE, "a character that cannot be printed", "text in UTF-8"),
-    ]
-    if faults:
-        raise ConfigurationError(faults[: limits.faults])
+    tabs = _characters(text, file, _TAB_INDENT, "a tab in the indentation", "spaces")
+    odd = _characters(text, file, _UNPRINTABLE, "a character that cannot be printed", "text in UTF-8")
+    if faults := list(islice(chain(tabs, odd), limits.faults)):
+        raise ConfigurationError(faults)
     return _Composer(file, limits).compose(text)
 
 

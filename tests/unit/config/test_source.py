@@ -203,6 +203,8 @@ def test_attack_124_the_number_of_values_is_bounded() -> None:
 
 
 def test_the_number_of_faults_is_bounded() -> None:
+    assert len(faults_of("\t\n" * 500_000, DocumentLimits(faults=20))) == 20
+    assert len(faults_of("\0" * 1_000_000, DocumentLimits(faults=20))) == 20
     assert len(faults_of("[" + "!x y, " * 300 + "]", DocumentLimits(faults=20))) == 20
 
 
