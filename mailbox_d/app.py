@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from twisted.application.service import IService, MultiService, Service
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import ServerFactory
-from twisted.mail.interfaces import IMessageDelivery
+from twisted.mail.interfaces import IAccountIMAP, IMessageDelivery
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailbox_d.auth.realm import User
 from mailbox_d.config.endpoints import Endpoint, UnixEndpoint
 from mailbox_d.config.model import Configuration, Limits
+from mailbox_d.imap.account import IMAPAccount
+from mailbox_d.imap.server import IMAPServer
+from mailbox_d.imap.service import IMAPLimits, IMAPService
 from mailbox_d.net.connections import SessionFactory
 from mailbox_d.net.lanes import sleep
 from mailbox_d.net.listening import EndpointListener, UnixListener
@@ -22,16 +25,24 @@ from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.net.state_folder import StateFolder
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.policy.space import FreeSpace
-from mailbox_d.site import Site, build_site
+from mailbox_d.site import NotServed, Site, build_site
 from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.replies import TOO_MANY_CONNECTIONS
 from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind, SMTPLimits
 from mailbox_d.smtp.service import Service as SMTPService
+from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
+
+TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 
 
 class Daemon(MultiService):
     """All services. They start in order; when the daemon stops, each waits for those that started after it."""
+
+    def __init__(self, services: Iterable[Any]) -> None:
+        MultiService.__init__(self)
+        for service in services:
+            service.setServiceParent(self)
 
     def stopService(self) -> Deferred[None]:
         Service.stopService(self)
@@ -45,17 +56,15 @@ class Daemon(MultiService):
 def build(configuration: Configuration, reactor: Any) -> Daemon:
     """The daemon for a configuration, not yet started. Raises `ConfigurationError`, `NotServed`."""
     site = build_site(configuration, reactor)
-    daemon = Daemon()
-    services: list[IService] = [
-        StateFolder(configuration.storage.state),
-        site.lanes,
-        site.certificates,
-        site.sessions,
-        *listeners(site),
-    ]
-    for service in services:
-        service.setServiceParent(daemon)
-    return daemon
+    return Daemon(
+        [
+            StateFolder(configuration.storage.state),
+            site.lanes,
+            site.certificate_reload,
+            site.sessions,
+            *listeners(site),
+        ]
+    )
 
 
 def listeners(site: Site) -> Iterator[Service]:
@@ -66,9 +75,12 @@ def listeners(site: Site) -> Iterator[Service]:
     yield from listen(site, kinds.submission, smtp_factory(site, submission))
     yield from listen(site, kinds.submissions, smtp_factory(site, submission, implicit_tls=True))
     yield from listen(site, kinds.lmtp, smtp_factory(site, lmtp))
+    imap = imap_service(site)
+    yield from listen(site, kinds.imap, imap_factory(site, imap))
+    yield from listen(site, kinds.imaps, imap_factory(site, imap, implicit_tls=True))
 
 
-def listen(site: Site, endpoints: Iterable[Endpoint], factory: ServerFactory) -> Iterator[Service]:
+def listen(site: Site, endpoints: Iterable[Endpoint], factory: Any) -> Iterator[Service]:
     """Where one factory's connections come from."""
     for endpoint in endpoints:
         if isinstance(endpoint, UnixEndpoint):
@@ -79,32 +91,36 @@ def listen(site: Site, endpoints: Iterable[Endpoint], factory: ServerFactory) ->
 
 def session_factory(
     site: Site, protocol: str, make: Callable[[], SessionShell], refusal: bytes, *, implicit_tls: bool
-) -> ServerFactory:
+) -> Any:
     """A factory within the site's limits; TLS stands between the socket and the session where it comes first.
 
     A connection too many is told so in plain text alone: a handshake is more than it is worth.
     """
-    factory = SessionFactory(make, site.connections, site.sessions, refusal=b"" if implicit_tls else refusal)
+    factory: Any = SessionFactory(make, site.connections, site.sessions, refusal=b"" if implicit_tls else refusal)
     if not implicit_tls:
         return factory
-    return TLSMemoryBIOFactory(site.certificates.context(protocol), False, factory)
+    context: Any = site.certificates.context(protocol)
+    if context is None:
+        raise NotServed(f"there is no certificate for {protocol} inside TLS")
+    return TLSMemoryBIOFactory(context, False, factory)
 
 
-def smtp_factory(site: Site, service: SMTPService, *, implicit_tls: bool = False) -> ServerFactory:
+def smtp_factory(site: Site, service: SMTPService, *, implicit_tls: bool = False) -> Any:
     """Sessions of SMTP, submission or LMTP."""
+    protocol = "smtp" if service.kind is Kind.SMTP else "submission"
     limits = smtp_session_limits(site.configuration.limits)
-    context = None if service.kind is Kind.LMTP else site.certificates.context("smtp")
+    context = None if service.kind is Kind.LMTP else site.certificates.context(protocol)
 
     def make() -> SMTPServer:
         return SMTPServer(service, limits, context, implicit_tls=implicit_tls)
 
-    return session_factory(site, "smtp", make, TOO_MANY_CONNECTIONS.encode(), implicit_tls=implicit_tls)
+    return session_factory(site, protocol, make, TOO_MANY_CONNECTIONS.encode(), implicit_tls=implicit_tls)
 
 
 def smtp_service(site: Site, kind: Kind) -> SMTPService:
     """What the sessions of one kind of SMTP service share."""
 
-    def avatar(user: User) -> UserDelivery:
+    async def avatar(user: User) -> UserDelivery:
         return UserDelivery(user, site.recipients)
 
     async def free_octets() -> int:
@@ -152,3 +168,48 @@ def smtp_session_limits(limits: Limits) -> SessionLimits:
         handshake_timeout=limits.tls_handshake_timeout,
         write_timeout=limits.write_timeout,
     )
+
+
+def imap_factory(site: Site, service: IMAPService, *, implicit_tls: bool = False) -> Any:
+    """Sessions of IMAP."""
+    limits = imap_session_limits(site.configuration.limits)
+    context = site.certificates.context("imap")
+
+    def make() -> IMAPServer:
+        return IMAPServer(service, limits, context, implicit_tls=implicit_tls)
+
+    return session_factory(site, "imap", make, TOO_MANY_IMAP_CONNECTIONS, implicit_tls=implicit_tls)
+
+
+def imap_service(site: Site) -> IMAPService:
+    """What the sessions of IMAP share."""
+
+    async def avatar(user: User) -> IMAPAccount:
+        return IMAPAccount(await site.lanes.store.run(site.store.account, user.address), site.lanes.store)
+
+    return IMAPService(
+        hostname=site.configuration.hostname,
+        portal=site.portal({IAccountIMAP: avatar}),
+        allow_plaintext=site.configuration.login.allow_plaintext,
+        limits=imap_limits(site.configuration.limits),
+        user_sessions=site.user_sessions,
+    )
+
+
+def imap_limits(limits: Limits) -> IMAPLimits:
+    """The configured limits that IMAP's commands keep to."""
+    return IMAPLimits(
+        message_size=limits.message_size,
+        before_login=FramerLimits(line=limits.imap_preauth_command, literal_octets=limits.imap_preauth_command),
+        after_login=replace(AFTER_LOGIN, line=limits.imap_command, literal_octets=limits.imap_literal),
+        login_timeout=limits.login_timeout,
+        idle_timeout=limits.idle_timeout,
+        login_failures=limits.login_failures,
+        bad_commands_before_login=limits.imap_bad_commands_preauth,
+        bad_commands_in_a_row=limits.imap_bad_commands,
+    )
+
+
+def imap_session_limits(limits: Limits) -> SessionLimits:
+    """The configured limits that an IMAP session's shell keeps to."""
+    return replace(smtp_session_limits(limits), input_buffer=limits.input_buffer, command_timeout=limits.login_timeout)

@@ -19,6 +19,8 @@ from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
 from mailbox_d.config.model import Configuration
+from mailbox_d.net.certificate_reload import CertificateReload
+from mailbox_d.net.certificates import Certificates, declared_pairs
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
@@ -45,6 +47,8 @@ class Site:
     connections: ConnectionLimits
     user_sessions: UserSessions
     sessions: OpenSessions
+    certificates: Certificates
+    certificate_reload: CertificateReload
 
     def portal(self, avatars: Mapping[type[Interface], AvatarFactory]) -> Portal:
         """A cred portal for one protocol's avatars."""
@@ -57,6 +61,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     realms = build_realms(configuration, lanes)
     domains = configuration.domains
     limits = configuration.limits
+    certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
+    reload_interval = configuration.tls.reload_interval
     return Site(
         configuration=configuration,
         reactor=reactor,
@@ -72,6 +78,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         ),
         user_sessions=UserSessions(limits.connections_per_user),
         sessions=OpenSessions(reactor),
+        certificates=certificates,
+        certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),
     )
 
 

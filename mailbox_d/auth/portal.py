@@ -5,7 +5,7 @@ No protocol is known here: what an avatar is, the factories say that come in by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -26,7 +26,8 @@ MAX_PASSWORD = 1000
 MAX_USER_NAME = 1000
 """Octets; no address is that long."""
 
-AvatarFactory: TypeAlias = Callable[[User], object]
+AvatarFactory: TypeAlias = Callable[[User], Awaitable[object]]
+"""Makes a user's avatar for one protocol; it may have to wait for the store."""
 
 
 class LoginRefused(AuthenticationFailed, UnauthorizedLogin):
@@ -80,12 +81,17 @@ class AvatarRealm:
 
     def requestAvatar(
         self, user: User, mind: object, *interfaces: type[Interface]
-    ) -> tuple[type[Interface], object, Callable[[], None]]:
+    ) -> Deferred[tuple[type[Interface], object, Callable[[], None]]]:
         """The interface, the avatar, and what to call at the end of the session."""
         served = next((interface for interface in interfaces if interface in self._avatars), None)
         if served is None:
             raise NotImplementedError(f"there is no avatar for {interfaces}")
-        return served, self._avatars[served](user), _log_out
+        return Deferred.fromCoroutine(self._avatar(served, user))
+
+    async def _avatar(
+        self, interface: type[Interface], user: User
+    ) -> tuple[type[Interface], object, Callable[[], None]]:
+        return interface, await self._avatars[interface](user), _log_out
 
 
 def build_portal(

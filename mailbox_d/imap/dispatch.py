@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.logger import Logger
 
-from mailbox_d.errors import MailError
+from mailbox_d.errors import MailError, NoSuchMailbox
 from mailbox_d.imap import append, authentication
 from mailbox_d.imap.errors import SERVER_BUG, completion_of
 from mailbox_d.imap.fetch import TornLiteral
@@ -162,8 +162,10 @@ def _told(session: IMAPSession, error: Exception) -> Completion:
 
 async def _finish(session: IMAPSession, tag: bytes, completion: Completion, *, expunges: bool = False) -> None:
     """What is new in the mailbox, then the tagged response; too much nonsense ends the session."""
-    await _announce(session, expunges=expunges)
+    is_there = await _announce(session, expunges=expunges)
     session.connection.send(responses.tagged(tag, completion))
+    if not is_there:
+        session.bye("The mailbox that you selected is gone")
     if completion.condition is Condition.BAD:
         session.bad_commands += 1
     elif session.account is not None:
@@ -178,17 +180,23 @@ def _is_enough(session: IMAPSession) -> bool:
     return session.bad_commands >= bad or session.login_failures >= limits.login_failures
 
 
-async def _announce(session: IMAPSession, *, expunges: bool) -> None:
-    """Tell what happened in the selected mailbox. Where it cannot be looked at, the next command tries again."""
+async def _announce(session: IMAPSession, *, expunges: bool) -> bool:
+    """Tell what happened in the selected mailbox; false if that is gone.
+
+    Where it cannot be looked at, the next command tries again.
+    """
     if session.view is None:
-        return
+        return True
     try:
         await session.view.catch_up()
+    except NoSuchMailbox:
+        return False
     except MailError as error:
         log.warn("news of a mailbox cannot be had: {error}", error=str(error))
     for line in session.view.announcements(expunges=expunges):
         session.connection.send(line)
     await session.connection.drained()
+    return True
 
 
 def _allowed(session: IMAPSession, command: commands.Command) -> Verb:

@@ -33,6 +33,7 @@ async def delete(session: IMAPSession, command: commands.Delete) -> Completion:
 
 async def rename(session: IMAPSession, command: commands.Rename) -> Completion:
     """RFC 3501 section 6.3.5."""
+    await _leave_if_selected(session, command.mailbox)
     await session.user.rename(command.mailbox, command.new_name.removesuffix(SEPARATOR))
     return Completion(Condition.OK, "RENAME completed")
 
@@ -79,8 +80,9 @@ async def status(session: IMAPSession, command: commands.Status) -> Completion:
 
 
 async def _leave_if_selected(session: IMAPSession, name: str) -> None:
-    """A mailbox that is being deleted cannot stay selected."""
-    if session.view is not None and session.view.mailbox.name == name != INBOX:
+    """A mailbox that goes, or is called something else from now on, cannot stay selected."""
+    selected = session.view.mailbox.name if session.view is not None else INBOX
+    if selected != INBOX and (selected == name or selected.startswith(name + SEPARATOR)):
         await session.unselect()
 
 

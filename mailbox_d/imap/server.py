@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.mail import imap4
 from twisted.python.failure import Failure
 
@@ -15,6 +14,7 @@ from mailbox_d.imap.service import IMAPService
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.net.inherited import without_inherited
 from mailbox_d.net.session import SessionLimits, SessionShell
+from mailbox_d.net.tls import ServerTls
 from mailbox_d.wire.imap import responses
 from mailbox_d.wire.imap.framer import Event, Framer, FramerLimits
 from mailbox_d.wire.imap.responses import Condition
@@ -33,7 +33,7 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
         self,
         service: IMAPService,
         limits: SessionLimits,
-        tls_context: IOpenSSLServerConnectionCreator | None,
+        tls_context: ServerTls | None,
         *,
         implicit_tls: bool = False,
     ) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, ISSLTransport
+from twisted.internet.interfaces import IHandshakeListener, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailbox_d.net.output import Output
+from mailbox_d.net.tls import ServerTls
 
 _TLS_RECORD_OF_A_HANDSHAKE = 0x16
 """The first octet of a ClientHello (RFC 8446 section 5.1), met where plain text is spoken."""
@@ -65,7 +66,7 @@ class SessionShell(TimeoutMixin):
     """
 
     log = Logger()
-    tls_context: IOpenSSLServerConnectionCreator | None = None
+    tls_context: ServerTls | None = None
     implicit_tls = False
     limits = SessionLimits()
     factory: Any = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.policy.transaction import LOCAL_PEER, Transaction
@@ -44,7 +45,7 @@ def _received(transaction: Transaction, hostname: str, identifier: str, now: flo
     return (
         f"Received: from {client.name} ({_address_literal(client.host)}){security}\r\n"
         f"\tby {hostname} with {client.protocol} id {identifier}{_for(transaction)};\r\n"
-        f"\t{formatdate(now)}\r\n"
+        f"\t{format_datetime(datetime.fromtimestamp(now, UTC))}\r\n"
     ).encode()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.mail import smtp
 from twisted.python.failure import Failure
 
 from mailbox_d.net.inherited import without_inherited
 from mailbox_d.net.session import SessionLimits, SessionShell
+from mailbox_d.net.tls import ServerTls
 from mailbox_d.smtp import data
 from mailbox_d.smtp.dispatch import dispatch
 from mailbox_d.smtp.greeting import offer
@@ -32,7 +32,7 @@ class SMTPServer(SessionShell, smtp.ESMTP):
         self,
         service: Service,
         limits: SessionLimits,
-        tls_context: IOpenSSLServerConnectionCreator | None,
+        tls_context: ServerTls | None,
         *,
         implicit_tls: bool = False,
     ) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.dialogues import smtp_servers
+from tests.dialogues import imap_server, smtp_servers
 from tests.dialogues.memory import Connection
 
 Factory = Callable[[Mapping[str, str]], Connection]
@@ -16,4 +16,5 @@ SERVERS: dict[str, Factory] = {
     "smtp": smtp_servers.smtp,
     "submission": smtp_servers.submission,
     "lmtp": smtp_servers.lmtp,
+    "imap": imap_server.imap_dialogue,
 }

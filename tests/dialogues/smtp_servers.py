@@ -95,6 +95,9 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
     async def free_octets() -> int:
         return int(options.get("free", str(1 << 40)))
 
+    async def avatar(user: User) -> UserDelivery:
+        return UserDelivery(user, recipients)
+
     async def at_once(seconds: float) -> None:
         pass
 
@@ -109,7 +112,5 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         monotonic=clock.seconds,
         sleep=at_once,
         limits=limits,
-        portal=build_portal(directory, {IMessageDelivery: lambda user: UserDelivery(user, recipients)})
-        if kind is Kind.SUBMISSION
-        else None,
+        portal=build_portal(directory, {IMessageDelivery: avatar}) if kind is Kind.SUBMISSION else None,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -74,7 +73,9 @@ def succeed(work: Any) -> Any:
 
 
 def log_in(directory: Any, username: bytes, password: bytes, *interfaces: Any, **limits: int) -> Any:
-    make: Callable[[User], object] = lambda user: ("mail of", user)  # noqa: E731
+    async def make(user: User) -> object:
+        return "mail of", user
+
     portal = build_portal(directory, {IMail: make}, **limits)
     outcome: list[Any] = []
     portal.login(UsernamePassword(username, password), None, *(interfaces or (IMail,))).addBoth(outcome.append)

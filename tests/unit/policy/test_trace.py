@@ -25,7 +25,7 @@ def test_the_fields_in_front_of_a_message() -> None:
         b"\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n"
         b"\tby mail.example.org with ESMTPS id 0123456789AB\r\n"
         b"\tfor <alice@example.org>;\r\n"
-        b"\tTue, 14 Nov 2023 22:13:20 -0000\r\n"
+        b"\tTue, 14 Nov 2023 22:13:20 +0000\r\n"
     )
 
 

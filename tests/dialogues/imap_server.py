@@ -1,0 +1,94 @@
+"""The IMAP server under test: the user ann@example.org, password secret, and two messages in INBOX.
+
+Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
+`message_size=n` (octets).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.mail.interfaces import IAccountIMAP
+from zope.interface import implementer
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+from mailbox_d.imap.account import IMAPAccount
+from mailbox_d.imap.server import IMAPServer
+from mailbox_d.imap.service import IMAPLimits, IMAPService
+from mailbox_d.net.lanes import InlineLane
+from mailbox_d.net.limits import UserSessions
+from mailbox_d.net.session import SessionLimits
+from mailbox_d.store.memory import MemoryAccount
+from mailbox_d.store.names import NameLimits
+from mailbox_d.wire.imap.framer import FramerLimits
+from tests.dialogues.memory import Connection, MemoryTransport
+
+HELLO = b"From: bob@example.org\r\nSubject: hello\r\n\r\nHello Ann,\r\nthis is Bob.\r\n"
+AGAIN = b"Subject: again\r\n\r\nSecond message.\r\n"
+
+
+@implementer(ICredentialsChecker)
+class OneUser:
+    credentialInterfaces = (IUsernamePassword,)
+
+    def requestAvatarId(self, credentials: object) -> Deferred[bytes]:
+        if credentials.username == b"broken@example.org":
+            return fail(AuthenticationUnavailable("The user database does not answer", cause="password of ldap: x"))
+        if (credentials.username, credentials.password) != (b"ann@example.org", b"secret"):
+            return fail(AuthenticationFailed("Authentication failed"))
+        return succeed(credentials.username)
+
+
+@implementer(IRealm)
+class OneAccount:
+    def __init__(self, account: MemoryAccount) -> None:
+        self.account = account
+        self.logged_out = 0
+
+    def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object) -> tuple[object, IMAPAccount, object]:
+        return IAccountIMAP, IMAPAccount(self.account, InlineLane()), self._log_out
+
+    def _log_out(self) -> None:
+        self.logged_out += 1
+
+
+def filled_account() -> MemoryAccount:
+    account = MemoryAccount(EmailAddress.parse("ann@example.org"), itertools.count(7), NameLimits())
+    inbox = account.open("INBOX")
+    inbox.add(HELLO, internal_date=1e9)
+    inbox.add(AGAIN, frozenset({r"\Seen", "work"}), internal_date=1e9)
+    account.create("Archive/2024")
+    return account
+
+
+def imap_service(
+    account: MemoryAccount, *, allow_plaintext: bool = False, sessions: int = 0, limits: IMAPLimits | None = None
+) -> IMAPService:
+    portal = Portal(OneAccount(account), [OneUser()])
+    return IMAPService("mail.example.org", portal, allow_plaintext, limits or IMAPLimits(), UserSessions(sessions))
+
+
+def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = False) -> Connection:
+    server = IMAPServer(service, SessionLimits(), object() if tls else None)
+    return Connection(server, MemoryTransport(secure=secure))
+
+
+def imap_dialogue(options: Mapping[str, str]) -> Connection:
+    """The factory that dialogues use."""
+    unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "message_size"}
+    if unknown:
+        raise KeyError(*unknown)
+    small = FramerLimits(line=65536, literals=1000, literal_octets=1 << 20, streams_messages=True, drained=1000)
+    service = imap_service(
+        filled_account(),
+        allow_plaintext=options.get("allow_plaintext") == "yes",
+        sessions=int(options.get("sessions", "0")),
+        limits=IMAPLimits(message_size=int(options.get("message_size", "500")), after_login=small),
+    )
+    return imap_connection(service, tls=options.get("tls") != "no", secure=options.get("secure") == "yes")
