@@ -6,7 +6,6 @@ Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_p
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -24,11 +23,12 @@ from mailbox_d.imap.service import IMAPLimits, IMAPService
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.limits import UserSessions
 from mailbox_d.net.session import SessionLimits
-from mailbox_d.store.memory import MemoryAccount
-from mailbox_d.store.names import NameLimits
+from mailbox_d.store.memory import MemoryStore
+from mailbox_d.store.ports import Store
 from mailbox_d.wire.imap.framer import FramerLimits
 from tests.dialogues.memory import Connection, MemoryTransport
 
+ANN = EmailAddress.parse("ann@example.org")
 HELLO = b"From: bob@example.org\r\nSubject: hello\r\n\r\nHello Ann,\r\nthis is Bob.\r\n"
 AGAIN = b"Subject: again\r\n\r\nSecond message.\r\n"
 
@@ -47,30 +47,31 @@ class OneUser:
 
 @implementer(IRealm)
 class OneAccount:
-    def __init__(self, account: MemoryAccount) -> None:
-        self.account = account
+    def __init__(self, store: Store) -> None:
+        self.store = store
         self.logged_out = 0
 
     def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object) -> tuple[object, IMAPAccount, object]:
-        return IAccountIMAP, IMAPAccount(self.account, InlineLane()), self._log_out
+        return IAccountIMAP, IMAPAccount(self.store, ANN, InlineLane()), self._log_out
 
     def _log_out(self) -> None:
         self.logged_out += 1
 
 
-def filled_account() -> MemoryAccount:
-    account = MemoryAccount(EmailAddress.parse("ann@example.org"), itertools.count(7), NameLimits())
+def filled_store() -> MemoryStore:
+    store = MemoryStore()
+    account = store.account(ANN)
     inbox = account.open("INBOX")
     inbox.add(HELLO, internal_date=1e9)
     inbox.add(AGAIN, frozenset({r"\Seen", "work"}), internal_date=1e9)
     account.create("Archive/2024")
-    return account
+    return store
 
 
 def imap_service(
-    account: MemoryAccount, *, allow_plaintext: bool = False, sessions: int = 0, limits: IMAPLimits | None = None
+    store: Store, *, allow_plaintext: bool = False, sessions: int = 0, limits: IMAPLimits | None = None
 ) -> IMAPService:
-    portal = Portal(OneAccount(account), [OneUser()])
+    portal = Portal(OneAccount(store), [OneUser()])
     return IMAPService("mail.example.org", portal, allow_plaintext, limits or IMAPLimits(), UserSessions(sessions))
 
 
@@ -86,7 +87,7 @@ def imap_dialogue(options: Mapping[str, str]) -> Connection:
         raise KeyError(*unknown)
     small = FramerLimits(line=65536, literals=1000, literal_octets=1 << 20, streams_messages=True, drained=1000)
     service = imap_service(
-        filled_account(),
+        filled_store(),
         allow_plaintext=options.get("allow_plaintext") == "yes",
         sessions=int(options.get("sessions", "0")),
         limits=IMAPLimits(message_size=int(options.get("message_size", "500")), after_login=small),
