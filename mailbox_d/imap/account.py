@@ -14,7 +14,7 @@ from zope.interface import implementer
 from mailbox_d.address import EmailAddress
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
-from mailbox_d.store.ports import Account, Listed, Store
+from mailbox_d.store.ports import Account, Listed
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR
 from mailbox_d.wire.imap.patterns import MailboxPattern
 
@@ -23,16 +23,17 @@ from mailbox_d.wire.imap.patterns import MailboxPattern
 class IMAPAccount:
     """One user's mailboxes. Each method raises what `store.ports.Account` says, and `StorageFault`."""
 
-    def __init__(self, store: Store, address: EmailAddress, lane: Lane) -> None:
-        """`address`: the user's own; the store is asked for the account at its first use."""
-        self.address = address
-        self._store = store
+    def __init__(self, account: Account, lane: Lane) -> None:
+        self._account = account
         self._lane = lane
-        self._opened: Account | None = None
+
+    @property
+    def address(self) -> EmailAddress:
+        return self._account.address
 
     async def select(self, name: str, rw: bool = True) -> IMAPMailbox:
         """The mailbox of that name; with `rw` false nothing in it is to be changed."""
-        mailbox = await self._lane.run((await self._account()).open, name)
+        mailbox = await self._lane.run(self._account.open, name)
         return IMAPMailbox(mailbox, self._lane, read_only=not rw)
 
     async def addMailbox(self, name: str, mbox: None = None) -> None:
@@ -40,34 +41,29 @@ class IMAPAccount:
         await self.create(name)
 
     async def create(self, pathspec: str) -> None:
-        await self._lane.run((await self._account()).create, pathspec)
+        await self._lane.run(self._account.create, pathspec)
 
     async def delete(self, name: str) -> None:
-        await self._lane.run((await self._account()).delete, name)
+        await self._lane.run(self._account.delete, name)
 
     async def rename(self, oldname: str, newname: str) -> None:
-        await self._lane.run((await self._account()).rename, oldname, newname)
+        await self._lane.run(self._account.rename, oldname, newname)
 
     async def subscriptions(self) -> Sequence[str]:
         """Every name subscribed to, whether or not there is such a mailbox."""
-        return await self._lane.run((await self._account()).subscriptions)
+        return await self._lane.run(self._account.subscriptions)
 
     async def isSubscribed(self, name: str) -> bool:
         return name in await self.subscriptions()
 
     async def subscribe(self, name: str) -> None:
-        await self._lane.run((await self._account()).subscribe, name)
+        await self._lane.run(self._account.subscribe, name)
 
     async def unsubscribe(self, name: str) -> None:
-        await self._lane.run((await self._account()).subscribe, name, False)
+        await self._lane.run(self._account.subscribe, name, False)
 
     async def listMailboxes(self, ref: str, wildcard: str) -> Sequence[Listed]:
         """The mailboxes whose names match `ref` and `wildcard` written one behind the other."""
         pattern = MailboxPattern(ref + wildcard, SEPARATOR)
-        mailboxes = await self._lane.run((await self._account()).mailboxes)
+        mailboxes = await self._lane.run(self._account.mailboxes)
         return [mailbox for mailbox in mailboxes if pattern.matches(mailbox.name)]
-
-    async def _account(self) -> Account:
-        if self._opened is None:
-            self._opened = await self._lane.run(self._store.account, self.address)
-        return self._opened

@@ -52,7 +52,7 @@ class OneAccount:
         self.logged_out = 0
 
     def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object) -> tuple[object, IMAPAccount, object]:
-        return IAccountIMAP, IMAPAccount(self.store, ANN, InlineLane()), self._log_out
+        return IAccountIMAP, IMAPAccount(self.store.account(ANN), InlineLane()), self._log_out
 
     def _log_out(self) -> None:
         self.logged_out += 1
