@@ -99,14 +99,11 @@ class Crew:
             self._change.notify_all()
 
 
-@dataclass(slots=True)
 class Inbox:
     """What has been seen of one user's Maildir; each file is read once."""
 
-    user: str
-    site: Site
-
-    def __post_init__(self) -> None:
+    def __init__(self, user: str, site: Site) -> None:
+        self.user, self.site = user, site
         self.seen: set[str] = set()
         self.identities: list[str] = []
         self.torn: list[Path] = []

@@ -71,7 +71,7 @@ class Daemon:
     def log_text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def log_tail(self, lines: int = 60) -> str:
+    def log_tail(self, lines: int = 25) -> str:
         return "\n".join(self.log_text().splitlines()[-lines:])
 
     def faults_logged(self) -> list[str]:

@@ -61,7 +61,7 @@ def uids(client: imaplib.IMAP4) -> list[int]:
 def fetch(client: imaplib.IMAP4, uid: int) -> Stored:
     answer = checked(client.uid("FETCH", str(uid), "(BODY.PEEK[])"))
     (octets,) = [item[1] for item in answer if isinstance(item, tuple)]
-    (validity,) = client.response("UIDVALIDITY")[1] or client.untagged_responses["UIDVALIDITY"]
+    (validity,) = client.untagged_responses["UIDVALIDITY"]
     return Stored(int(validity), uid, octets)
 
 

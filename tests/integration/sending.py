@@ -50,8 +50,9 @@ def by_curl(site: Site, mail: Mail, folder: Path, implicit: bool) -> None:
 
 
 def by_swaks(site: Site, mail: Mail, folder: Path, implicit: bool) -> None:
+    """swaks ends the last line itself."""
     message = folder / "message"
-    message.write_bytes(mail.octets)
+    message.write_bytes(mail.octets.removesuffix(b"\r\n"))
     kind, option = ("submissions", "--tls-on-connect") if implicit else ("submission", "--tls")
     server = ["--server", "localhost", "--port", str(site.ports[kind]), option]
     trusted = ["--tls-verify", "--tls-ca-path", site.certificate]
