@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import getpass
+import io
+import sys
+
+import pytest
+import yaml
+
+from mailbox_d.auth.passwords import StoredPassword
+from mailbox_d.ctl.password_hash import main
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_piped_password_becomes_a_line_of_a_users_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("pass word é\nmore\n"))
+    assert main() == 0
+    stored = StoredPassword.parse(yaml.safe_load(capsys.readouterr().out)["password"])
+    assert stored.scheme == "ARGON2ID"
+    assert stored.verify("pass word é".encode())
+
+
+def test_a_typed_password_is_asked_for_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: "secret")
+    assert main() == 0
+    assert StoredPassword.parse(yaml.safe_load(capsys.readouterr().out)["password"]).verify(b"secret")
+
+
+def test_passwords_typed_differently_are_not_hashed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(["secret", "secert"])
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: next(typed))
+    assert main() == 1
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a\0b\n"])
+def test_no_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    assert main() == 1
