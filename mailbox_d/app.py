@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -20,9 +21,12 @@ from mailbox_d.imap.server import IMAPServer
 from mailbox_d.imap.service import IMAPLimits, IMAPService
 from mailbox_d.net.connections import SessionFactory
 from mailbox_d.net.lanes import sleep
+from mailbox_d.net.limits import GrowingDelay
 from mailbox_d.net.listening import EndpointListener, UnixListener
+from mailbox_d.net.reload import ReloadOnHangup
 from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.net.state_folder import StateFolder
+from mailbox_d.net.watchdog import Watchdog
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.site import NotServed, Site, build_site
@@ -34,6 +38,9 @@ from mailbox_d.smtp.service import Service as SMTPService
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
 
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a busy thread must let the reactor have its turn; Python's own 5 ms are felt by every session."""
 
 
 class Daemon(MultiService):
@@ -53,14 +60,20 @@ class Daemon(MultiService):
             await maybeDeferred(service.stopService)
 
 
-def build(configuration: Configuration, reactor: Any) -> Daemon:
+def build(configuration: Configuration) -> Daemon:
     """The daemon for a configuration, not yet started. Raises `ConfigurationError`, `NotServed`."""
+    from twisted.internet import reactor  # importing it installs it, which nobody should do who only reads this file
+
+    sys.setswitchinterval(SWITCH_INTERVAL)
     site = build_site(configuration, reactor)
+    refreshes = [realm.refresh for realm in site.realms.values()]
     return Daemon(
         [
             StateFolder(configuration.storage.state),
             site.lanes,
+            Watchdog(reactor),
             site.certificate_reload,
+            ReloadOnHangup(reactor, [*refreshes, site.certificate_reload.refresh]),
             site.sessions,
             *listeners(site),
         ]
@@ -137,6 +150,7 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         monotonic=time.monotonic,
         sleep=lambda seconds: sleep(site.reactor, seconds),
         limits=smtp_limits(site.configuration.limits),
+        daily=site.daily_messages,
         portal=site.portal({IMessageDelivery: avatar}) if kind is Kind.SUBMISSION else None,
         user_sessions=site.user_sessions,
     )
@@ -150,9 +164,11 @@ def smtp_limits(limits: Limits) -> SMTPLimits:
         auth_line=limits.smtp_auth_line,
         recipients=limits.recipients_per_message,
         unknown_recipients=limits.unknown_recipients,
+        unknown_recipient_delay=limits.unknown_recipient_delay,
         bad_commands=limits.bad_commands,
         junk_commands=limits.junk_commands,
         login_failures=limits.login_failures,
+        login_failure_delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
         data_timeout=limits.smtp_data_timeout,
         data_minimum_rate=limits.data_minimum_rate,
         header=HeaderLimits(limits.header_size, limits.header_fields, limits.received_hops),
@@ -167,6 +183,7 @@ def smtp_session_limits(limits: Limits) -> SessionLimits:
         command_timeout=limits.command_timeout,
         handshake_timeout=limits.tls_handshake_timeout,
         write_timeout=limits.write_timeout,
+        greeting_delay=limits.greeting_delay,
     )
 
 
@@ -212,4 +229,9 @@ def imap_limits(limits: Limits) -> IMAPLimits:
 
 def imap_session_limits(limits: Limits) -> SessionLimits:
     """The configured limits that an IMAP session's shell keeps to."""
-    return replace(smtp_session_limits(limits), input_buffer=limits.input_buffer, command_timeout=limits.login_timeout)
+    return replace(
+        smtp_session_limits(limits),
+        input_buffer=limits.input_buffer,
+        command_timeout=limits.login_timeout,
+        greeting_delay=0.0,
+    )

@@ -24,6 +24,7 @@ from mailbox_d.net.certificates import Certificates, declared_pairs
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
+from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import Store
@@ -46,6 +47,7 @@ class Site:
     store: Store
     connections: ConnectionLimits
     user_sessions: UserSessions
+    daily_messages: DailyMessages
     sessions: OpenSessions
     certificates: Certificates
     certificate_reload: CertificateReload
@@ -77,6 +79,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
             total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
         ),
         user_sessions=UserSessions(limits.connections_per_user),
+        daily_messages=DailyMessages(limits.messages_per_user_per_day, time.monotonic),
         sessions=OpenSessions(reactor),
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),

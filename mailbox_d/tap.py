@@ -48,8 +48,6 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """Build the daemon. A configuration that cannot be served ends the start, with all that is wrong with it."""
-    from twisted.internet import reactor
-
     from mailbox_d.app import build
     from mailbox_d.site import NotServed
 
@@ -57,7 +55,7 @@ def makeService(options: Options) -> IService:
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     try:
-        daemon: Any = build(loaded.configuration, reactor)
+        daemon: Any = build(loaded.configuration)
     except (ConfigurationError, NotServed) as error:
         raise SystemExit(str(error)) from error
     return daemon  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.files import read_regular_file
@@ -19,11 +20,12 @@ LARGEST_PEM = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a certificate says: the DNS names that it is for, and its time (UTC)."""
+    """What a certificate says: the DNS names that it is for, its time (UTC), and who made it."""
 
     names: tuple[str, ...]
     begins: datetime
     expires: datetime
+    issuer: str = ""
 
 
 class PairRefused(Exception):
@@ -50,7 +52,7 @@ def inspect_pair(certificate: Path, key: Path) -> Certificate:
         raise PairRefused(refusals)
     if public != leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
         raise PairRefused({"key": Refusal("the key does not match the certificate", "the key that belongs to it")})
-    return Certificate(tuple(_names(leaf)), leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+    return Certificate(tuple(_names(leaf)), leaf.not_valid_before_utc, leaf.not_valid_after_utc, _issuer(leaf))
 
 
 def certbot_pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
@@ -88,6 +90,12 @@ def _read(path: Path) -> bytes:
     if len(data) > LARGEST_PEM:
         raise Refusal(f"the file is bigger than {LARGEST_PEM} octets", "a file in PEM")
     return data
+
+
+def _issuer(certificate: x509.Certificate) -> str:
+    """The issuer's common name, or else all that it goes by."""
+    common_names = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common_names[0].value) if common_names else certificate.issuer.rfc4514_string()
 
 
 def _names(certificate: x509.Certificate) -> Iterator[str]:

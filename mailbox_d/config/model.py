@@ -192,9 +192,6 @@ class Limits(Section):
     header_fields: Annotated[int, Count(least=100)] = 10_000
     """Fields of a message's header."""
 
-    header_line: Annotated[int, Size(least=1000)] = 64 * KIB
-    """One line of a message's header; RFC 5322 allows 998 octets, and many programs write more."""
-
     received_hops: Annotated[int, Count(least=10, most=1000)] = 50
     """Received fields, above which a message is taken to be in a loop."""
 
@@ -229,6 +226,9 @@ class Limits(Section):
     # Bad manners
     unknown_recipients: Annotated[int, Count(least=1)] = 20
     """Unknown recipients in one SMTP connection, after which it is closed."""
+
+    unknown_recipient_delay: Annotated[float, Duration(most=MINUTE)] = 0.25
+    """The wait before the answer to an unknown recipient, for each one before it in the connection; 5 s at most."""
 
     bad_commands: Annotated[int, Count(least=1)] = 10
     """Unknown, malformed or misplaced SMTP commands in one connection, after which it is closed."""

@@ -39,10 +39,11 @@ class PairFiles:
 
 @dataclass(frozen=True, slots=True)
 class CertificateReport:
-    """What to tell an operator of a certificate in use: for which names, until when (UTC), what to worry about."""
+    """What to tell an operator of a certificate in use: for which names, by whom, until when (UTC), what to heed."""
 
     files: PairFiles
     names: tuple[str, ...]
+    issuer: str
     expires: datetime
     warnings: tuple[str, ...]
 
@@ -191,7 +192,8 @@ class Certificates:
             warnings.append(f"everyone on this machine can read {loaded.files.key}")
         if loaded.certificate.expires <= self._now():
             warnings.append(f"{loaded.files.certificate} has expired")
-        return CertificateReport(loaded.files, loaded.names, loaded.certificate.expires, tuple(warnings))
+        certificate = loaded.certificate
+        return CertificateReport(loaded.files, loaded.names, certificate.issuer, certificate.expires, tuple(warnings))
 
     def _tell(self, path: Path, fault: str) -> None:
         if self._told.get(path) != fault:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 
 _SITE_PREFIX = 64
 """IPv6 addresses are counted by /64: a single host has all of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrowingDelay:
+    """A wait that doubles with each offence: `first` seconds at the first one, never over `most`."""
+
+    first: float = 0.0
+    most: float = 15.0
+
+    def at(self, offence: int) -> float:
+        """Seconds to wait at the offence of this number, counted from 1."""
+        return min(self.first * 2.0 ** min(offence - 1, 16), self.most)
 
 
 class ConnectionLimits:
@@ -46,11 +59,8 @@ class ConnectionLimits:
 
     def is_exempt(self, host: str) -> bool:
         """Whether `host` is one of the addresses and networks that no limit on connections and rates applies to."""
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return True
-        return any(address in network for network in self._exempt)
+        address = _parse(host)
+        return address is None or any(address in network for network in self._exempt)
 
 
 class UserSessions:
@@ -76,12 +86,17 @@ class UserSessions:
 
 def address_block(host: str) -> str:
     """What counts as one peer: an IPv4 address, an IPv6 /64; anything else is itself."""
+    address = _parse(host)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, _SITE_PREFIX), strict=False))
+    return host if address is None else str(address)
+
+
+def _parse(host: str) -> IPv4Address | IPv6Address | None:
+    """The address; an IPv4 peer of a socket that listens on `::` comes as IPv6 and is one of IPv4 all the same."""
     try:
         address = ip_address(host)
     except ValueError:
-        return host
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(IPv6Network((address, _SITE_PREFIX), strict=False))
-    return str(address)
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -51,6 +51,7 @@ class SessionLimits:
     command_timeout: float = 300.0
     handshake_timeout: float = 30.0
     write_timeout: float = 300.0
+    greeting_delay: float = 0.0
     burst: int = 100
     """Pipelined commands that are answered before other connections get their turn."""
 
@@ -80,6 +81,8 @@ class SessionShell(TimeoutMixin):
     _output: Output
     _deadline: float
     _write_timer: Any
+    _greeting_timer: Any
+    """Runs until the peer may be spoken to; who speaks earlier is no mail client."""
     _handshaking: bool
     _reading: bool
     _running: bool
@@ -149,6 +152,7 @@ class SessionShell(TimeoutMixin):
             self._output.write(farewell)
             self._closing = True
             self.setTimeout(None)
+            self._cancel_greeting()
             self._output.flush()
             self.transport.unregisterProducer()
             self.transport.loseConnection()
@@ -196,6 +200,7 @@ class SessionShell(TimeoutMixin):
         self._first_octets = not self.implicit_tls
         self._deadline = self.limits.command_timeout
         self._write_timer = None
+        self._greeting_timer = None
         self._handshaking = self.implicit_tls
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
@@ -222,6 +227,9 @@ class SessionShell(TimeoutMixin):
             if data[0] == _TLS_RECORD_OF_A_HANDSHAKE:
                 self.close()
                 return
+        if self._greeting_timer is not None:
+            self.close(self.farewell("early"))
+            return
         self._framer.feed(data)
         self._pump()
         self._read_or_wait()
@@ -229,6 +237,7 @@ class SessionShell(TimeoutMixin):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closing = self._gone = True
         self.setTimeout(None)
+        self._cancel_greeting()
         self._set_write_timer(None)
         self._output.abandon()
         if not self._running:
@@ -249,6 +258,13 @@ class SessionShell(TimeoutMixin):
     # -- one unit at a time -------------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        if self.limits.greeting_delay:
+            self._greeting_timer = self.callLater(self.limits.greeting_delay, self._speak_first)
+        else:
+            self._speak_first()
+
+    def _speak_first(self) -> None:
+        self._greeting_timer = None
         self.greet()
         self._pump()
 
@@ -298,6 +314,11 @@ class SessionShell(TimeoutMixin):
         if failure.check(ConnectionDone, ConnectionAborted) is None:
             self.log.failure("session with {peer} failed", failure, peer=self.peer)
         self.close(self.farewell("fault"))
+
+    def _cancel_greeting(self) -> None:
+        timer, self._greeting_timer = self._greeting_timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
     # -- back-pressure ------------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ async def _advance(session: SMTPSession, step: Callable[[], Step]) -> Answer:
         return Answer.of(AUTH_CANCELLED)
     except AuthenticationFailed:
         session.exchange = None
-        return _failed(session)
+        return await _failed(session)
     except SaslError:
         session.exchange = None
         session.bad_commands += 1
@@ -88,7 +88,7 @@ async def _log_in(session: SMTPSession, credentials: Credentials) -> Answer:
         log.info(
             "login failed: service=submission peer={peer} user={user}", peer=session.peer, user=credentials.authcid
         )
-        return _failed(session)
+        return await _failed(session)
     except AuthenticationUnavailable as error:
         log.error("nobody can log in: {error}", error=str(error))
         return Answer.of(AUTH_UNAVAILABLE)
@@ -110,8 +110,10 @@ def _admit(session: SMTPSession, avatar: UserDelivery, logout: Callable[[], None
     return Answer.of(AUTHENTICATED)
 
 
-def _failed(session: SMTPSession) -> Answer:
+async def _failed(session: SMTPSession) -> Answer:
+    """The same words for every failure, later with each one."""
     session.login_failures += 1
+    await session.service.sleep(session.service.limits.login_failure_delay.at(session.login_failures))
     if session.login_failures >= session.service.limits.login_failures:
         return Answer((AUTH_FAILED, TOO_MANY_ERRORS), Then.CLOSE)
     return Answer.of(AUTH_FAILED)

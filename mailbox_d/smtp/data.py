@@ -121,6 +121,8 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
         reply = reply_to_error(error)
         return _for_each_recipient(session, transaction, lambda _: reply)
     session.junk_commands = 0
+    if session.user is not None:
+        session.service.daily.count(session.user.address)
     failed = _failures(session, outcomes)
     _log_kept(session, transaction, incoming)
     accepted = Reply(250, "2.0.0", f"Ok, kept as {incoming.identifier}")

@@ -40,6 +40,8 @@ async def mail(session: SMTPSession, command: Mail) -> Answer:
         return Answer.of(TOO_BIG)
     if refused := await session.service.space.check(command.size or limit):
         return _refusal(session, refused)
+    if session.user is not None and (refused := session.service.daily.check(session.user.address)):
+        return _refusal(session, refused)
     client = session.client()
     try:
         sender = await session.delivery.validateFrom(client.name, command.sender)

@@ -12,7 +12,7 @@ from mailbox_d.net.tls import ServerTls
 from mailbox_d.smtp import data
 from mailbox_d.smtp.dispatch import dispatch
 from mailbox_d.smtp.greeting import offer
-from mailbox_d.smtp.replies import OUR_FAULT, SHUTTING_DOWN, TIMEOUT, Answer, Then
+from mailbox_d.smtp.replies import EARLY_TALKER, OUR_FAULT, SHUTTING_DOWN, TIMEOUT, Answer, Then
 from mailbox_d.smtp.service import Kind, Service
 from mailbox_d.smtp.session import SMTPSession
 from mailbox_d.wire.smtp.framer import Event, SMTPFramer
@@ -21,7 +21,7 @@ from mailbox_d.wire.smtp.replies import Reply
 INHERITED = frozenset({"host", "setTimeout", "listExtensions"})
 """Methods of twisted.mail's classes that stay in use; `docs/twisted.md` says what for."""
 
-_FAREWELLS = {"timeout": TIMEOUT, "shutdown": SHUTTING_DOWN, "fault": OUR_FAULT}
+_FAREWELLS = {"timeout": TIMEOUT, "shutdown": SHUTTING_DOWN, "fault": OUR_FAULT, "early": EARLY_TALKER}
 
 
 @without_inherited(keep=INHERITED)

@@ -9,8 +9,9 @@ from enum import Enum
 from twisted.cred.portal import Portal
 
 from mailbox_d.net.lanes import Lane
-from mailbox_d.net.limits import UserSessions
+from mailbox_d.net.limits import GrowingDelay, UserSessions
 from mailbox_d.policy.content import HeaderLimits
+from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.store.ports import Store
@@ -40,6 +41,7 @@ class SMTPLimits:
     bad_commands: int = 10
     junk_commands: int = 100
     login_failures: int = 3
+    login_failure_delay: GrowingDelay = field(default_factory=GrowingDelay)
     data_timeout: float = 600.0
     data_minimum_rate: int = 500
     header: HeaderLimits = field(default_factory=HeaderLimits)
@@ -60,6 +62,7 @@ class Service:
     """Seconds since 1970, for Received."""
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    daily: DailyMessages
     limits: SMTPLimits = field(default_factory=SMTPLimits)
     portal: Portal | None = None
     user_sessions: UserSessions = field(default_factory=lambda: UserSessions(0))

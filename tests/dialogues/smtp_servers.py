@@ -14,6 +14,7 @@ from mailbox_d.auth.realm import User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.session import SessionLimits
+from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.smtp.delivery import UserDelivery
@@ -74,12 +75,13 @@ def lmtp(options: Mapping[str, str]) -> Connection:
 
 
 def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
-    """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`."""
+    """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
+    `greeting_delay=<seconds>`."""
     connection = Connection(protocol=None, transport=MemoryTransport())
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(
         _service(kind, options, SMTPLimits(**{"unknown_recipient_delay": 0.0, **limits}), connection.clock),
-        SessionLimits(),
+        SessionLimits(greeting_delay=float(options.get("greeting_delay", "0"))),
         None if options.get("tls") == "no" else object(),  # type: ignore[arg-type]
     )
     connection.protocol = server
@@ -111,6 +113,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         clock=lambda: 1_700_000_000.0,
         monotonic=clock.seconds,
         sleep=at_once,
+        daily=DailyMessages(int(options.get("daily", "0")), clock.seconds),
         limits=limits,
         portal=build_portal(directory, {IMessageDelivery: avatar}) if kind is Kind.SUBMISSION else None,
     )

@@ -1,0 +1,43 @@
+"""SIGHUP: look at users' files and certificates at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+
+class ReloadOnHangup(Service):
+    """Runs every refresh when SIGHUP comes; what fails is logged and keeps what it had."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, refreshes: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        self._reactor = reactor
+        self._refreshes = tuple(refreshes)
+        self._before: Any = None
+
+    def startService(self) -> None:
+        Service.startService(self)
+        self._before = signal.signal(signal.SIGHUP, self._hung_up)
+
+    def stopService(self) -> None:
+        Service.stopService(self)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if self._before is None else self._before)
+
+    def _hung_up(self, signum: int, frame: FrameType | None) -> None:
+        self._reactor.callFromThread(lambda: Deferred.fromCoroutine(self.reload()))
+
+    async def reload(self) -> None:
+        """Refresh everything, one thing after the other."""
+        self.log.info("reloading users and certificates")
+        for refresh in self._refreshes:
+            try:
+                await refresh()
+            except Exception:
+                self.log.failure("a reload failed; what was there before stays")
