@@ -105,8 +105,12 @@ class YamlRealm:
 
     async def _look(self) -> None:
         """Refresh if it is time to; who comes while another does it is served from what is known."""
-        if self._clock() - self._looked >= self._interval and not self._refreshing.locked:
+        if self._clock() - self._looked < self._interval or self._refreshing.locked:
+            return
+        try:
             await self.refresh()
+        except Exception:
+            self._log.failure("The realm {realm} could not look at its file", realm=self.name)
 
     async def _reread(self) -> None:
         try:

@@ -260,6 +260,17 @@ def test_any_fault_of_ours_in_reading_leaves_the_old_file_serving(site: Site, mo
     assert len(site.logged(LogLevel.critical)) == 1
 
 
+def test_a_lane_that_fails_to_look_leaves_the_old_file_serving(site: Site) -> None:
+    async def stopped(work: Callable[..., T], /, *args: object) -> T:
+        raise RuntimeError("the lane has stopped")
+
+    realm = YamlRealm(
+        "staff", site.path, site.realm.users, read=stopped, verify=site.run_verifying, clock=lambda: site.now
+    )
+    assert result(realm.find_user(ALICE)) is not None
+    assert len(site.logged(LogLevel.critical)) == 1
+
+
 def test_while_the_file_is_read_others_are_served_from_what_is_known(tmp_path: Path) -> None:
     site = Site(tmp_path)
     waiting: Deferred[None] = Deferred()

@@ -347,6 +347,7 @@ def test_what_is_in_use_is_described(tmp_path: Path) -> None:
     (report,) = Certificates([files]).describe()
     assert report.files == files
     assert report.names == ("example.org", "mail.example.org", "*.example.org")
+    assert report.issuer == "for Mail.Example.org"
     assert report.expires == NOW + WEEK
     assert report.warnings == ()
 
