@@ -37,6 +37,7 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
         *,
         implicit_tls: bool = False,
     ) -> None:
+        """`limits.command_timeout` is the time to log in."""
         imap4.IMAP4Server.__init__(self, contextFactory=tls_context)
         self.service = service
         self.portal = service.portal
@@ -53,7 +54,6 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
     def greet(self) -> None:
         code = responses.capability(capabilities(self.session))
         self.send(responses.untagged(Condition.OK, f"{self.service.hostname} ready", code))
-        self.set_deadline(self.session.patience)
 
     async def respond(self, event: Event) -> None:
         await dispatch.answer(self.session, event)

@@ -20,8 +20,9 @@ class IMAPLimits:
     after_login: FramerLimits = AFTER_LOGIN
     grammar: GrammarLimits = field(default_factory=GrammarLimits)
     login_timeout: float = 60.0
+    """For each command before login."""
     idle_timeout: float = 1800.0
-    """At least half an hour (RFC 3501 section 5.4)."""
+    """For each command afterwards: at least half an hour (RFC 3501 section 5.4)."""
     login_failures: int = 3
     bad_commands_before_login: int = 3
     bad_commands_in_a_row: int = 20

@@ -76,7 +76,7 @@ def imap_service(
 
 
 def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = False) -> Connection:
-    server = IMAPServer(service, SessionLimits(), object() if tls else None)
+    server = IMAPServer(service, SessionLimits(command_timeout=60.0), object() if tls else None)
     return Connection(server, MemoryTransport(secure=secure))
 
 
