@@ -17,9 +17,19 @@ def inherited_methods(cls: type) -> dict[str, type]:
     found: dict[str, type] = {}
     for owner in reversed(cls.__mro__):
         for name, value in vars(owner).items():
-            if callable(value) or isinstance(value, property):
+            if is_method(value) and not name.startswith("__"):
                 found[name] = owner
     return {name: owner for name, owner in found.items() if owner.__module__.startswith("twisted.mail")}
+
+
+def is_method(value: object) -> bool:
+    """Whether a class's attribute does something: a function, a property, or a tuple with functions in it.
+
+    Such tuples are how IMAP4Server pairs its commands with the parsers of their arguments.
+    """
+    if isinstance(value, tuple):
+        return any(map(callable, value))
+    return callable(value) or isinstance(value, property)
 
 
 def without_inherited(*, keep: frozenset[str]) -> Callable[[_C], _C]:

@@ -26,7 +26,7 @@ class GrowingDelay:
 
 
 class ConnectionLimits:
-    """Counts open connections. What is admitted must be released, once.
+    """Counts open connections. What is admitted must be released, once. Zero means that there is no limit.
 
     Memory is bounded by the connections that are open: an address without any is not remembered.
     """
@@ -41,9 +41,9 @@ class ConnectionLimits:
     def admit(self, host: str) -> bool:
         """Whether one more connection from `host` (an address, or any other name for a local peer) may be served."""
         block = address_block(host)
-        if self._open_in_all >= self._total:
+        if self._total and self._open_in_all >= self._total:
             return False
-        if not self.is_exempt(host) and self._open[block] >= self._per_address:
+        if self._per_address and self._open[block] >= self._per_address and not self.is_exempt(host):
             return False
         self._open[block] += 1
         self._open_in_all += 1

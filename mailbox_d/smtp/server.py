@@ -18,7 +18,7 @@ from mailbox_d.smtp.session import SMTPSession
 from mailbox_d.wire.smtp.framer import Event, SMTPFramer
 from mailbox_d.wire.smtp.replies import Reply
 
-INHERITED = frozenset({"host", "setTimeout", "listExtensions"})
+INHERITED = frozenset({"host"})
 """Methods of twisted.mail's classes that stay in use; `docs/twisted.md` says what for."""
 
 _FAREWELLS = {"timeout": TIMEOUT, "shutdown": SHUTTING_DOWN, "fault": OUR_FAULT, "early": EARLY_TALKER}
