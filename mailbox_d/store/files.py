@@ -5,13 +5,14 @@ bytes, since a Maildir may hold names in no encoding at all. Nothing is ever ope
 """
 
 # pathlib holds neither bytes nor descriptors
-# ruff: noqa: PTH102, PTH104, PTH106, PTH108
+# ruff: noqa: PTH102, PTH104, PTH106, PTH108, PTH208
 
 from __future__ import annotations
 
 import errno
 import functools
 import os
+import stat
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -111,14 +112,9 @@ class FileSystem:
     def lstat(self, path: bytes) -> os.stat_result:
         return os.lstat(path)
 
-    def names(self, directory: bytes) -> tuple[list[bytes], list[bytes]]:
-        """The names in a directory: those of regular files, and all others."""
-        files: list[bytes] = []
-        others: list[bytes] = []
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                (files if entry.is_file(follow_symlinks=False) else others).append(entry.name)
-        return files, others
+    def names(self, directory: bytes) -> list[bytes]:
+        """The names in a directory, of whatever kind."""
+        return os.listdir(directory)
 
     def directories(self, directory: bytes) -> list[bytes]:
         """The names of the directories in a directory."""
@@ -196,21 +192,13 @@ def make_directories(files: FileSystem, path: bytes) -> None:
 
 
 def remove_tree(files: FileSystem, path: bytes) -> None:
-    """Remove a directory and all below it, following no symbolic link. What others removed meanwhile is no fault."""
-    try:
-        regular, others = files.names(path)
-    except NotADirectoryError:
-        files.unlink(path)
+    """Remove a file, or a directory and all below it, following no link. What is gone already is no fault."""
+    status = find(files, path)
+    if status is None:
         return
-    except FileNotFoundError:
+    if not stat.S_ISDIR(status.st_mode):
+        forget(files, path)
         return
-    for name in regular:
-        forget(files, path + b"/" + name)
-    for name in others:
-        child = path + b"/" + name
-        status = find(files, child)
-        if status is not None and (status.st_mode & 0o170000) == 0o040000:
-            remove_tree(files, child)
-        else:
-            forget(files, child)
+    for name in files.names(path):
+        remove_tree(files, path + b"/" + name)
     files.rmdir(path)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from twisted.logger import Logger
 
 from mailbox_d.store.dotlock import Dotlock
-from mailbox_d.store.filename import join_name, sort_letters, split_name
+from mailbox_d.store.filename import join_name, sort_letters
 from mailbox_d.store.files import FileSystem, find
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.folder_view import FolderView
@@ -46,8 +46,8 @@ class FolderFiles:
         moved: list[int] = []
         try:
             for uid, place in self._places(lock, uids):
-                letters = split_name(place.name)[1]
-                self._files.rename(self._view.path(place), goal.cur + b"/" + join_name(place.base, letters))
+                name = join_name(place.base, place.letters)
+                self._files.rename(self._view.path(place), goal.cur + b"/" + name)
                 moved.append(uid)
         finally:
             self._view.note_removed(moved)
@@ -58,8 +58,8 @@ class FolderFiles:
         missed: list[int] = []
         try:
             for uid, place in self._places(lock, uids):
-                letters = sort_letters(combine(split_name(place.name)[1]))
-                goal = Place(place.base, join_name(place.base, letters), is_new=False)
+                letters = sort_letters(combine(place.letters))
+                goal = Place(join_name(place.base, letters), place.base, letters, is_new=False)
                 if goal == place or not self._may_become(goal):
                     continue
                 try:

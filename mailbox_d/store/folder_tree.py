@@ -85,8 +85,7 @@ class FolderTree:
 
 def sweep(disk: Disk, folder: Folder) -> None:
     """Remove what deliveries that never ended left in `tmp`. The time of the last change counts, not the message's."""
-    files, others = disk.files.names(folder.tmp)
-    for name in files + others:
+    for name in disk.files.names(folder.tmp):
         path = folder.tmp + b"/" + name
         status = find(disk.files, path)
         if status is not None and disk.clock() - status.st_ctime > disk.settings.stale_after:

@@ -7,7 +7,8 @@ is in memory, and messages without a UID get one. Every difference is told to th
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from mailbox_d.store.changes import Feeds
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.dotlock import Dotlock
 from mailbox_d.store.filename import arrival, split_name, wire_size
+from mailbox_d.store.files import find
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.keywords import Keywords, KeywordsFile
 from mailbox_d.store.listing import Difference, Listing, Place
@@ -30,6 +32,9 @@ from mailbox_d.store.uidvalidity import next_uid_validity
 
 _DEAD_SHARE = 0.25
 """The share of lines without a message from which on a list is written anew."""
+
+_IGNORED_MAX = 1000
+"""How many names that are no messages a mailbox remembers, so as to log each once."""
 
 _DEAD_LINES_MIN = 20
 """Fewer such lines than this are let be."""
@@ -82,7 +87,7 @@ class FolderView:
         difference = self._compare(whole)
         self._apply(difference)
         self._lines = {}
-        self._is_behind = not self._give_uids(difference.unlisted, lock)
+        self._is_behind = not self._give_uids(list(difference.unlisted.values()), lock)
         self._marks.stamp(replace(seen, uidlist=self._marks.look().uidlist))
 
     def look_without_lock(self) -> None:
@@ -92,7 +97,8 @@ class FolderView:
         if not self.is_loaded():
             raise StorageFault("The mail store is not available now", cause="no UIDs, and no room to write any")
         difference = self._compare(whole=True)
-        self._apply(Difference(moved=difference.moved, found=difference.found))
+        difference.gone.clear()
+        self._apply(difference)
 
     def flags(self, letters: bytes) -> Flags:
         """The flags that letters stand for; equal ones are one object."""
@@ -116,8 +122,8 @@ class FolderView:
         self._require_room(1)
         self._write_lines([(uid, place.base)])
         self._next_uid = uid + 1
-        message = Message(uid, self.flags(split_name(place.name)[1]), size)
-        self.listing.add(message, place)
+        message = Message(uid, self.flags(place.letters), size)
+        self.listing.add([message], [place.name], [uid] if place.is_new else [])
         self.recent.add(uid)
         self.feeds.publish([Arrived(message)])
         return uid
@@ -127,7 +133,7 @@ class FolderView:
         changes: list[Change] = []
         for uid, place in moves:
             self.listing.move(uid, place)
-            change = self.listing.set_flags(uid, self.flags(split_name(place.name)[1]))
+            change = self.listing.set_flags(uid, self.flags(place.letters))
             changes += [change] if change is not None else []
         self.feeds.publish(changes)
 
@@ -164,6 +170,7 @@ class FolderView:
             self._take_header(self.header, may_write)
             return True
         if reading.found is Found.REPLACED:
+            self._has_list = True
             self._take_header(reading.header, may_write)
             self._take_all_lines(reading.lines)
         elif reading.found is Found.GROWN:
@@ -172,7 +179,6 @@ class FolderView:
         return reading.found is Found.REPLACED
 
     def _take_all_lines(self, lines: Lines) -> None:
-        self._has_list = True
         self._lines, self._extensions, self._line_count = dict(lines.uid_of), lines.extensions, lines.count
         self.note_removed([uid for base, uid in self.listing.bases().items() if lines.uid_of.get(base) != uid])
 
@@ -216,41 +222,47 @@ class FolderView:
         difference = self.listing.compare(new, cur, self._lines)
         if not whole and (difference.gone or len(difference.found) < len(self._lines)):
             return self._compare(whole=True)
-        self._log_ignored(difference.ignored)
+        irregular = [place for place in difference.unlisted.values() if not self._is_regular(place)]
+        for place in irregular:
+            del difference.unlisted[place.base]
+        self._log_ignored([*difference.ignored, *irregular])
         return difference
 
-    def _names(self, directory: bytes) -> Sequence[bytes]:
-        files, others = self._disk.files.names(directory)
-        self._log_ignored(others)
-        return [name for name in files if not name.startswith(b".")]
+    def _is_regular(self, place: Place) -> bool:
+        """Whether a file is one that may become a message: no link, pipe, device or directory."""
+        status = find(self._disk.files, self.path(place))
+        return status is not None and stat.S_ISREG(status.st_mode)
 
-    def _log_ignored(self, names: Iterable[bytes]) -> None:
-        for name in names:
-            if name not in self._ignored and len(self._ignored) < 1000:
-                self._ignored.add(name)
-                self._log.warn("Ignoring {name} in {folder}: no message", name=name, folder=self._folder.path)
+    def _names(self, directory: bytes) -> Sequence[bytes]:
+        return [name for name in self._disk.files.names(directory) if name[:1] != b"."]
+
+    def _log_ignored(self, places: Iterable[Place]) -> None:
+        for place in places:
+            if place.name not in self._ignored and len(self._ignored) < _IGNORED_MAX:
+                self._ignored.add(place.name)
+                self._log.warn("Ignoring {path}: no message, or one of two by the same name", path=self.path(place))
 
     def _apply(self, difference: Difference) -> None:
         self.note_moves(difference.moved)
         self.note_removed(difference.gone)
-        self._arrive(difference.found)
+        self._arrive(difference.found, difference.found_new)
 
-    def _arrive(self, found: Iterable[tuple[int, Place]]) -> None:
-        messages = []
-        for uid, place in found:
-            letters = split_name(place.name)[1]
-            message = Message(uid, self.flags(letters), self._size(place))
-            self.listing.add(message, place)
-            messages.append(message)
-            if place.is_new:
-                self.recent.add(uid)
-        self.feeds.publish(Arrived(message) for message in messages)
+    def _arrive(self, found: Mapping[int, bytes], in_new: Collection[int]) -> None:
+        """Messages have come: their UIDs, ascending, and the names of their files."""
+        messages = [self._message(uid, name, uid in in_new) for uid, name in found.items()]
+        self.listing.add(messages, list(found.values()), in_new)
+        self.recent.update(in_new)
+        self.feeds.publish(map(Arrived, messages))
 
-    def _size(self, place: Place) -> int:
-        """A message's size on the wire: as its name says, or the list, or the file itself."""
-        size = wire_size(place.base)
-        if size is not None:
-            return size
+    def _message(self, uid: int, name: bytes, is_new: bool) -> Message:
+        base, letters = split_name(name)
+        size = wire_size(base)
+        if size is None:
+            size = self._look_up_size(Place(name, base, letters, is_new))
+        return Message(uid, self._flags_of.get(letters) or self.flags(letters), size)
+
+    def _look_up_size(self, place: Place) -> int:
+        """The size on the wire of a message whose name does not tell it: as the list says, or the file itself."""
         listed = extension(self._extensions.get(place.base, b""), b"W")
         if listed is not None and listed.isdigit():
             return int(listed)
@@ -277,7 +289,7 @@ class FolderView:
             self._log.warn("Cannot list new messages in {folder}: {error}", folder=self._folder.path, error=str(error))
             return False
         self._next_uid += len(numbered)
-        self._arrive(numbered)
+        self._arrive({uid: place.name for uid, place in numbered}, [uid for uid, place in numbered if place.is_new])
         return True
 
     def _is_mostly_dead(self) -> bool:

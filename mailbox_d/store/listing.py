@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mailbox_d.store.filename import is_listable, split_name
 from mailbox_d.store.ports import Change, Expunged, Flagged, Flags, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A message's file: its base name, its whole name, and whether it lies in `new` or in `cur`."""
+class Place(NamedTuple):
+    """A message's file: its name, the base and the letters in it, and whether it lies in `new` or in `cur`."""
 
-    base: bytes
     name: bytes
+    base: bytes
+    letters: bytes
     is_new: bool
+
+    @classmethod
+    def of(cls, name: bytes, *, is_new: bool) -> Place:
+        return cls(name, *split_name(name), is_new)
 
 
 @dataclass(slots=True)
 class Difference:
-    """How the files found differ from what was known. `found` have a line with their UID, `unlisted` have none."""
+    """How the files found differ from what was known.
+
+    `found` maps UIDs that the list has, ascending, to file names, those in `found_new` in `new`; `unlisted` have none.
+    """
 
     gone: set[int] = field(default_factory=set)
     moved: list[tuple[int, Place]] = field(default_factory=list)
-    found: list[tuple[int, Place]] = field(default_factory=list)
-    unlisted: list[Place] = field(default_factory=list)
-    ignored: list[bytes] = field(default_factory=list)
+    found: dict[int, bytes] = field(default_factory=dict)
+    found_new: set[int] = field(default_factory=set)
+    unlisted: dict[bytes, Place] = field(default_factory=dict)
+    ignored: list[Place] = field(default_factory=list)
 
 
 class Listing:
@@ -49,20 +58,22 @@ class Listing:
 
     def place(self, uid: int) -> Place | None:
         name = self._names.get(uid)
-        return None if name is None else Place(split_name(name)[0], name, uid in self.in_new)
+        return None if name is None else Place.of(name, is_new=uid in self.in_new)
 
     def bases(self) -> Mapping[bytes, int]:
         """The UID of each base name."""
         return self._uid_of
 
-    def add(self, message: Message, place: Place) -> None:
-        """Add a message whose UID is above all others."""
-        uid = self.highest = message.uid
-        self.messages[uid] = message
-        self._names[uid] = place.name
-        self._uid_of[place.base] = uid
-        if place.is_new:
-            self.in_new.add(uid)
+    def add(self, messages: Sequence[Message], names: Sequence[bytes], in_new: Collection[int]) -> None:
+        """Add messages with the names of their files; UIDs ascend and are above all others."""
+        if not messages:
+            return
+        uids = [message.uid for message in messages]
+        self.messages.update(zip(uids, messages, strict=True))
+        self._names.update(zip(uids, names, strict=True))
+        self._uid_of.update(zip([name.partition(b":")[0] for name in names], uids, strict=True))
+        self.in_new.update(in_new)
+        self.highest = uids[-1]
         self._snapshot = None
 
     def move(self, uid: int, place: Place) -> None:
@@ -95,34 +106,42 @@ class Listing:
         found_cur = known_cur if cur is None else set(cur)
         missing = (known_new - found_new) | (known_cur - found_cur)
         difference.gone.update(self._uid_of[split_name(name)[0]] for name in missing)
-        taken: set[bytes] = set()
-        self._sort_in(found_cur - known_cur, False, lines, taken, difference)
-        self._sort_in(found_new - known_new, True, lines, taken, difference)
-        difference.found.sort(key=lambda pair: pair[0])
+        self._sort_in(found_cur - known_cur, False, lines, difference)
+        self._sort_in(found_new - known_new, True, lines, difference)
+        if difference.found_new:
+            difference.found = dict(sorted(difference.found.items()))
         return difference
 
     def _sort_in(
-        self,
-        names: Iterable[bytes],
-        is_new: bool,
-        lines: Mapping[bytes, int],
-        taken: set[bytes],
-        difference: Difference,
+        self, names: Collection[bytes], is_new: bool, lines: Mapping[bytes, int], difference: Difference
     ) -> None:
         """Say of each name that was not known what it is: moved, listed, unlisted, or nothing to us."""
-        for name in names:
-            base = split_name(name)[0]
-            uid = self._uid_of.get(base)
-            if uid in difference.gone:
-                difference.gone.discard(uid)
-                difference.moved.append((uid, Place(base, name, is_new)))
-            elif uid is not None or base in taken:
-                difference.ignored.append(name)
-            elif (listed := lines.get(base, 0)) > self.highest:
-                taken.add(base)
-                difference.found.append((listed, Place(base, name, is_new)))
-            elif is_listable(base):
-                taken.add(base)
-                difference.unlisted.append(Place(base, name, is_new))
+        bases = [name.partition(b":")[0] for name in names]
+        name_of = dict(zip(bases, names, strict=True))
+        if len(name_of) < len(bases):
+            twins = (name for base, name in zip(bases, names, strict=True) if name_of[base] != name)
+            difference.ignored += (Place.of(name, is_new=is_new) for name in twins)
+        for base in name_of.keys() & self._uid_of.keys():
+            self._sort_in_known(self._uid_of[base], Place.of(name_of.pop(base), is_new=is_new), difference)
+        before = difference.found
+        found = {
+            uid: name_of.pop(base)
+            for base, uid in lines.items()
+            if uid > self.highest and base in name_of and uid not in before
+        }
+        before.update(found)
+        if is_new:
+            difference.found_new.update(found)
+        for base, name in name_of.items():
+            place = Place.of(name, is_new=is_new)
+            if base in difference.unlisted or not is_listable(base) or lines.get(base) in before:
+                difference.ignored.append(place)
             else:
-                difference.ignored.append(name)
+                difference.unlisted[base] = place
+
+    def _sort_in_known(self, uid: int, place: Place, difference: Difference) -> None:
+        if uid in difference.gone:
+            difference.gone.discard(uid)
+            difference.moved.append((uid, place))
+        else:
+            difference.ignored.append(place)

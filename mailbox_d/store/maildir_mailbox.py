@@ -138,7 +138,7 @@ class MaildirMailbox(Mailbox):
         with self._changing():
             self._view.learn(flags)
             letters = sort_letters(self._view.keywords.letters(flags))
-            place = Place(base, join_name(base, letters) if letters else base, is_new=not letters)
+            place = Place(join_name(base, letters) if letters else base, base, letters, is_new=not letters)
             path = self._view.path(place)
             draft.publish(staged, path)
             try:

@@ -20,6 +20,9 @@ _PLAUSIBLE_MAX = 2**31
 """A UID above this that stands in no order was never handed out; it does not raise the next UID."""
 
 _NAME_MAX = 255
+_UNFIT = (b"\0", b"\r", b"/", b":.", b"\n0")
+"""What no line has that is taken as it is; a UID that begins with 0 is caught as 0 where it is the first one."""
+
 _UID = re.compile(rb"[1-9][0-9]{0,9}")
 _EXTENSION = re.compile(rb"[A-Z][^ ]*")
 _HEADER_FIELD = re.compile(rb"[A-Za-z][^ ]*")
@@ -123,8 +126,8 @@ def _parse_fast(content: bytes, above: int) -> Lines | None:
         return Lines(highest=above)
     rows = content[:-1].split(b"\n")
     parted = [row.partition(b" :") for row in rows]
-    numbers, _, bases = map(list, zip(*parted, strict=True))
-    if content.count(b":") != len(rows) or not b"".join(numbers).isdigit() or any(map(_UNFIT.search, (content,))):
+    numbers, _, bases = zip(*parted, strict=True)
+    if content.count(b":") != len(rows) or not b"".join(numbers).isdigit() or any(text in content for text in _UNFIT):
         return None
     if not all(numbers) or not all(bases) or max(map(len, numbers)) > 10 or max(map(len, bases)) > _NAME_MAX:
         return None
@@ -133,9 +136,6 @@ def _parse_fast(content: bytes, above: int) -> Lines | None:
         return None
     uid_of = dict(zip(bases, uids, strict=True))
     return Lines(uid_of, {}, uids[-1], len(rows), damaged=len(uid_of) != len(rows))
-
-
-_UNFIT = re.compile(rb"[\0\r/]|:\.|\n0")
 
 
 def _parse_careful(content: bytes, above: int) -> Lines:

@@ -42,7 +42,7 @@ def _last(files: FileSystem, maildir: bytes) -> int | None:
 
 
 def _last_mark(files: FileSystem, maildir: bytes) -> int | None:
-    marks = [int(found[1], 16) for name in files.names(maildir)[0] if (found := _MARK.fullmatch(name))]
+    marks = [int(found[1], 16) for name in files.names(maildir) if (found := _MARK.fullmatch(name))]
     return max(marks, default=0) or None
 
 
