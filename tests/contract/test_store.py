@@ -197,7 +197,7 @@ def test_equal_addresses_share_an_account(store: Store) -> None:
     assert len(inbox(store).messages()) == 1
 
 
-@pytest.mark.parametrize("local_part", ["..", ".", "a/b", "../x", "", "a\0b", ".hidden", "\N{TWO DOT LEADER}", "a／b"])
+@pytest.mark.parametrize("local_part", ["..", ".", "a/b", "../x", "", "a\0b", ".hidden", "\N{TWO DOT LEADER}", "a\N{FULLWIDTH SOLIDUS}b"])
 def test_attack_122_a_name_that_is_no_folder_has_no_account(store: Store, local_part: str) -> None:
     with pytest.raises(AddressError):
         store.account(EmailAddress(local_part, "example.org"))
@@ -211,7 +211,7 @@ def test_attack_122_a_name_that_is_no_folder_has_no_account(store: Store, local_
 
 
 def test_attack_122_compatible_spellings_are_one_account(store: Store) -> None:
-    deliver(store, Target(EmailAddress("ｂｏｂ", "example.org")))
+    deliver(store, Target(EmailAddress("\N{FULLWIDTH LATIN SMALL LETTER B}ob", "example.org")))
     deliver(store, Target(EmailAddress("BOB", "example.org")))
     assert uids(inbox(store, BOB)) == [1, 2]
 

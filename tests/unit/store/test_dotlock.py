@@ -1,0 +1,154 @@
+"""dovecot-uidlist.lock: taken, held, broken only when nobody can be holding it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mailbox_d.errors import MailboxBusy
+from mailbox_d.store.dotlock import FolderLocks, LockTimes
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.folder import Folder
+
+HOST = socket.gethostname()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(bytes(tmp_path))
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    return tmp_path / "dovecot-uidlist.lock"
+
+
+def locks(**options: object) -> FolderLocks:
+    return FolderLocks(FileSystem(), **options)  # type: ignore[arg-type]
+
+
+def leave(lock: Path, owner: str, age: float) -> None:
+    lock.write_text(owner)
+    os.utime(lock, (time.time() - age,) * 2)
+
+
+def dead_process() -> int:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    return child.pid
+
+
+def take(folder: Folder) -> None:
+    with locks().hold(folder):
+        pass
+
+
+def assert_busy_for_good(folder: Folder) -> None:
+    for _ in range(3):
+        with pytest.raises(MailboxBusy):
+            take(folder)
+
+
+def assert_broken(folder: Folder) -> None:
+    """The first to find a stale lock removes it and comes back: another one may be taking it at the same time."""
+    with pytest.raises(MailboxBusy):
+        take(folder)
+    take(folder)
+
+
+def test_the_lock_says_who_holds_it(folder: Folder, lock: Path) -> None:
+    with locks().hold(folder):
+        assert lock.read_text() == f"{os.getpid()}:{HOST}"
+    assert not lock.exists()
+
+
+def test_the_lock_is_released_when_the_work_fails(folder: Folder, lock: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locks().hold(folder):
+        raise ZeroDivisionError
+    assert not lock.exists()
+
+
+def test_a_lock_held_by_a_living_process_is_never_broken(folder: Folder, lock: Path) -> None:
+    leave(lock, f"{os.getppid()}:{HOST}", age=100_000)
+    assert_busy_for_good(folder)
+
+
+def test_a_lock_of_a_dead_process_is_broken(folder: Folder, lock: Path) -> None:
+    leave(lock, f"{dead_process()}:{HOST}", age=10)
+    assert_broken(folder)
+
+
+def test_a_young_lock_of_a_dead_process_is_let_be(folder: Folder, lock: Path) -> None:
+    leave(lock, f"{dead_process()}:{HOST}", age=0)
+    assert_busy_for_good(folder)
+
+
+def test_a_lock_left_by_an_earlier_process_with_our_number_is_broken(folder: Folder, lock: Path) -> None:
+    leave(lock, f"{os.getpid()}:{HOST}", age=100_000)
+    assert_broken(folder)
+
+
+@pytest.mark.parametrize("owner", ["1:elsewhere.example", "", "junk", "1234"])
+def test_a_silent_owner_s_lock_is_broken_after_two_minutes_without_a_change(
+    folder: Folder, lock: Path, tmp_path: Path, owner: str
+) -> None:
+    leave(lock, owner, age=60)
+    assert_busy_for_good(folder)
+    leave(lock, owner, age=130)
+    (tmp_path / "dovecot-uidlist").touch()
+    assert_busy_for_good(folder)
+    os.utime(tmp_path / "dovecot-uidlist", (1, 1))
+    assert_broken(folder)
+
+
+def test_a_lock_that_was_taken_away_is_noticed_and_the_new_one_kept(folder: Folder, lock: Path) -> None:
+    with locks().hold(folder) as held:
+        lock.rename(lock.with_suffix(".old"))
+        lock.write_text("other")
+        with pytest.raises(MailboxBusy):
+            held.check()
+    assert lock.read_text() == "other"
+
+
+def test_a_long_holder_says_that_it_lives(folder: Folder, lock: Path) -> None:
+    now = [1000.0]
+    with locks(clock=lambda: now[0]).hold(folder) as held:
+        os.utime(lock, (1, 1))
+        held.check()
+        assert lock.stat().st_mtime == 1
+        now[0] += 11
+        held.check()
+        assert lock.stat().st_mtime == 1011
+
+
+def test_threads_of_one_process_take_turns(folder: Folder) -> None:
+    table = locks(times=LockTimes(patience=30))
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(50):
+            with table.hold(folder):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 200
+    assert max(most) == 1
+
+
+def test_a_thread_does_not_wait_for_ever_for_another(folder: Folder) -> None:
+    table = locks(times=LockTimes(patience=0.01))
+    with table.hold(folder), pytest.raises(MailboxBusy), table.hold(folder):
+        pass

@@ -1,0 +1,71 @@
+"""The subscriptions file, in both forms."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailbox_d.errors import MailboxBusy
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.subscriptions import SubscriptionsFile, parse, with_name
+
+V2 = b"V\t2\n\nINBOX\nWork\tSub\nEntw&APw-rfe\n"
+V1 = b"INBOX\nWork.Sub\nEntw&APw-rfe\n"
+
+
+@pytest.mark.parametrize("content", [V1, V2])
+def test_both_forms_are_read(content: bytes) -> None:
+    assert parse(content) == ("INBOX", "Work/Sub", "Entwürfe")
+
+
+@pytest.mark.parametrize(("content", "written"), [(V1, b"A.B\n"), (V2, b"A\tB\n")])
+def test_the_form_is_kept(content: bytes, written: bytes) -> None:
+    assert with_name(content, "A/B", subscribed=True) == content + written
+    assert with_name(content + written, "A/B", subscribed=False) == content
+
+
+def test_a_new_file_is_of_version_2() -> None:
+    assert with_name(b"", "Ü/B", subscribed=True) == b"V\t2\n\n&ANw-\tB\n"
+
+
+def test_lines_that_say_nothing_are_kept_and_not_told() -> None:
+    content = b"V\t2\n\n&bad\nA\n\xff\xff\n"
+    assert parse(content) == ("A",)
+    assert with_name(content, "B", subscribed=True) == content + b"B\n"
+    assert with_name(content, "A", subscribed=False) == b"V\t2\n\n&bad\n\xff\xff\n"
+
+
+def test_a_name_is_there_once() -> None:
+    once = with_name(b"", "A", subscribed=True)
+    assert with_name(once, "A", subscribed=True) == once
+    assert parse(b"a\na\ninbox\n") == ("a", "INBOX")
+
+
+def test_control_characters_are_unescaped() -> None:
+    assert parse(b"V\t2\n\na\x011b\n") == ()
+    assert parse(b"V\t2\n\na\x01\n") == ("a",)
+
+
+def test_a_lock_that_another_program_holds_is_busy(tmp_path: Path) -> None:
+    file = SubscriptionsFile(FileSystem(), bytes(tmp_path))
+    file.change("A", subscribed=True)
+    lock = tmp_path / "subscriptions.lock"
+    lock.touch()
+    with pytest.raises(MailboxBusy):
+        file.change("B", subscribed=True)
+    assert lock.exists()
+    assert file.read() == ("A",)
+
+
+def test_a_lock_left_behind_is_broken(tmp_path: Path) -> None:
+    file = SubscriptionsFile(FileSystem(), bytes(tmp_path))
+    lock = tmp_path / "subscriptions.lock"
+    lock.touch()
+    os.utime(lock, (1, 1))
+    with pytest.raises(MailboxBusy):
+        file.change("B", subscribed=True)
+    file.change("B", subscribed=True)
+    assert file.read() == ("B",)
+    assert not lock.exists()
