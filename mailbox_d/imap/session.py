@@ -122,9 +122,11 @@ class IMAPSession:
     async def release(self) -> None:
         """The connection is gone: leave nothing behind."""
         incoming, self.incoming = self.incoming, None
-        if incoming is not None:
-            await incoming.abort()
-        await self.unselect()
         logout, self.logout = self.logout, None
-        if logout is not None:
-            logout()
+        try:
+            if incoming is not None:
+                await incoming.abort()
+            await self.unselect()
+        finally:
+            if logout is not None:
+                logout()

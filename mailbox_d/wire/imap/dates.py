@@ -11,6 +11,10 @@ from mailbox_d.wire.imap.errors import BadSyntax
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+_YEAR_1 = -62135596800
+_YEAR_9999 = 253402300799
+"""The first and the last second that a year of four digits can tell."""
+
 _MONTH_NUMBERS = {name.lower().encode("ascii"): number for number, name in enumerate(MONTHS, 1)}
 _DATE = re.compile(rb"(\"?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1")
 _DATE_TIME = re.compile(
@@ -45,8 +49,8 @@ def parse_date_time(cursor: Cursor) -> float:
 
 
 def format_date_time(seconds: float) -> bytes:
-    """Seconds since 1970 as INTERNALDATE, quoted, in UTC."""
-    moment = datetime(1970, 1, 1) + timedelta(seconds=int(seconds))
+    """Seconds since 1970 as INTERNALDATE, quoted, in UTC; a clock gone wild shows as the nearest year there is."""
+    moment = datetime(1970, 1, 1) + timedelta(seconds=int(min(max(seconds, _YEAR_1), _YEAR_9999)))
     return b'"%02d-%s-%04d %02d:%02d:%02d +0000"' % (
         moment.day,
         MONTHS[moment.month - 1].encode("ascii"),

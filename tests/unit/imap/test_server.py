@@ -1,0 +1,387 @@
+"""The IMAP server as a whole, on a transport in memory: what a dialogue cannot show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.logger import globalLogPublisher
+from twisted.mail import imap4
+from twisted.python.failure import Failure
+
+from mailbox_d.errors import MailboxBusy, MailError, MessageGone, NoSuchMailbox, StorageFault, StorageFull
+from mailbox_d.imap.server import INHERITED, IMAPServer
+from mailbox_d.imap.service import IMAPLimits
+from mailbox_d.net.inherited import inherited_methods
+from mailbox_d.store.memory import MemoryStore
+from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
+from mailbox_d.store.message_file import HeldMessage
+from tests.dialogues.imap_server import ANN, HELLO, filled_store, imap_connection, imap_service
+from tests.dialogues.memory import Connection
+
+SMALL = IMAPLimits(messages_a_write=2, octets_a_read=10)
+
+
+def logged_in(store: MemoryStore, limits: IMAPLimits | None = None) -> Connection:
+    connection = imap_connection(imap_service(store, limits=limits), secure=True)
+    connection.connect()
+    connection.send(b"a LOGIN ann@example.org secret\r\n")
+    assert b"a OK" in connection.transport.take()
+    return connection
+
+
+def selected(store: MemoryStore, limits: IMAPLimits | None = None, verb: bytes = b"SELECT") -> Connection:
+    connection = logged_in(store, limits)
+    connection.send(b"b " + verb + b" INBOX\r\n")
+    assert b"b OK" in connection.transport.take()
+    return connection
+
+
+def said(connection: Connection, command: bytes) -> list[bytes]:
+    connection.send(command + b"\r\n")
+    return connection.transport.take().splitlines()
+
+
+def inbox(store: MemoryStore) -> MemoryMailbox:
+    return store.account(ANN).open("INBOX")
+
+
+def raising(error: BaseException) -> Callable[..., object]:
+    def fail(*args: object, **kwargs: object) -> object:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def failures() -> list[dict[str, object]]:
+    """What is logged with a traceback meanwhile."""
+    events: list[dict[str, object]] = []
+
+    def observe(event: dict[str, object]) -> None:
+        if "log_failure" in event:
+            events.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield events
+    globalLogPublisher.removeObserver(observe)
+
+
+# -- what twisted.mail would do -----------------------------------------------------------------------------------
+
+
+def test_no_method_of_twisted_mail_can_be_reached() -> None:
+    assert inherited_methods(IMAPServer).keys() <= INHERITED
+
+
+def test_it_is_an_imap4server_whose_capabilities_hook_tells_ours() -> None:
+    server = logged_in(filled_store()).protocol
+    assert isinstance(server, imap4.IMAP4Server)
+    assert server.capabilities().keys() >= {b"IMAP4rev1", b"LITERAL+"}
+
+
+# -- TLS ----------------------------------------------------------------------------------------------------------
+
+
+def test_attack_44_what_follows_starttls_in_one_segment_ends_the_connection() -> None:
+    connection = imap_connection(imap_service(filled_store()))
+    connection.connect()
+    connection.transport.take()
+    connection.send(b"a STARTTLS\r\nb NOOP\r\n")
+    assert connection.closed
+    assert not connection.transport.tls_begun
+    assert b"b OK" not in connection.transport.take()
+
+
+def test_attack_46_what_was_said_before_tls_is_forgotten() -> None:
+    connection = imap_connection(imap_service(filled_store()))
+    connection.connect()
+    said(connection, b'a ID ("name" "x")')
+    said(connection, b"b XYZZY")
+    before = connection.protocol.session
+    assert (before.client_id, before.bad_commands) == (((b"name", b"x"),), 1)
+    said(connection, b"c STARTTLS")
+    connection.finish_handshake()
+    after = connection.protocol.session
+    assert (after.client_id, after.bad_commands) == ((), 0)
+
+
+# -- several sessions ---------------------------------------------------------------------------------------------
+
+
+def test_what_another_session_does_is_told() -> None:
+    store = filled_store()
+    first, second = selected(store), selected(store)
+    said(first, b"c STORE 1 +FLAGS.SILENT (\\Deleted)")
+    assert said(second, b"c NOOP") == [b"* 1 FETCH (UID 1 FLAGS (\\Deleted))", b"c OK NOOP completed"]
+    said(first, b"d EXPUNGE")
+    assert said(second, b"d NOOP") == [b"* 1 EXPUNGE", b"d OK NOOP completed"]
+
+
+def test_no_expunge_is_told_while_sequence_numbers_must_stand() -> None:
+    store = filled_store()
+    connection = selected(store)
+    inbox(store).expunge([1])
+    assert said(connection, b"c FETCH 1:2 UID")[-1] == b"c OK FETCH completed"
+    assert said(connection, b"d SEARCH ALL") == [b"* SEARCH 1 2", b"d OK SEARCH completed"]
+    assert said(connection, b"e STORE 2 FLAGS.SILENT (x)") == [b"e OK STORE completed"]
+    assert said(connection, b"f UID FETCH 2 FLAGS") == [
+        b"* 2 FETCH (UID 2 FLAGS (\\Recent x))",
+        b"* 1 EXPUNGE",
+        b"f OK FETCH completed",
+    ]
+
+
+def test_a_message_that_is_gone_is_left_out_and_told_of() -> None:
+    store = filled_store()
+    connection = selected(store)
+    inbox(store).expunge([1])
+    lines = said(connection, b"c FETCH 1:2 (UID BODY.PEEK[]<0.8>)")
+    assert lines == [
+        b"* 2 FETCH (UID 2 BODY[]<0> {8}",
+        b"Subject:)",
+        b"c NO [EXPUNGEISSUED] Some of these messages are gone",
+    ]
+    assert said(connection, b"d STORE 1 +FLAGS (x)") == [b"d NO [EXPUNGEISSUED] Some of these messages are gone"]
+
+
+def test_a_mailbox_that_is_deleted_under_a_session_ends_it() -> None:
+    store = filled_store()
+    connection = logged_in(store)
+    said(connection, b"b SELECT Archive/2024")
+    store.account(ANN).delete("Archive/2024")
+    assert said(connection, b"c NOOP") == [b"c OK NOOP completed", b"* BYE The mailbox that you selected is gone"]
+    assert connection.closed
+
+
+def test_messages_are_recent_to_one_session_alone() -> None:
+    store = filled_store()
+    first, second = selected(store), selected(store)
+    inbox(store).add(b"x")
+    assert said(first, b"c NOOP") == [b"* 3 EXISTS", b"* 3 RECENT", b"c OK NOOP completed"]
+    assert said(second, b"c NOOP") == [b"* 3 EXISTS", b"* 0 RECENT", b"c OK NOOP completed"]
+
+
+def test_examine_claims_nothing_as_recent() -> None:
+    store = filled_store()
+    selected(store, verb=b"EXAMINE")
+    assert said(logged_in(store), b"c SELECT INBOX")[2] == b"* 2 RECENT"
+
+
+# -- leaving ------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    aborted: list[MemoryDelivery] = []
+    monkeypatch.setattr(MemoryDelivery, "abort", lambda delivery: aborted.append(delivery))
+    service = imap_service(store, sessions=1)
+    connection = imap_connection(service, secure=True)
+    connection.connect()
+    said(connection, b"a LOGIN ann@example.org secret")
+    said(connection, b"b SELECT INBOX")
+    said(connection, b"c APPEND INBOX {100}")
+    connection.send(b"half a message")
+    connection.protocol.connectionLost(Failure(ConnectionDone()))
+    assert len(aborted) == 1
+    assert len(inbox(store).messages()) == 2
+    assert service.portal.realm.logged_out == 1
+    assert service.user_sessions.admit(str(ANN))
+
+
+def test_a_message_that_cannot_be_removed_does_not_keep_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = imap_service(filled_store(), sessions=1)
+    connection = imap_connection(service, secure=True)
+    connection.connect()
+    said(connection, b"a LOGIN ann@example.org secret")
+    said(connection, b"b APPEND INBOX {100}")
+    monkeypatch.setattr(MemoryDelivery, "abort", raising(StorageFault("I/O error")))
+    connection.protocol.connectionLost(Failure(ConnectionDone()))
+    assert service.user_sessions.admit(str(ANN))
+
+
+def test_a_user_has_only_so_many_sessions() -> None:
+    service = imap_service(filled_store(), sessions=1)
+    first, second = imap_connection(service, secure=True), imap_connection(service, secure=True)
+    for connection in (first, second):
+        connection.connect()
+        connection.transport.take()
+    assert said(first, b"a LOGIN ann@example.org secret")[0].startswith(b"a OK")
+    assert said(second, b"a LOGIN ann@example.org secret") == [b"a NO [LIMIT] You have too many connections"]
+    first.protocol.connectionLost(Failure(ConnectionDone()))
+    assert said(second, b"b LOGIN ann@example.org secret")[0].startswith(b"b OK")
+
+
+# -- faults -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            StorageFault("The mailbox cannot be read now", cause="EIO"),
+            b"c NO [UNAVAILABLE] The mailbox cannot be read now",
+        ),
+        (StorageFull("No space is left", cause="ENOSPC"), b"c NO [OVERQUOTA] No space is left"),
+        (MailboxBusy("The mailbox is locked", cause="dotlock"), b"c NO [INUSE] The mailbox is locked"),
+        (NoSuchMailbox("No such mailbox"), b"c NO [NONEXISTENT] No such mailbox"),
+        (MailError("So not"), b"c NO So not"),
+    ],
+)
+def test_an_error_is_told_without_its_cause(
+    monkeypatch: pytest.MonkeyPatch, error: MailError, line: bytes, failures: list[dict[str, object]]
+) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryMailbox, "change_flags", raising(error))
+    assert said(connection, b"c STORE 1 FLAGS (x)") == [line]
+    assert failures == []
+    assert not connection.closed
+
+
+def test_an_unexpected_exception_is_logged_once_and_told_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, object]]
+) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryMailbox, "change_flags", raising(RuntimeError("secret path")))
+    assert said(connection, b"c STORE 1 FLAGS (x)") == [b"c NO [SERVERBUG] Internal error, see the server's log"]
+    assert len(failures) == 1
+    assert said(connection, b"d NOOP") == [b"d OK NOOP completed"]
+
+
+def test_reading_goes_on_where_seen_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryMailbox, "change_flags", raising(StorageFault("Read-only file system")))
+    assert said(connection, b"c FETCH 1 BODY[]")[0] == b"* 1 FETCH (BODY[] {%d}" % len(HELLO)
+
+
+def test_a_body_that_ends_early_closes_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(HeldMessage, "read", raising(StorageFault("I/O error")))
+    assert said(connection, b"c FETCH 1 BODY.PEEK[]") == [b"* 1 FETCH (BODY[] {%d}" % len(HELLO)]
+    assert connection.closed
+
+
+def test_a_message_that_cannot_be_opened_is_not_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryMailbox, "read", raising(StorageFault("I/O error")))
+    assert said(connection, b"c FETCH 1 BODY.PEEK[]") == [b"c NO [UNAVAILABLE] I/O error"]
+    assert not connection.closed
+
+
+def test_an_append_that_fails_half_way_leaves_nothing_and_the_rest_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    connection = selected(store)
+    said(connection, b"c APPEND INBOX {20}")
+    monkeypatch.setattr(MemoryDelivery, "write", raising(StorageFull("No space is left")))
+    connection.send(b"0123456789")
+    assert connection.transport.take() == b"c NO [OVERQUOTA] No space is left\r\n"
+    connection.send(b"d NOOP\r\n99\r\ne NOOP\r\n")
+    assert connection.transport.take() == b"e OK NOOP completed\r\n"
+    assert len(inbox(store).messages()) == 2
+
+
+def test_an_append_that_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    connection = selected(store)
+    monkeypatch.setattr(MemoryDelivery, "commit", raising(StorageFault("Not written")))
+    assert said(connection, b"c APPEND INBOX {3+}\r\nabc") == [b"c NO [UNAVAILABLE] Not written"]
+
+
+def test_news_that_cannot_be_had_do_not_spoil_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryMailbox, "refresh", raising(StorageFault("I/O error")))
+    assert said(connection, b"c NOOP") == [b"c OK NOOP completed"]
+
+
+def test_a_date_of_a_message_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryMailbox, "internal_date", raising(MessageGone("gone")))
+    assert said(connection, b"c UID FETCH 1:* INTERNALDATE") == [b"c OK FETCH completed"]
+    assert said(connection, b"d FETCH 1 INTERNALDATE") == [b"d NO [EXPUNGEISSUED] Some of these messages are gone"]
+
+
+# -- pieces -------------------------------------------------------------------------------------------------------
+
+
+def test_replies_are_the_same_in_small_pieces() -> None:
+    commands = [b"c FETCH 1:* (UID FLAGS INTERNALDATE)", b"d UID FETCH 1:* (BODY.PEEK[HEADER] BODY[TEXT]<3.90>)"]
+    commands += [b"e STORE 1:* +FLAGS (x)"]
+    stores = [filled_store(), filled_store()]
+    for store in stores:
+        for number in range(5):
+            inbox(store).add(b"Subject: %d\r\n\r\n%b" % (number, b"line\r\n" * 20), internal_date=number)
+    whole, small = selected(stores[0]), selected(stores[1], SMALL)
+    for command in commands:
+        assert said(whole, command) == said(small, command)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+def test_the_end_of_a_header_is_found_across_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailbox_d.imap.mailbox._SCAN", size)
+    store = filled_store()
+    inbox(store).add(b"\r\nbody")
+    inbox(store).add(b"A: b\r\nno end")
+    connection = selected(store)
+    assert b"BODY[HEADER] {41}" in said(connection, b"c FETCH 1 BODY.PEEK[HEADER]")[0]
+    assert said(connection, b"d FETCH 3 (BODY.PEEK[HEADER] BODY.PEEK[TEXT])")[:4] == [
+        b"* 3 FETCH (BODY[HEADER] {2}",
+        b"",
+        b" BODY[TEXT] {4}",
+        b"body)",
+    ]
+    assert said(connection, b"e FETCH 4 BODY.PEEK[TEXT]")[:2] == [b"* 4 FETCH (BODY[TEXT] {0}", b")"]
+
+
+def test_a_client_that_does_not_read_is_waited_for() -> None:
+    store = filled_store()
+    uid = inbox(store).add(b"x" * 1_000_000)
+    connection = selected(store, SMALL)
+    connection.transport.producer.pauseProducing()
+    connection.send(b"c UID FETCH %d BODY.PEEK[]\r\n" % uid)
+    assert len(connection.transport.take()) < 2 * SMALL.octets_a_read + 100
+    connection.transport.producer.resumeProducing()
+    connection.settle()
+    assert connection.transport.take().endswith(b"c OK FETCH completed\r\n")
+
+
+def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = selected(filled_store())
+    waiting: Deferred[dict[int, frozenset[str]]] = Deferred()
+
+    async def slowly(*args: object) -> object:
+        return await waiting
+
+    monkeypatch.setattr("mailbox_d.imap.mailbox.IMAPMailbox.change_flags", slowly)
+    connection.send(b"c STORE 1 FLAGS.SILENT (x)\r\nd NOOP\r\n")
+    assert connection.transport.take() == b""
+    waiting.callback({1: frozenset({"x"})})
+    connection.settle()
+    assert connection.transport.take() == b"c OK STORE completed\r\nd OK NOOP completed\r\n"
+
+
+def test_attack_67_a_keyword_of_another_program_cannot_split_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    connection = selected(store)
+    evil = frozenset({"a)\r\n* BYE", r"\Seen"})
+    monkeypatch.setattr(MemoryMailbox, "change_flags", lambda *_: {1: evil})
+    assert said(connection, b"c STORE 1 FLAGS (x)") == [b"* 1 FETCH (FLAGS (\\Recent \\Seen))", b"c OK STORE completed"]
+
+
+def test_flags_reach_the_store() -> None:
+    store = filled_store()
+    connection = selected(store)
+    said(connection, b"c UID STORE 1 +FLAGS (\\Seen Work)")
+    [message, _] = inbox(store).messages()
+    assert message.flags == {r"\Seen", "work"}
+
+
+def test_an_append_announces_itself_in_no_other_mailbox() -> None:
+    store = filled_store()
+    connection = logged_in(store)
+    said(connection, b"b SELECT Archive/2024")
+    assert said(connection, b"c APPEND INBOX {3+}\r\nabc") == [b"c OK APPEND completed"]
+    assert len(inbox(store).messages()) == 3
