@@ -10,18 +10,13 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.imap.search import (
     All,
     And,
-    Before,
-    Body,
     HasFlag,
-    Header,
     Larger,
     Not,
     Numbers,
-    On,
     Or,
     SearchKey,
     Smaller,
-    Text,
     Uids,
 )
 from mailbox_d.wire.imap.sequence import SequenceSet
@@ -30,28 +25,52 @@ from mailbox_d.wire.imap.sequence import SequenceSet
 async def search(session: IMAPSession, command: commands.Search) -> Completion:
     """Tell which messages match, by sequence number or UID, in ascending order."""
     view = session.selected
-    found = sorted(matching(command.key, view, set(range(len(view.uids)))))
+    matched = await Search(session).matching(command.key, set(range(len(view.uids))))
+    found = sorted(matched)
     numbers = [view.uids[index] for index in found] if command.by_uid else [index + 1 for index in found]
     session.connection.send(responses.search(numbers))
     return Completion(Condition.OK, "SEARCH completed")
 
 
-def matching(key: SearchKey, view: View, among: set[int]) -> set[int]:
-    """Which of the messages at the indexes `among` match. Recurs no deeper than the grammar lets keys nest.
+class Search:
+    """One walk over a tree of keys, which lets other connections have their turn however many keys there are."""
 
-    Raises `NotServed`, and `BadSyntax` for sequence numbers that no message has.
-    """
+    def __init__(self, session: IMAPSession) -> None:
+        self._connection = session.connection
+        self._view = session.selected
+        self._slice = session.service.limits.messages_a_slice
+        self._looked_at = 0
+
+    async def matching(self, key: SearchKey, among: set[int]) -> set[int]:
+        """Which of the messages at the indexes `among` match. Recurs no deeper than the grammar lets keys nest.
+
+        Raises `NotServed`, and `BadSyntax` for sequence numbers that no message has.
+        """
+        match key:
+            case Not(inner):
+                return among - await self.matching(inner, among)
+            case Or(first, second):
+                either = await self.matching(first, among)
+                return either | await self.matching(second, among - either)
+            case And(keys):
+                for inner in keys:
+                    among = await self.matching(inner, among)
+                return among
+            case _:
+                await self._take_turns(len(among))
+                return _matching(key, self._view, among)
+
+    async def _take_turns(self, messages: int) -> None:
+        self._looked_at += messages
+        if self._looked_at > self._slice:
+            self._looked_at = messages
+            await self._connection.give_way()
+
+
+def _matching(key: SearchKey, view: View, among: set[int]) -> set[int]:
+    """A key that holds no others."""
     match key:
         case All():
-            return among
-        case Not(inner):
-            return among - matching(inner, view, among)
-        case Or(first, second):
-            either = matching(first, view, among)
-            return either | matching(second, view, among - either)
-        case And(keys):
-            for inner in keys:
-                among = matching(inner, view, among)
             return among
         case Numbers(numbers):
             return among & _indexes(view, numbers, by_uid=False)
@@ -63,7 +82,7 @@ def matching(key: SearchKey, view: View, among: set[int]) -> set[int]:
             return {index for index in among if view.sizes[view.uids[index]] > octets}
         case Smaller(octets):
             return {index for index in among if view.sizes[view.uids[index]] < octets}
-        case Before() | On() | Header() | Body() | Text():
+        case _:
             raise NotServed("Searching by dates and text is not served yet")
 
 
@@ -72,7 +91,8 @@ def _with_flag(view: View, flag: str, among: set[int]) -> set[int]:
     if flag == RECENT:
         return {index for index in among if view.uids[index] in view.recent}
     wanted = flag.lower()
-    having = {flags for flags in set(view.flags.values()) if any(wanted == each.lower() for each in flags)}
+    held = set(map(view.flags.__getitem__, map(view.uids.__getitem__, among)))
+    having = {flags for flags in held if any(wanted == each.lower() for each in flags)}
     return {index for index in among if view.flags[view.uids[index]] in having}
 
 

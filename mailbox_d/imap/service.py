@@ -29,6 +29,8 @@ class IMAPLimits:
     """Once logged in."""
     messages_a_write: int = 1000
     """Messages whose flags and figures are sent at once."""
+    messages_a_slice: int = 50_000
+    """Messages that SEARCH looks at before other connections get their turn; a message counts for each key."""
     octets_a_read: int = 65536
     """Of a message's body."""
 

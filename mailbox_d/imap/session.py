@@ -47,6 +47,9 @@ class Connection(Protocol):
     async def drained(self) -> None:
         """Wait for a client that reads slowly. Raises `ConnectionDone`."""
 
+    async def give_way(self) -> None:
+        """Let others have their turn. Raises `ConnectionDone`."""
+
     async def start_tls(self) -> None:
         """Begin TLS; this session is over, and another takes its place."""
 

@@ -363,6 +363,27 @@ def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) 
     assert connection.transport.take() == b"c OK STORE completed\r\nd OK NOOP completed\r\n"
 
 
+MANY_KEYS = b"c SEARCH" + b" OR SEEN UNSEEN" * 100
+
+
+def test_attack_63_a_search_of_many_keys_gives_way_to_others() -> None:
+    connection = selected(filled_store(), IMAPLimits(messages_a_slice=10))
+    turns: list[float] = []
+    connection.protocol.callLater = lambda delay, *args: turns.append(delay) or connection.clock.callLater(delay, *args)
+    assert said(connection, MANY_KEYS) == [b"* SEARCH 1 2", b"c OK SEARCH completed"]
+    assert turns.count(0) > 20
+
+
+def test_attack_63_a_search_ends_with_its_connection() -> None:
+    connection = selected(filled_store(), IMAPLimits(messages_a_slice=10))
+    connection.protocol.dataReceived(MANY_KEYS + b"\r\n")
+    connection.protocol.connectionLost(Failure(ConnectionDone()))
+    assert connection.protocol.session.view is not None
+    connection.clock.advance(0)
+    assert connection.protocol.session.view is None
+    assert connection.transport.take() == b""
+
+
 def test_attack_67_a_keyword_of_another_program_cannot_split_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled_store()
     connection = selected(store)
