@@ -38,7 +38,13 @@ class MaildirAccount(Account):
         folder = self.folder(name)
         require_folder(self._disk.files, folder)
         mailbox = self._opened.find(folder, lambda: self._make(folder, name))
-        mailbox.refresh()
+        try:
+            mailbox.refresh()
+        except NoSuchMailbox:
+            if not mailbox.is_gone:
+                raise
+            mailbox = self._opened.find(folder, lambda: self._make(folder, name))
+            mailbox.refresh()
         return mailbox
 
     @storage_faults

@@ -17,17 +17,17 @@ from mailbox_d.errors import StorageFault
 from mailbox_d.store.files import FileSystem, find
 from mailbox_d.store.folder import Folder
 
-Mark: TypeAlias = tuple[int, int]
+Mark: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Inode and time of the directories and of the keywords, inode and size of the uidlist."""
+    """Inode, time and size of the directories and files."""
 
-    new: Mark = (0, 0)
-    cur: Mark = (0, 0)
-    uidlist: Mark = (0, 0)
-    keywords: Mark = (0, 0)
+    new: Mark = ()
+    cur: Mark = ()
+    uidlist: Mark = ()
+    keywords: Mark = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Marks:
         return Seen(
             new=self._directory(self._folder.new),
             cur=self._directory(self._folder.cur),
-            uidlist=_mark(find(self._files, self._folder.uidlist), by_size=True),
+            uidlist=_mark(find(self._files, self._folder.uidlist)),
             keywords=_mark(find(self._files, self._folder.keywords)),
         )
 
@@ -74,7 +74,7 @@ class Marks:
     def stamp(self, seen: Seen) -> None:
         """Remember what was seen before the folder was read."""
         self.last = seen
-        age = self._clock() - max(seen.new[1], seen.cur[1]) / 1_000_000_000
+        age = self._clock() - max(seen.new[0], seen.cur[0]) / 1_000_000_000
         self._again_at = self._monotonic() + self._times.again if age < self._times.doubtful else None
 
     def stamp_own(self) -> None:
@@ -87,10 +87,8 @@ class Marks:
         if not stat.S_ISDIR(status.st_mode):
             cause = f"{os.fsdecode(path)!r} is not a directory"
             raise StorageFault("The mail store is not available now", cause=cause)
-        return status.st_ino, status.st_mtime_ns
+        return _mark(status)
 
 
-def _mark(status: os.stat_result | None, *, by_size: bool = False) -> Mark:
-    if status is None:
-        return 0, 0
-    return status.st_ino, status.st_size if by_size else status.st_mtime_ns
+def _mark(status: os.stat_result | None) -> Mark:
+    return () if status is None else (status.st_mtime_ns, status.st_ino, status.st_size)

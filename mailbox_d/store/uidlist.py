@@ -21,7 +21,7 @@ _PLAUSIBLE_MAX = 2**31
 
 _NAME_MAX = 255
 _UNFIT = (b"\0", b"\r", b"/", b":.", b"\n0")
-"""What no line has that is taken as it is; a UID that begins with 0 is caught as 0 where it is the first one."""
+"""What stands in no list that is taken as it is."""
 
 _UID = re.compile(rb"[1-9][0-9]{0,9}")
 _EXTENSION = re.compile(rb"[A-Z][^ ]*")
@@ -122,8 +122,8 @@ def _number(digits: bytes) -> int | None:
 
 def _parse_fast(content: bytes, above: int) -> Lines | None:
     """Lines without extensions and without fault, all at once; None where there is anything else."""
-    if not content:
-        return Lines(highest=above)
+    if not content or content.startswith(b"0"):
+        return None
     rows = content[:-1].split(b"\n")
     parted = [row.partition(b" :") for row in rows]
     numbers, _, bases = zip(*parted, strict=True)
@@ -169,15 +169,18 @@ def _parse_line(row: bytes, above: int) -> tuple[int, bytes, bytes] | None:
 
 
 def _longest_ascending(uids: list[int]) -> list[int]:
-    """The indexes of a longest strictly ascending subsequence."""
+    """The indexes of a longest strictly ascending subsequence; of equal numbers the first one counts."""
     tails: list[int] = []
     tail_uids: list[int] = []
     before: list[int] = []
     for index, uid in enumerate(uids):
         place = bisect_left(tail_uids, uid)
         before.append(tails[place - 1] if place else -1)
-        tails[place:] = [index] if place == len(tails) else [index, *tails[place + 1 :]]
-        tail_uids[place:] = [uid] if place == len(tail_uids) else [uid, *tail_uids[place + 1 :]]
+        if place == len(tails):
+            tails.append(index)
+            tail_uids.append(uid)
+        elif uid < tail_uids[place]:
+            tails[place], tail_uids[place] = index, uid
     chain: list[int] = []
     index = tails[-1] if tails else -1
     while index >= 0:
