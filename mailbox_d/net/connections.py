@@ -15,6 +15,9 @@ from mailbox_d.net.session import SessionShell
 
 log = Logger()
 
+_LAST_WORDS = 1.0
+"""Seconds that an aborted session's command has left to come to its end."""
+
 
 class OpenSessions(Service):
     """Every open session. Stopping says farewell to all, lets commands that run come to their end, and then insists."""
@@ -49,15 +52,25 @@ class OpenSessions(Service):
             return
         all_gone: Deferred[None] = Deferred()
         self._all_gone = all_gone
-        insist = self._reactor.callLater(self._grace, self._insist)
+        timers = [
+            self._reactor.callLater(self._grace, self._insist),
+            self._reactor.callLater(self._grace + _LAST_WORDS, self._give_up),
+        ]
         await all_gone
-        if insist.active():
-            insist.cancel()
+        for timer in timers:
+            if timer.active():
+                timer.cancel()
 
     def _insist(self) -> None:
         log.warn("{count} sessions did not end by themselves", count=len(self._sessions))
         for session in list(self._sessions):
             session.abort()
+
+    def _give_up(self) -> None:
+        """What still runs waits for something that may never come; it must not keep the daemon."""
+        if self._all_gone is not None:
+            all_gone, self._all_gone = self._all_gone, None
+            all_gone.callback(None)
 
 
 class Refusal(Protocol):

@@ -29,12 +29,14 @@ class Lane:
         self._reactor = reactor
         self._patience = patience
         self._pool = ThreadPool(minthreads=0, maxthreads=width, name=name)
+        self._stopping = False
 
     def start(self) -> None:
         self._pool.start()
 
     def stop(self) -> None:
-        """Finish the work that was taken, then end the threads. Blocks meanwhile."""
+        """Finish the work that was taken, try nothing again, then end the threads. Blocks meanwhile."""
+        self._stopping = True
         self._pool.stop()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -43,6 +45,8 @@ class Lane:
             try:
                 return await deferToThreadPool(self._reactor, self._pool, work, *args, **kwargs)
             except MailboxBusy:
+                if self._stopping:
+                    raise
                 await sleep(self._reactor, pause)
         return await deferToThreadPool(self._reactor, self._pool, work, *args, **kwargs)
 

@@ -91,6 +91,17 @@ def test_fault_38_what_does_not_end_by_itself_is_ended() -> None:
     assert stopped.called
 
 
+def test_fault_38_a_command_that_never_ends_does_not_keep_the_daemon() -> None:
+    site = Site()
+    session, _ = site.connect()
+    session.dataReceived(b"wait\n")
+    stopped: Deferred[None] = site.sessions.stopService()
+    site.clock.advance(5)
+    lose(session)
+    site.clock.advance(1)
+    assert stopped.called
+
+
 def test_an_idle_session_is_ended_at_once() -> None:
     site = Site()
     _, transport = site.connect()

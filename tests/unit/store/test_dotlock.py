@@ -21,6 +21,7 @@ HOST = socket.gethostname()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
+    (tmp_path / "tmp").mkdir()
     return Folder(bytes(tmp_path))
 
 
@@ -152,3 +153,17 @@ def test_a_thread_does_not_wait_for_ever_for_another(folder: Folder) -> None:
     table = locks(times=LockTimes(patience=0.01))
     with table.hold(folder), pytest.raises(MailboxBusy), table.hold(folder):
         pass
+
+
+def test_the_lock_names_its_owner_from_the_first_moment_and_leaves_no_claim(folder: Folder, lock: Path) -> None:
+    seen: list[bytes] = []
+
+    class Watching(FileSystem):
+        def link(self, source: bytes, destination: bytes) -> None:
+            assert not lock.exists()
+            super().link(source, destination)
+            seen.append(lock.read_bytes())
+
+    with FolderLocks(Watching()).hold(folder):
+        assert seen == [f"{os.getpid()}:{socket.gethostname()}".encode()]
+        assert os.listdir(folder.tmp) == []
