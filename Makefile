@@ -23,7 +23,7 @@ help:  ## say what can be made
 	@echo "make clean    remove what can be made again: .venv, build, caches (never mail, keys and users)"
 
 run: $(VENV)/ready
-	@exec $(BIN)/python -m mailbox_d.ctl.sample_site
+	@trap : INT; $(BIN)/python -m mailbox_d.ctl.sample_site || [ $$? -eq 130 ]  # Ctrl-C is no failure
 
 test: check
 	$(BIN)/python -m pytest $(PYTEST)
