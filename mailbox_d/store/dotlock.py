@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 from twisted.logger import Logger
@@ -23,6 +24,10 @@ from mailbox_d.store.files import FileSystem, find, forget, read_whole
 from mailbox_d.store.folder import Folder
 
 _OWNER_MAX = 1024
+
+
+Identity: TypeAlias = tuple[int, int]
+"""Device and inode of a lock file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,10 @@ class Dotlock:
         self._files = files
         self._path = folder.lock
         self._watched = folder.uidlist
-        self._claim = folder.tmp + f"/lock.{os.getpid()}.{socket.gethostname()}".encode()
+        self._claim = folder.tmp + f"/lock.{os.getpid()}.{threading.get_ident()}.{socket.gethostname()}".encode()
         self._times = times
         self._clock = clock
-        self._identity: tuple[int, int] | None = None
+        self._identity: Identity | None = None
         self._touched = 0.0
 
     def acquire(self) -> None:
@@ -69,14 +74,14 @@ class Dotlock:
         descriptor = self._files.open(self._claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             self._write_owner(descriptor)
-            self._files.link(self._claim, self._path)
             status = self._files.fstat(descriptor)
+            self._files.link(self._claim, self._path)
+            self._identity = (status.st_dev, status.st_ino)
         except FileExistsError:
             return False
         finally:
             self._files.close(descriptor)
             forget(self._files, self._claim)
-        self._identity = (status.st_dev, status.st_ino)
         return True
 
     def check(self) -> None:
@@ -89,14 +94,18 @@ class Dotlock:
             self._touched = self._clock()
             self._files.utime(self._path, self._touched)
 
-    def release(self) -> None:
-        """Give the lock back, if it is ours still."""
-        if self._identity is None:
-            return
-        status = find(self._files, self._path)
-        if status is not None and (status.st_dev, status.st_ino) == self._identity:
-            forget(self._files, self._path)
-        self._identity = None
+    def release(self) -> Identity | None:
+        """Give the lock back, if it is ours still. Returns its identity where the disk would not have it removed."""
+        identity, self._identity = self._identity, None
+        return None if identity is None or self.remove(identity) else identity
+
+    def remove(self, identity: Identity) -> bool:
+        """Remove the lock file if it is the one meant; false where the disk would not have it."""
+        try:
+            status = find(self._files, self._path)
+        except OSError:
+            return False
+        return status is None or (status.st_dev, status.st_ino) != identity or forget(self._files, self._path)
 
     def _write_owner(self, descriptor: int) -> None:
         """Say who holds it. On a full disk the empty file has to do: it locks, but counts as a silent owner's."""
@@ -161,17 +170,21 @@ class FolderLocks:
         self._clock = clock
         self._guard = threading.Lock()
         self._mutexes: WeakValueDictionary[bytes, _Mutex] = WeakValueDictionary()
+        self._left_behind: dict[bytes, Identity] = {}
 
     @contextmanager
     def hold(self, folder: Folder) -> Iterator[Dotlock]:
         """Hold a folder's lock for some milliseconds. Raises `MailboxBusy`; `OSError` where no lock can be made."""
         with self.hold_inside(folder.lock):
             lock = Dotlock(self._files, folder, self._times, self._clock)
+            self._remove_left_behind(folder.lock, lock)
             try:
                 lock.acquire()
                 yield lock
             finally:
-                lock.release()
+                identity = lock.release()
+                if identity is not None:
+                    self._left_behind[folder.lock] = identity
 
     @contextmanager
     def hold_inside(self, key: bytes) -> Iterator[None]:
@@ -183,6 +196,12 @@ class FolderLocks:
             yield
         finally:
             mutex.lock.release()
+
+    def _remove_left_behind(self, path: bytes, lock: Dotlock) -> None:
+        """A lock of ours that the disk would not have removed would keep everybody out while this process lives."""
+        identity = self._left_behind.get(path)
+        if identity is not None and lock.remove(identity):
+            del self._left_behind[path]
 
     def _mutex(self, key: bytes) -> _Mutex:
         with self._guard:

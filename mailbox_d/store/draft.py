@@ -56,9 +56,9 @@ class Draft:
         spool = self._spool
         if spool is not None and not self._spool_is_staged and (spool.folder, spool.header) == (folder, header):
             self._spool_is_staged = True
+            self._in_tmp.add(spool.path)
             spool.finish()
             self._make_durable(spool.descriptor, modified)
-            self._in_tmp.add(spool.path)
             return Staged(spool.path, spool.octets, spool.wire_octets)
         require_folder(self._disk.files, folder)
         path = folder.tmp + b"/" + self._disk.unique.bare()
@@ -88,9 +88,10 @@ class Draft:
         """Remove what is left in `tmp`; harmless when called again."""
         spool, self._spool = self._spool, None
         if spool is not None:
-            spool.close()
-            if not self._spool_is_staged:
-                forget(self._disk.files, spool.path)
+            if self._spool_is_staged:
+                spool.close()
+            else:
+                spool.discard()
         for path in self._in_tmp:
             forget(self._disk.files, path)
         self._in_tmp = set()

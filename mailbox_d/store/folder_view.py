@@ -297,12 +297,21 @@ class FolderView:
         return dead > _DEAD_LINES_MIN and dead >= _DEAD_SHARE * self._line_count
 
     def _write_lines(self, numbered: Sequence[tuple[int, bytes]]) -> None:
-        """Put further messages on the list, durable; the list is written anew where it should be."""
-        if not self._wants_rewrite:
-            if numbered:
+        """Put further messages on the list, durable; the list is written anew where it should be.
+
+        What a failed attempt left in the file is read back before anything else is done: its UIDs are spent.
+        """
+        try:
+            if self._wants_rewrite:
+                self._rewrite(numbered)
+            elif numbered:
                 self._list.append(numbered)
-            self._line_count += len(numbered)
-            return
+                self._line_count += len(numbered)
+        except OSError:
+            self._is_behind = self._wants_rewrite = True
+            raise
+
+    def _rewrite(self, numbered: Sequence[tuple[int, bytes]]) -> None:
         listed = ((uid, self._extensions.get(base, b""), base) for base, uid in self.listing.bases().items())
         rows = [*listed, *((uid, b"", base) for uid, base in numbered)]
         self._list.replace(replace(self.header, next_uid=self._next_uid + len(numbered)), rows)

@@ -118,8 +118,12 @@ class KeywordsFile:
         before = find(self._files, self._folder.keywords)
         temporary = self._folder.keywords + b".lock"
         forget(self._files, temporary)
-        write_new(self._files, temporary, keywords.format())
         earliest = int(before.st_mtime) + 1 if before is not None else 0
-        self._files.utime(temporary, max(int(self._clock()), earliest))
-        self._files.rename(temporary, self._folder.keywords)
+        try:
+            write_new(self._files, temporary, keywords.format())
+            self._files.utime(temporary, max(int(self._clock()), earliest))
+            self._files.rename(temporary, self._folder.keywords)
+        except OSError:
+            forget(self._files, temporary)
+            raise
         self._files.fsync_directory(self._folder.path)

@@ -31,7 +31,11 @@ class Spool:
         self._disk = disk
         self._encoder = LineEndEncoder()
         self._begin(wire_form=disk.settings.newline == "crlf" or not is_faithful(header))
-        self._put(header if self.wire_form else header.replace(b"\r\n", b"\n"))
+        try:
+            self._put(header if self.wire_form else header.replace(b"\r\n", b"\n"))
+        except OSError:
+            self.discard()
+            raise
         self._header_octets = self.octets
 
     def write(self, wire: bytes) -> None:
@@ -57,6 +61,11 @@ class Spool:
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             self._disk.files.close(descriptor)
+
+    def discard(self) -> None:
+        """Give the descriptor back and remove the file."""
+        self.close()
+        forget(self._disk.files, self.path)
 
     def _begin(self, *, wire_form: bool) -> None:
         self.path = self.folder.tmp + b"/" + self._disk.unique.bare()
