@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.mail.interfaces import IAccountIMAP, IMessageDelivery
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from mailbox_d.auth.portal import AvatarFactory, build_portal
 from mailbox_d.auth.realm import User
 from mailbox_d.config.endpoints import Endpoint, UnixEndpoint
 from mailbox_d.config.model import Configuration, Limits
@@ -23,6 +24,7 @@ from mailbox_d.net.connections import SessionFactory
 from mailbox_d.net.lanes import sleep
 from mailbox_d.net.limits import GrowingDelay
 from mailbox_d.net.listening import EndpointListener, UnixListener
+from mailbox_d.net.login import LoginGate
 from mailbox_d.net.reload import ReloadOnHangup
 from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.net.state_folder import StateFolder
@@ -151,8 +153,20 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         sleep=lambda seconds: sleep(site.reactor, seconds),
         limits=smtp_limits(site.configuration.limits),
         daily=site.daily_messages,
-        portal=site.portal({IMessageDelivery: avatar}) if kind is Kind.SUBMISSION else None,
-        user_sessions=site.user_sessions,
+        gate=login_gate(site, "submission", IMessageDelivery, avatar) if kind is Kind.SUBMISSION else None,
+    )
+
+
+def login_gate(site: Site, service: str, interface: Any, avatar: AvatarFactory) -> LoginGate:
+    """A service's way in, over the users of the site."""
+    limits = site.configuration.limits
+    return LoginGate(
+        service=service,
+        interface=interface,
+        portal=build_portal(site.directory, {interface: avatar}),
+        sleep=lambda seconds: sleep(site.reactor, seconds),
+        sessions=site.user_sessions,
+        delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
     )
 
 
@@ -168,7 +182,6 @@ def smtp_limits(limits: Limits) -> SMTPLimits:
         bad_commands=limits.bad_commands,
         junk_commands=limits.junk_commands,
         login_failures=limits.login_failures,
-        login_failure_delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
         data_timeout=limits.smtp_data_timeout,
         data_minimum_rate=limits.data_minimum_rate,
         header=HeaderLimits(limits.header_size, limits.header_fields, limits.received_hops),
@@ -206,10 +219,9 @@ def imap_service(site: Site) -> IMAPService:
 
     return IMAPService(
         hostname=site.configuration.hostname,
-        portal=site.portal({IAccountIMAP: avatar}),
+        gate=login_gate(site, "imap", IAccountIMAP, avatar),
         allow_plaintext=site.configuration.login.allow_plaintext,
         limits=imap_limits(site.configuration.limits),
-        user_sessions=site.user_sessions,
     )
 
 
@@ -217,8 +229,13 @@ def imap_limits(limits: Limits) -> IMAPLimits:
     """The configured limits that IMAP's commands keep to."""
     return IMAPLimits(
         message_size=limits.message_size,
-        before_login=FramerLimits(line=limits.imap_preauth_command, literal_octets=limits.imap_preauth_command),
-        after_login=replace(AFTER_LOGIN, line=limits.imap_command, literal_octets=limits.imap_literal),
+        before_login=FramerLimits(line=limits.imap_preauth_command, literal_octets=limits.imap_preauth_command // 2),
+        after_login=replace(
+            AFTER_LOGIN,
+            line=limits.imap_command,
+            literal_octets=limits.imap_literal,
+            drained=max(AFTER_LOGIN.drained, limits.message_size),
+        ),
         login_timeout=limits.login_timeout,
         idle_timeout=limits.idle_timeout,
         login_failures=limits.login_failures,

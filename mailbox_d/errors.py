@@ -68,5 +68,9 @@ class AuthenticationFailed(MailError):
     """Unknown user, disabled user or wrong password: the same for all three."""
 
 
+class TooManySessions(TemporaryError):
+    """The user has as many connections as a user may have."""
+
+
 class AuthenticationUnavailable(TemporaryError):
     """The realm could not be asked; never to be told as a wrong password."""

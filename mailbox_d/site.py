@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisted.cred.portal import Portal
-from zope.interface import Interface
-
 from mailbox_d.auth.directory import Directory
-from mailbox_d.auth.portal import AvatarFactory, build_portal
 from mailbox_d.auth.success_cache import SuccessCache
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
@@ -51,10 +47,6 @@ class Site:
     sessions: OpenSessions
     certificates: Certificates
     certificate_reload: CertificateReload
-
-    def portal(self, avatars: Mapping[type[Interface], AvatarFactory]) -> Portal:
-        """A cred portal for one protocol's avatars."""
-        return build_portal(self.directory, avatars)
 
 
 def build_site(configuration: Configuration, reactor: Any) -> Site:

@@ -1,8 +1,8 @@
 """Regular expressions keep to what Debian 12's Python 3.11.2 gets right.
 
 A possessive quantifier behind a group (`(...)*+`) may there leave half of a failed repetition in the match (CPython
-gh-106052, mended in 3.11.5): `a(?:\\.[^.@]+)*+` matches `a.` of `a.@`. Behind a single character or a set it is right, and
-an atomic group `(?>(?:...)*)` says the same everywhere.
+gh-106052, mended in 3.11.5): `a(?:\\.[^.@]+)*+` matches `a.` of `a.@`. Behind a single character or a set it is right,
+and an atomic group `(?>(?:...)*)` says the same everywhere.
 """
 
 from __future__ import annotations

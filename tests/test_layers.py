@@ -18,6 +18,7 @@ FLOORS = {
     "errors": 0,
     "address": 0,
     "mutf7": 0,
+    "printable": 0,
     "wire": 1,
     "mime": 1,
     "store": 1,

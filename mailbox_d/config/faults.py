@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mailbox_d.errors import TemporaryError
+from mailbox_d.printable import escaped, one_line
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The keys and list indexes that lead to a value, such as `("tls", "certificates", 0, "key")`."""
@@ -66,17 +67,7 @@ def dotted(path: KeyPath) -> str:
 
 def shown(text: str) -> str:
     """An operator's text as a fault repeats it: quoted, on one line, cut when long."""
-    return f'"{one_line(text)}"'
-
-
-def one_line(text: str) -> str:
-    """Text escaped, and cut to `SHOWN` characters."""
-    return escaped(text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
-
-
-def escaped(text: str) -> str:
-    """Text with all that cannot be printed escaped, so that it stays on its line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return f'"{one_line(text, SHOWN)}"'
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import NoReturn
 
-from twisted.cred.credentials import UsernamePassword
-from twisted.cred.error import UnauthorizedLogin
-from twisted.logger import Logger
-from twisted.mail.interfaces import IAccountIMAP
-
-from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
-from mailbox_d.imap.account import IMAPAccount
-from mailbox_d.imap.errors import NotServed, PrivacyRequired, TooManySessions
+from mailbox_d.errors import AuthenticationFailed
+from mailbox_d.imap.errors import NotServed, PrivacyRequired
 from mailbox_d.imap.informational import capabilities
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.wire.imap import commands, responses
@@ -20,14 +14,8 @@ from mailbox_d.wire.imap.errors import BadSyntax
 from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.sasl import Challenge, Credentials, Mechanism, Plain, SaslError, Step
 
-log = Logger()
-
 _MECHANISMS: dict[str, Callable[[int], Mechanism]] = {Plain.name: Plain}
 
-_LOGGED_NAME = 254
-"""Characters of a user's name that go into the log: as many as an address has (RFC 5321 section 4.5.3.1.3)."""
-
-_FAILED = "Authentication failed"
 _PRIVACY_REQUIRED = "Begin TLS before you send a password"
 
 
@@ -43,12 +31,7 @@ async def starttls(session: IMAPSession, command: commands.StartTls) -> Completi
 async def login(session: IMAPSession, command: commands.Login) -> Completion:
     """RFC 3501 section 6.2.3."""
     require_privacy(session)
-    if not command.user or not command.password or b"\0" in command.user + command.password:
-        raise AuthenticationFailed(_FAILED)
-    try:
-        user = command.user.decode("utf-8")
-    except UnicodeDecodeError:
-        raise AuthenticationFailed(_FAILED) from None
+    user = command.user.decode("utf-8", "replace")
     return await _log_in(session, Credentials(user, command.password))
 
 
@@ -80,7 +63,7 @@ async def _advance(session: IMAPSession, step: Callable[[], Step]) -> Completion
     try:
         outcome = step()
     except AuthenticationFailed:
-        raise
+        await _refuse(session)
     except SaslError as error:
         raise BadSyntax(error.public, cause=error.cause) from error
     if isinstance(outcome, Challenge):
@@ -92,39 +75,20 @@ async def _advance(session: IMAPSession, step: Callable[[], Step]) -> Completion
 
 
 async def _log_in(session: IMAPSession, credentials: Credentials) -> Completion:
-    login: Any = UsernamePassword(credentials.authcid.encode("utf-8"), credentials.password)
     try:
-        _, avatar, logout = await session.service.portal.login(login, None, IAccountIMAP)
-    except (UnauthorizedLogin, AuthenticationFailed) as error:
-        _note_refusal(session, credentials)
-        raise AuthenticationFailed(_FAILED) from error
-    except AuthenticationUnavailable as error:
-        log.error("nobody can log in: {error}", error=str(error))
+        admission = await session.service.gate.admit(
+            credentials, peer=session.connection.peer, failures=session.login_failures
+        )
+    except AuthenticationFailed:
+        session.login_failures += 1
         raise
-    _admit(session, cast(IMAPAccount, avatar), logout)
+    session.account, session.logout = admission.avatar, admission.leave
+    session.bad_commands = 0
+    session.connection.hold_to(session.service.limits.after_login)
     return Completion(Condition.OK, "Logged in", responses.capability(capabilities(session)))
 
 
-def _admit(session: IMAPSession, account: IMAPAccount, logout: Callable[[], None]) -> None:
-    """Take the user in. Raises `TooManySessions`."""
-    sessions = session.service.user_sessions
-    user = str(account.address)
-    if not sessions.admit(user):
-        logout()
-        raise TooManySessions("You have too many connections")
-
-    def leave() -> None:
-        sessions.release(user)
-        logout()
-
-    session.account, session.logout = account, leave
-    session.bad_commands = 0
-    session.connection.hold_to(session.service.limits.after_login)
-    log.info("login: service=imap peer={peer} user={user}", peer=session.connection.peer, user=user)
-
-
-def _note_refusal(session: IMAPSession, credentials: Credentials) -> None:
-    """A name is as long as a stranger likes; the log takes what a name can be."""
-    user = credentials.authcid[:_LOGGED_NAME]
-    session.login_failures += 1
-    log.info("login failed: service=imap peer={peer} user={user!r}", peer=session.connection.peer, user=user)
+async def _refuse(session: IMAPSession) -> NoReturn:
+    """Refuse whoever wants to be somebody else as a wrong password is refused. Raises `AuthenticationFailed`."""
+    failures, session.login_failures = session.login_failures, session.login_failures + 1
+    await session.service.gate.refuse("", peer=session.connection.peer, failures=failures)

@@ -17,6 +17,7 @@ from mailbox_d.errors import (
     StorageFull,
     TemporaryError,
     TooManyKeywords,
+    TooManySessions,
 )
 from mailbox_d.wire.imap.errors import BadCharset, BadSyntax
 from mailbox_d.wire.imap.responses import Completion, Condition
@@ -40,10 +41,6 @@ class NoSuchDestination(MailError):
 
 class PrivacyRequired(MailError):
     """A password must not be sent before TLS."""
-
-
-class TooManySessions(MailError):
-    """The user has as many connections as a user may have."""
 
 
 _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (

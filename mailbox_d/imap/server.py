@@ -22,6 +22,13 @@ from mailbox_d.wire.imap.responses import Condition
 INHERITED: frozenset[str] = frozenset()
 """Methods of twisted.mail's classes that stay in use; `docs/twisted.md` says what for."""
 
+_FAREWELLS = {
+    "timeout": ("You took too long", b""),
+    "shutdown": ("The service is being stopped", b"UNAVAILABLE"),
+    "early": ("You spoke before it was your turn", b""),
+    "fault": ("Internal error, see the server's log", b"SERVERBUG"),
+}
+
 
 @without_inherited(keep=INHERITED)
 class IMAPServer(SessionShell, imap4.IMAP4Server):
@@ -40,7 +47,7 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
         """`limits.command_timeout` is the time to log in."""
         imap4.IMAP4Server.__init__(self, contextFactory=tls_context)
         self.service = service
-        self.portal = service.portal
+        self.portal = service.gate.portal
         self.limits = limits
         self.tls_context = tls_context
         self.implicit_tls = implicit_tls
@@ -63,9 +70,8 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
         self.session = IMAPSession(self.service, self)
 
     def farewell(self, reason: str) -> bytes:
-        if reason == "timeout":
-            return responses.untagged(Condition.BYE, "You took too long")
-        return responses.untagged(Condition.BYE, "Internal error, see the server's log", b"SERVERBUG")
+        text, code = _FAREWELLS[reason]
+        return responses.untagged(Condition.BYE, text, code)
 
     def released(self) -> None:
         Deferred.fromCoroutine(self.session.release()).addErrback(self._not_released)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from twisted.cred.portal import Portal
-
-from mailbox_d.net.limits import UserSessions
+from mailbox_d.net.login import LoginGate
 from mailbox_d.wire.imap.cursor import GrammarLimits
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
 
@@ -40,8 +38,7 @@ class IMAPService:
     """The service with everything that its sessions use."""
 
     hostname: str
-    portal: Portal
+    gate: LoginGate
     allow_plaintext: bool = False
     """Whether passwords are taken without TLS."""
     limits: IMAPLimits = field(default_factory=IMAPLimits)
-    user_sessions: UserSessions = field(default_factory=lambda: UserSessions(0))

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.cred.credentials import UsernamePassword
-from twisted.cred.error import UnauthorizedLogin
-from twisted.logger import Logger
-from twisted.mail.interfaces import IMessageDelivery
-
-from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
-from mailbox_d.smtp.delivery import UserDelivery
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
 from mailbox_d.smtp.replies import (
     AUTH_ALREADY,
     AUTH_CANCELLED,
@@ -32,12 +25,10 @@ from mailbox_d.wire.sasl import Cancelled, Credentials, SaslError, Step, Unknown
 from mailbox_d.wire.smtp.commands import Auth
 from mailbox_d.wire.smtp.replies import Reply
 
-log = Logger()
-
 
 async def auth(session: SMTPSession, command: Auth) -> Answer:
     """Begin an exchange; the secret is not looked at where it should not have been sent."""
-    if session.service.portal is None:
+    if session.service.gate is None:
         return Answer.of(NOT_IMPLEMENTED)
     if not session.tls:
         return Answer.of(AUTH_WANTS_TLS)
@@ -59,61 +50,37 @@ async def response(session: SMTPSession, line: bytes) -> Answer:
 
 
 async def _advance(session: SMTPSession, step: Callable[[], Step]) -> Answer:
+    exchange, session.exchange = session.exchange, None
     try:
         outcome = step()
+        if isinstance(outcome, Credentials):
+            return await _log_in(session, outcome)
     except Cancelled:
-        session.exchange = None
         return Answer.of(AUTH_CANCELLED)
     except AuthenticationFailed:
-        session.exchange = None
-        return await _failed(session)
+        return _failed(session)
     except SaslError:
-        session.exchange = None
         session.bad_commands += 1
         return Answer.of(AUTH_MALFORMED)
-    if isinstance(outcome, Credentials):
-        session.exchange = None
-        return await _log_in(session, outcome)
+    session.exchange = exchange
     return Answer.of(Reply(334, "", outcome.line.decode("ascii")))
 
 
 async def _log_in(session: SMTPSession, credentials: Credentials) -> Answer:
-    portal = session.service.portal
-    assert portal is not None
-    login: Any = UsernamePassword(credentials.authcid.encode(), credentials.password)
+    gate = session.service.gate
+    assert gate is not None
     try:
-        avatar: Any
-        _, avatar, logout = await portal.login(login, None, IMessageDelivery)
-    except (UnauthorizedLogin, AuthenticationFailed):
-        log.info(
-            "login failed: service=submission peer={peer} user={user}", peer=session.peer, user=credentials.authcid
-        )
-        return await _failed(session)
-    except AuthenticationUnavailable as error:
-        log.error("nobody can log in: {error}", error=str(error))
+        admission = await gate.admit(credentials, peer=session.peer, failures=session.login_failures)
+    except AuthenticationUnavailable:
         return Answer.of(AUTH_UNAVAILABLE)
-    return _admit(session, avatar, logout)
-
-
-def _admit(session: SMTPSession, avatar: UserDelivery, logout: Callable[[], None]) -> Answer:
-    """Take the user in, unless they have too many sessions. What was said before the login is forgotten."""
-    user = str(avatar.user.address)
-    if not session.service.user_sessions.admit(user):
-        logout()
+    except TooManySessions:
         return Answer.of(TOO_MANY_SESSIONS, Then.CLOSE)
-
-    def leave() -> None:
-        session.service.user_sessions.release(user)
-        logout()
-
-    session.delivery, session.logout = avatar, leave
+    session.delivery, session.logout = admission.avatar, admission.leave
     return Answer.of(AUTHENTICATED)
 
 
-async def _failed(session: SMTPSession) -> Answer:
-    """The same words for every failure, later with each one."""
+def _failed(session: SMTPSession) -> Answer:
     session.login_failures += 1
-    await session.service.sleep(session.service.limits.login_failure_delay.at(session.login_failures))
     if session.login_failures >= session.service.limits.login_failures:
         return Answer((AUTH_FAILED, TOO_MANY_ERRORS), Then.CLOSE)
     return Answer.of(AUTH_FAILED)

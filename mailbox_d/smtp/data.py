@@ -5,14 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from twisted.logger import Logger
-
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError
 from mailbox_d.policy.content import check_header
 from mailbox_d.policy.trace import delivery_blocks
 from mailbox_d.policy.transaction import Transaction
 from mailbox_d.policy.verdict import Refused
+from mailbox_d.smtp.event_log import log_kept, log_not_kept, log_refused
 from mailbox_d.smtp.incoming import IncomingMessage
 from mailbox_d.smtp.replies import (
     BARE_NEWLINE_IN_MESSAGE,
@@ -31,13 +30,8 @@ from mailbox_d.store.ports import Outcome, Refusal
 from mailbox_d.wire.smtp.commands import Plain
 from mailbox_d.wire.smtp.replies import Reply
 
-log = Logger()
-
 _DISCARDED_AT_MOST = 2
 """How many times the size limit is read of a message that is too big, before the connection is closed on it."""
-
-_LOGGED_RECIPIENTS = 20
-"""Recipients that the line in the log names; a log line has a bound too."""
 
 
 async def data(session: SMTPSession, command: Plain) -> Answer:
@@ -60,7 +54,7 @@ async def piece(session: SMTPSession, octets: bytes) -> Answer | None:
     try:
         await incoming.take(octets)
     except MailError as error:
-        _log_error(session, error)
+        log_not_kept(session, error)
         await incoming.refuse(reply_to_error(error))
     if incoming.size > session.service.limits.message_size:
         await incoming.refuse(TOO_BIG)
@@ -95,7 +89,7 @@ async def end(session: SMTPSession) -> Answer:
     session.forget_transaction()
     incoming.header.finish()
     if incoming.refusal is None and (refused := await _check(session, incoming)):
-        _log_refusal(session, refused)
+        log_refused(session, refused)
         await incoming.refuse(reply_to_refusal(refused))
     if incoming.refusal is not None:
         then = Then.CLOSE if incoming.refusal is BARE_NEWLINE_IN_MESSAGE else Then.CONTINUE
@@ -116,7 +110,7 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
     try:
         outcomes = await incoming.commit(all_or_nothing=not is_lmtp)
     except MailError as error:
-        _log_error(session, error)
+        log_not_kept(session, error)
         await incoming.abort()
         reply = reply_to_error(error)
         return _for_each_recipient(session, transaction, lambda _: reply)
@@ -124,7 +118,7 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
     if session.user is not None:
         session.service.daily.count(session.user.address)
     failed = _failures(session, outcomes)
-    _log_kept(session, transaction, incoming)
+    log_kept(session, transaction, incoming)
     accepted = Reply(250, "2.0.0", f"Ok, kept as {incoming.identifier}")
     if not is_lmtp:
         return Answer.of(next(iter(failed.values()), accepted))
@@ -138,7 +132,7 @@ def _failures(session: SMTPSession, outcomes: Sequence[Outcome]) -> dict[EmailAd
     failed: dict[EmailAddress, Reply] = {}
     for outcome in outcomes:
         if isinstance(outcome, Refusal):
-            _log_error(session, outcome.error)
+            log_not_kept(session, outcome.error)
             failed[outcome.target.address] = reply_to_error(outcome.error)
     return failed
 
@@ -157,34 +151,3 @@ def _for_each_recipient(
 def _new_identifier() -> str:
     """Names a message in its Received field, in the reply and in the log."""
     return secrets.token_hex(6).upper()
-
-
-def _log_kept(session: SMTPSession, transaction: Transaction, incoming: IncomingMessage) -> None:
-    log.info(
-        "{kind}: kept {identifier} from <{sender}> to {recipients} ({size} octets) of {peer}",
-        kind=session.service.kind.value,
-        identifier=incoming.identifier,
-        sender=transaction.sender or "",
-        recipients=", ".join(str(recipient.envelope) for recipient in transaction.recipients[:_LOGGED_RECIPIENTS]),
-        size=incoming.size,
-        peer=session.peer,
-    )
-
-
-def _log_refusal(session: SMTPSession, refused: Refused) -> None:
-    log.info(
-        "{kind}: refused a message of {peer}: {reason} ({cause})",
-        kind=session.service.kind.value,
-        peer=session.peer,
-        reason=refused.reason.name,
-        cause=refused.cause,
-    )
-
-
-def _log_error(session: SMTPSession, error: MailError) -> None:
-    log.error(
-        "{kind}: a message of {peer} was not kept: {error}",
-        kind=session.service.kind.value,
-        peer=session.peer,
-        error=str(error),
-    )

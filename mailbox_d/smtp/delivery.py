@@ -68,6 +68,11 @@ class UserDelivery(StrangerDelivery):
         super().__init__(recipients)
         self.user = user
 
+    @property
+    def address(self) -> EmailAddress:
+        """Whose avatar this is."""
+        return self.user.address
+
     async def validateFrom(self, helo: str, origin: EmailAddress | None) -> EmailAddress | None:
         if refused := await check_sender(self.user, origin, self.recipients):
             raise RefusedByPolicy(refused)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from twisted.logger import Logger
-
 from mailbox_d.address import EmailAddress
 from mailbox_d.policy.transaction import Transaction
 from mailbox_d.policy.verdict import Reason, Refused
 from mailbox_d.smtp.delivery import RefusedByPolicy
+from mailbox_d.smtp.event_log import log_refused
 from mailbox_d.smtp.replies import (
     AUTH_FIRST,
     OK,
@@ -24,8 +23,6 @@ from mailbox_d.smtp.replies import (
 from mailbox_d.smtp.service import Kind
 from mailbox_d.smtp.session import SMTPSession
 from mailbox_d.wire.smtp.commands import NEEDS_SMTPUTF8, Mail, Plain, Recipient
-
-log = Logger()
 
 _DELAYED_AT_MOST = 5.0
 """Seconds that a reply to an unknown recipient is held back at most."""
@@ -97,11 +94,5 @@ async def _refused_recipient(session: SMTPSession, refused: Refused) -> Answer:
 
 
 def _refusal(session: SMTPSession, refused: Refused) -> Answer:
-    log.info(
-        "{kind}: refused from {peer}: {reason} ({cause})",
-        kind=session.service.kind.value,
-        peer=session.peer,
-        reason=refused.reason.name,
-        cause=refused.cause,
-    )
+    log_refused(session, refused)
     return Answer.of(reply_to_refusal(refused))

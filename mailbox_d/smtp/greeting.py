@@ -35,7 +35,7 @@ def offer(session: SMTPSession) -> dict[str, list[str]]:
     }
     if session.can_start_tls:
         offered["STARTTLS"] = []
-    if session.service.portal is not None and session.tls and session.user is None:
+    if session.service.gate is not None and session.tls and session.user is None:
         offered["AUTH"] = list(MECHANISMS)
     return offered
 

@@ -6,10 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from twisted.cred.portal import Portal
-
 from mailbox_d.net.lanes import Lane
-from mailbox_d.net.limits import GrowingDelay, UserSessions
+from mailbox_d.net.login import LoginGate
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
@@ -41,7 +39,6 @@ class SMTPLimits:
     bad_commands: int = 10
     junk_commands: int = 100
     login_failures: int = 3
-    login_failure_delay: GrowingDelay = field(default_factory=GrowingDelay)
     data_timeout: float = 600.0
     data_minimum_rate: int = 500
     header: HeaderLimits = field(default_factory=HeaderLimits)
@@ -64,5 +61,5 @@ class Service:
     sleep: Callable[[float], Awaitable[None]]
     daily: DailyMessages
     limits: SMTPLimits = field(default_factory=SMTPLimits)
-    portal: Portal | None = None
-    user_sessions: UserSessions = field(default_factory=lambda: UserSessions(0))
+    gate: LoginGate | None = None
+    """Where users log in, if they can."""

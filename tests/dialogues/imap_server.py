@@ -22,6 +22,7 @@ from mailbox_d.imap.server import IMAPServer
 from mailbox_d.imap.service import IMAPLimits, IMAPService
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.limits import UserSessions
+from mailbox_d.net.login import LoginGate
 from mailbox_d.net.session import SessionLimits
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import Store
@@ -72,7 +73,12 @@ def imap_service(
     store: Store, *, allow_plaintext: bool = False, sessions: int = 0, limits: IMAPLimits | None = None
 ) -> IMAPService:
     portal = Portal(OneAccount(store), [OneUser()])
-    return IMAPService("mail.example.org", portal, allow_plaintext, limits or IMAPLimits(), UserSessions(sessions))
+    gate = LoginGate("imap", IAccountIMAP, portal, at_once, UserSessions(sessions))
+    return IMAPService("mail.example.org", gate, allow_plaintext, limits or IMAPLimits())
+
+
+async def at_once(seconds: float) -> None:
+    """Time passes without being waited for."""
 
 
 def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = False) -> Connection:

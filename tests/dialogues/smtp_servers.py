@@ -13,6 +13,8 @@ from mailbox_d.auth.portal import build_portal
 from mailbox_d.auth.realm import User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.lanes import InlineLane
+from mailbox_d.net.limits import UserSessions
+from mailbox_d.net.login import LoginGate
 from mailbox_d.net.session import SessionLimits
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
@@ -103,6 +105,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
     async def at_once(seconds: float) -> None:
         pass
 
+    portal = build_portal(directory, {IMessageDelivery: avatar})
     return Service(
         kind=kind,
         hostname="mail.example.org",
@@ -115,5 +118,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         sleep=at_once,
         daily=DailyMessages(int(options.get("daily", "0")), clock.seconds),
         limits=limits,
-        portal=build_portal(directory, {IMessageDelivery: avatar}) if kind is Kind.SUBMISSION else None,
+        gate=LoginGate("submission", IMessageDelivery, portal, at_once, UserSessions(0))
+        if kind is Kind.SUBMISSION
+        else None,
     )

@@ -187,8 +187,8 @@ def test_a_lost_connection_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch
     connection.protocol.connectionLost(Failure(ConnectionDone()))
     assert len(aborted) == 1
     assert len(inbox(store).messages()) == 2
-    assert service.portal.realm.logged_out == 1
-    assert service.user_sessions.admit(str(ANN))
+    assert service.gate.portal.realm.logged_out == 1
+    assert service.gate.sessions.admit(str(ANN))
 
 
 def test_a_message_that_cannot_be_removed_does_not_keep_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_a_message_that_cannot_be_removed_does_not_keep_the_session(monkeypatch:
     said(connection, b"b APPEND INBOX {100}")
     monkeypatch.setattr(MemoryDelivery, "abort", raising(StorageFault("I/O error")))
     connection.protocol.connectionLost(Failure(ConnectionDone()))
-    assert service.user_sessions.admit(str(ANN))
+    assert service.gate.sessions.admit(str(ANN))
 
 
 def test_a_user_has_only_so_many_sessions() -> None:
