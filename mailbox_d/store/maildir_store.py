@@ -19,7 +19,7 @@ from mailbox_d.store.ports import Block, Store, Target
 
 
 class MaildirStore(Store):
-    """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` are short for the same in `settings`."""
+    """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` stand for `settings` where none are given."""
 
     def __init__(
         self,
