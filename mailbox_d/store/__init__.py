@@ -1,6 +1,6 @@
 """Where mail is kept: Maildirs that Dovecot, mutt and a human can read, and an in-memory twin.
 
-Rules of the room: blocking code without Twisted, behind the ports of `ports.py`; safe for several threads and several
+Rules of the room: blocking code (of Twisted its logger alone), behind the ports of `ports.py`; safe for several threads and several
 processes; whatever changes a folder happens under `dovecot-uidlist.lock`, only deliveries into `new` need none; every
 file operation goes through the `FileSystem` of `files.py`; what may have become wrong on disk is read, never trusted;
 nothing authoritative lives only in memory; nothing here knows how a protocol writes things (`store` never imports
