@@ -2,11 +2,12 @@
 
 Rules of the room: blocking code (of Twisted its logger alone), behind the ports of `ports.py`; safe for several
 threads and several processes; whatever changes a folder happens under `dovecot-uidlist.lock`, only deliveries into
-`new` need none; every file operation goes through the `FileSystem` of `files.py`; what may have become wrong on disk is read, never trusted;
-nothing authoritative lives only in memory; nothing here knows how a protocol writes things (`store` never imports
-`wire`).
+`new` need none; every file operation goes through the `FileSystem` of `files.py`; what lies on disk is read, never
+trusted; nothing authoritative lives only in memory; nothing here knows how a protocol writes things (`store` never
+imports `wire`).
 
 From the outside in: `maildir_store` → `maildir_account` → `maildir_mailbox` → `folder_view` (what is known of a
-folder and how it catches up with the disk) → `listing`, `uidlist_file`, `keywords`, `marks`; messages come in by `delivery`
-(no UID, no lock) and `append` (with UID) over `draft` and `spool`, and go out by `message_file`. `memory` is the twin.
+folder and how it catches up with the disk) → `listing`, `uidlist_file`, `keywords`, `marks`. Messages come in by
+`delivery` (no UID, no lock) and `append` (with UID) over `draft` and `spool`, and go out by `message_file`. `memory`
+is the twin.
 """
