@@ -129,7 +129,8 @@ class Crowd:
         self.load = load
         self._left = load.messages
         self.latencies: list[float] = []
-        self._message = message_of(load.size) + b"\r\n.\r\n"
+        self._sender = load.user or "sender@example.com"
+        self._message = message_of(load.size, self._sender) + b"\r\n.\r\n"
         self._context = ssl.create_default_context()
         self._context.check_hostname = False
         self._context.verify_mode = ssl.CERT_NONE
@@ -178,8 +179,7 @@ class Crowd:
         yield from connection.expect(code)
 
     def _send_one(self, connection: Connection, recipients: tuple[str, ...]) -> Steps:
-        sender = self.load.user or "sender@example.com"
-        envelope = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{one}>" for one in recipients), "DATA", ""]
+        envelope = [f"MAIL FROM:<{self._sender}>", *(f"RCPT TO:<{one}>" for one in recipients), "DATA", ""]
         yield from connection.send("\r\n".join(envelope).encode())
         for _ in range(1 + len(recipients)):
             yield from connection.expect(b"250")
@@ -188,13 +188,13 @@ class Crowd:
         yield from connection.expect(b"250")
 
 
-def message_of(size: int) -> bytes:
+def message_of(size: int, sender: str) -> bytes:
     """A text message of that size, without the last line end."""
     header = (
-        b"From: Sender <sender@example.com>\r\nTo: Reader <reader@example.org>\r\nSubject: A message of the load\r\n"
-        b"Date: Fri, 20 Nov 2026 10:00:00 +0000\r\nMessage-ID: <load@example.com>\r\nMIME-Version: 1.0\r\n"
-        b"Content-Type: text/plain; charset=us-ascii\r\n\r\n"
-    )
+        f"From: Sender <{sender}>\r\nTo: Reader <reader@example.org>\r\nSubject: A message of the load\r\n"
+        "Date: Fri, 20 Nov 2026 10:00:00 +0000\r\nMessage-ID: <load@example.com>\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
+    ).encode()
     line = b"The quick brown fox jumps over the lazy dog, again and again and again.\r\n"
     body = line * (1 + (size - len(header)) // len(line))
     return header + body[: max(0, size - len(header) - 2)].rstrip()
