@@ -142,16 +142,18 @@ def main() -> None:
 
 
 def print_tables(servers: Sequence[Server], names: Sequence[str], rounds: int, share: float, only: str) -> None:
+    idle = [] if only else [(server, measure_idle(server, IDLE_CONNECTIONS)) for server in servers]
     for server in servers:
         measure(server, WARM_UP, 1.0)
     print(heading(names))
     for work in WORKS:
         if only in work.name:
             print(row(work, names, all_rounds(servers, work, rounds, share)), flush=True)
-    if not only:
-        print(f"\nMemory (PSS of all processes) of {IDLE_CONNECTIONS} SMTP connections, greeted and idle:")
-        for server in servers:
-            print(idle_line(server, measure_idle(server, IDLE_CONNECTIONS)), flush=True)
+    if idle:
+        print(
+            f"\nMemory (PSS of all processes) of {IDLE_CONNECTIONS} SMTP connections, greeted and idle, at the start:"
+        )
+        print("\n".join(idle_line(server, measured) for server, measured in idle))
 
 
 if __name__ == "__main__":
