@@ -41,7 +41,12 @@ async def end(session: IMAPSession) -> Completion:
     """The message is complete: make it durable, then say so."""
     incoming, session.incoming = session.incoming, None
     assert incoming is not None
-    for outcome in await incoming.commit():
+    try:
+        outcomes = await incoming.commit()
+    except BaseException:
+        await incoming.abort()
+        raise
+    for outcome in outcomes:
         if isinstance(outcome, Refusal):
             raise outcome.error
     return Completion(Condition.OK, "APPEND completed")

@@ -26,15 +26,15 @@ async def create(session: IMAPSession, command: commands.Create) -> Completion:
 
 async def delete(session: IMAPSession, command: commands.Delete) -> Completion:
     """RFC 3501 section 6.3.4."""
-    await _leave_if_selected(session, command.mailbox)
     await session.user.delete(command.mailbox)
+    await _leave_if_selected(session, command.mailbox)
     return Completion(Condition.OK, "DELETE completed")
 
 
 async def rename(session: IMAPSession, command: commands.Rename) -> Completion:
     """RFC 3501 section 6.3.5."""
-    await _leave_if_selected(session, command.mailbox)
     await session.user.rename(command.mailbox, command.new_name.removesuffix(SEPARATOR))
+    await _leave_if_selected(session, command.mailbox, or_below=True)
     return Completion(Condition.OK, "RENAME completed")
 
 
@@ -79,10 +79,10 @@ async def status(session: IMAPSession, command: commands.Status) -> Completion:
     return Completion(Condition.OK, "STATUS completed")
 
 
-async def _leave_if_selected(session: IMAPSession, name: str) -> None:
-    """A mailbox that goes, or is called something else from now on, cannot stay selected."""
+async def _leave_if_selected(session: IMAPSession, name: str, *, or_below: bool = False) -> None:
+    """A mailbox that is gone, or is now called something else, cannot stay selected."""
     selected = session.view.mailbox.name if session.view is not None else INBOX
-    if selected != INBOX and (selected == name or selected.startswith(name + SEPARATOR)):
+    if selected != INBOX and (selected == name or (or_below and selected.startswith(name + SEPARATOR))):
         await session.unselect()
 
 

@@ -8,7 +8,7 @@ from mailbox_d.errors import MessageGone
 from mailbox_d.imap.errors import NotAllowed
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.view import View
-from mailbox_d.store.ports import FlagAction
+from mailbox_d.store.ports import FlagAction, Flags
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.commands import StoreMode
 from mailbox_d.wire.imap.responses import Completion, Condition
@@ -28,13 +28,26 @@ async def store(session: IMAPSession, command: commands.Store) -> Completion:
     indexes = [index for found in view.chosen(command.numbers, by_uid=command.by_uid) for index in found]
     uids = [view.uids[index] for index in indexes]
     now = await view.mailbox.change_flags(uids, _ACTIONS[command.mode], command.flags) if uids else {}
-    view.learn(now)
-    if not command.silent:
+    if command.silent:
+        view.learn_silently(now, {uid: _expected(view.flags[uid], command) for uid in now})
+    else:
+        view.learn(now)
         told = [index for index in indexes if view.uids[index] in now]
         await _tell(session, told, by_uid=command.by_uid)
     if len(now) < len(uids) and not command.by_uid:
         raise MessageGone("Some of these messages are gone")
     return Completion(Condition.OK, "STORE completed")
+
+
+def _expected(flags: Flags, command: commands.Store) -> Flags:
+    """What a client must take a message's flags to be now, which it was told were `flags`."""
+    match command.mode:
+        case StoreMode.REPLACE:
+            return command.flags
+        case StoreMode.ADD:
+            return flags | command.flags
+        case StoreMode.REMOVE:
+            return flags - command.flags
 
 
 async def _tell(session: IMAPSession, indexes: Sequence[int], *, by_uid: bool) -> None:

@@ -56,6 +56,11 @@ class View:
                 self.flags[uid] = now
                 self._changed.discard(uid)
 
+    def learn_silently(self, flags: Mapping[int, Flags], expected: Mapping[int, Flags]) -> None:
+        """Take flags that the client has set and is not told, but where it expects others (RFC 3501 section 6.4.6)."""
+        self.learn(flags)
+        self._changed.update(uid for uid, now in flags.items() if uid in self.flags and now != expected[uid])
+
     async def catch_up(self) -> None:
         """Look at the mailbox, and note what is to be announced."""
         self.note(await self.mailbox.news(self._feed))

@@ -18,6 +18,7 @@ from mailbox_d.net.inherited import inherited_methods
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
+from mailbox_d.store.ports import FlagAction
 from tests.dialogues.imap_server import ANN, HELLO, filled_store, imap_connection, imap_service
 from tests.dialogues.memory import Connection
 
@@ -295,6 +296,47 @@ def test_news_that_cannot_be_had_do_not_spoil_a_command(monkeypatch: pytest.Monk
     connection = selected(filled_store())
     monkeypatch.setattr(MemoryMailbox, "refresh", raising(StorageFault("I/O error")))
     assert said(connection, b"c NOOP") == [b"c OK NOOP completed"]
+
+
+def test_news_that_another_program_s_lock_held_up_are_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    connection = selected(store)
+    inbox(store).expunge([1])
+    inbox(store).add(HELLO)
+    with monkeypatch.context() as locked:
+        locked.setattr(MemoryMailbox, "recent", raising(MailboxBusy("In use")))
+        said(connection, b"c NOOP")
+    assert said(connection, b"d NOOP") == [b"* 1 EXPUNGE", b"* 2 EXISTS", b"* 2 RECENT", b"d OK NOOP completed"]
+
+
+def test_an_append_that_stays_locked_out_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    aborted: list[bool] = []
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryDelivery, "commit", raising(MailboxBusy("In use")))
+    monkeypatch.setattr(MemoryDelivery, "abort", lambda delivery: aborted.append(True))
+    assert said(connection, b"c APPEND INBOX {3+}\r\nabc") == [b"c NO [INUSE] In use"]
+    assert aborted
+
+
+@pytest.mark.parametrize("command", [b"DELETE Archive", b"RENAME Archive/2024 INBOX", b"RENAME Archive/2024 a.b"])
+def test_a_mailbox_stays_selected_where_it_stays(command: bytes) -> None:
+    store = filled_store()
+    store.account(ANN).create("Archive")
+    connection = logged_in(store)
+    assert said(connection, b"b SELECT Archive/2024")[-1].startswith(b"b OK")
+    said(connection, b"c " + command)
+    assert said(connection, b"d CHECK") == [b"d OK CHECK completed"]
+
+
+def test_flags_that_another_session_changed_are_told_even_in_silence() -> None:
+    store = filled_store()
+    connection = selected(store)
+    inbox(store).change_flags([1], FlagAction.ADD, frozenset({r"\Flagged"}))
+    assert said(connection, rb"c STORE 1,2 +FLAGS.SILENT (\Seen)") == [
+        rb"* 1 FETCH (UID 1 FLAGS (\Flagged \Recent \Seen))",
+        b"c OK STORE completed",
+    ]
+    assert said(connection, rb"d STORE 1,2 -FLAGS.SILENT (\Seen)") == [b"d OK STORE completed"]
 
 
 def test_a_date_of_a_message_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
