@@ -26,7 +26,7 @@ run: $(VENV)/ready
 	@trap : INT; $(BIN)/python -m mailbox_d.ctl.sample_site || [ $$? -eq 130 ]  # Ctrl-C is no failure
 
 test: check
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -rs $(PYTEST)
 
 check: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -34,7 +34,7 @@ check: $(VENV)/ready-dev
 	$(BIN)/mypy
 
 faults: $(VENV)/ready-dev
-	MAILBOXD_KILL_ROUNDS=100 $(BIN)/python -m pytest tests/faults $(PYTEST)
+	MAILBOXD_KILL_ROUNDS=100 $(BIN)/python -m pytest -rs tests/faults $(PYTEST)
 
 bench: $(VENV)/ready
 	$(BIN)/python -m bench $(BENCH)

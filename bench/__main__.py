@@ -48,8 +48,8 @@ def chosen_servers(folder: Path, options: argparse.Namespace) -> list[Server]:
 def started(servers: Sequence[Server]) -> Iterator[None]:
     with ExitStack() as stack:
         for server in servers:
-            server.start()
             stack.callback(server.stop)
+            server.start()
         yield
 
 

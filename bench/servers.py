@@ -27,6 +27,7 @@ DOMAIN = "example.org"
 PASSWORD = "bench"
 USERS = tuple(f"user{number}" for number in range(100))
 START_SECONDS = 30.0
+STOP_SECONDS = 30.0
 
 MAILBOXD = """\
 hostname: mail.example.org
@@ -149,6 +150,7 @@ class Server:
         raise NotImplementedError
 
     def stop(self) -> None:
+        """End all processes, also where only some of them were started."""
         raise NotImplementedError
 
     def maildir(self, user: str) -> Path:
@@ -173,11 +175,10 @@ class Server:
 class Mailboxd(Server):
     """`twistd mailboxd` of this tree."""
 
-    process: subprocess.Popen[bytes]
-
     def __init__(self, folder: Path, profile: Path | None = None) -> None:
         super().__init__("mailboxd", folder, "the message's file and its directory fsynced in the Maildir")
         self._profile = profile
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.folder.mkdir()
@@ -193,15 +194,14 @@ class Mailboxd(Server):
         if self._profile:
             twistd += ["--profiler=cprofile", "--savestats", f"--profile={self._profile.resolve()}"]
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [*twistd, "mailboxd", "--config", str(configuration)], stdout=log, stderr=log, cwd=self.folder
             )
-        self.pids = (self.process.pid,)
+        self.pids = (self._process.pid,)
         wait_for_greeting(self.ports["smtp"], self.folder / "log")
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(START_SECONDS)
+        end(self._process)
 
     def maildir(self, user: str) -> Path:
         return self.folder / "maildirs" / DOMAIN / user / "Maildir"
@@ -239,10 +239,9 @@ class Postfix(Server):
             self.pids += (self._dovecot.pid,)
 
     def stop(self) -> None:
-        run(["postfix", "-c", str(self.folder / "etc"), "stop"])
-        if self._dovecot:
-            self._dovecot.terminate()
-            self._dovecot.wait(START_SECONDS)
+        if (self.folder / "queue/pid/master.pid").exists():
+            run(["postfix", "-c", str(self.folder / "etc"), "stop"])
+        end(self._dovecot)
 
     def maildir(self, user: str) -> Path:
         return self.folder / "maildirs" / user
@@ -272,6 +271,13 @@ def run(command: list[str]) -> None:
         said.seek(0)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {said.read()}")
+
+
+def end(process: subprocess.Popen[bytes] | None) -> None:
+    """Ask a process that was started to end, and wait for that."""
+    if process:
+        process.terminate()
+        process.wait(STOP_SECONDS)
 
 
 def free_ports(count: int) -> list[int]:
