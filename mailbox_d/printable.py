@@ -8,6 +8,8 @@ LOGGED = 300
 
 def escaped(text: str) -> str:
     """Text with all that cannot be printed escaped, so that it stays on its line."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

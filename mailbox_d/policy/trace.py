@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.policy.transaction import LOCAL_PEER, Transaction
@@ -45,7 +46,7 @@ def _received(transaction: Transaction, hostname: str, identifier: str, now: flo
     return (
         f"Received: from {client.name} ({_address_literal(client.host)}){security}\r\n"
         f"\tby {hostname} with {client.protocol} id {identifier}{_for(transaction)};\r\n"
-        f"\t{format_datetime(datetime.fromtimestamp(now, UTC))}\r\n"
+        f"\t{_date(int(now))}\r\n"
     ).encode()
 
 
@@ -53,6 +54,12 @@ def _address_literal(host: str) -> str:
     if host == LOCAL_PEER:
         return host
     return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+
+
+@lru_cache(maxsize=2)
+def _date(now: int) -> str:
+    """RFC 5322 section 3.3; the same for all messages of a second."""
+    return format_datetime(datetime.fromtimestamp(now, UTC))
 
 
 def _for(transaction: Transaction) -> str:

@@ -32,5 +32,6 @@ class Reply:
 
 def _line(text: str) -> bytes:
     """One line: whatever is not printable ASCII is replaced, so that nothing quoted can end it early."""
-    printable = "".join(character if " " <= character <= "~" else "?" for character in text)
-    return printable[: MAX_REPLY_LINE - 2].encode("ascii") + b"\r\n"
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(character if " " <= character <= "~" else "?" for character in text)
+    return text[: MAX_REPLY_LINE - 2].encode("ascii") + b"\r\n"
