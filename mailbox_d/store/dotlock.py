@@ -118,11 +118,11 @@ class Dotlock:
         status = find(self._files, self._path)
         if status is None:
             return
-        idle = self._clock() - status.st_mtime
+        idle = abs(self._clock() - status.st_mtime)  # a time to come is of a clock that was set back since
         stale = self._is_dead(status.st_mtime) if idle > self._times.dead_owner else False
         if stale is None:
             watched = find(self._files, self._watched)
-            quiet = watched is None or self._clock() - watched.st_mtime > self._times.silent_owner
+            quiet = watched is None or abs(self._clock() - watched.st_mtime) > self._times.silent_owner
             stale = quiet and idle > self._times.silent_owner
         if not stale:
             return
@@ -137,7 +137,7 @@ class Dotlock:
         if host != os.fsencode(socket.gethostname()) or not process.isdigit():
             return None
         if int(process) == os.getpid():
-            return locked_at < _process_start()
+            return not _process_start() <= locked_at <= self._clock()
         try:
             os.kill(int(process), 0)
         except ProcessLookupError:

@@ -103,7 +103,7 @@ class SubscriptionsFile:
             return self._files.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             status = find(self._files, lock)
-            if status is not None and self._clock() - status.st_mtime > self._stale_after:
+            if status is not None and abs(self._clock() - status.st_mtime) > self._stale_after:
                 forget(self._files, lock)
             raise MailboxBusy("The subscriptions are in use by another program") from None
 

@@ -108,6 +108,13 @@ def test_a_silent_owner_s_lock_is_broken_after_two_minutes_without_a_change(
     assert_broken(folder)
 
 
+@pytest.mark.parametrize("owner", ["dead", "ours", "silent"])
+def test_fault_15_a_lock_left_before_the_clock_was_set_back_is_broken(folder: Folder, lock: Path, owner: str) -> None:
+    process = {"dead": dead_process(), "ours": os.getpid(), "silent": ""}[owner]
+    leave(lock, f"{process}:{HOST}", age=-3600)
+    assert_broken(folder)
+
+
 def test_a_lock_that_was_taken_away_is_noticed_and_the_new_one_kept(folder: Folder, lock: Path) -> None:
     with locks().hold(folder) as held:
         lock.rename(lock.with_suffix(".old"))

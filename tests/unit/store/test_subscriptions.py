@@ -59,11 +59,12 @@ def test_a_lock_that_another_program_holds_is_busy(tmp_path: Path) -> None:
     assert file.read() == ("A",)
 
 
-def test_a_lock_left_behind_is_broken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("time", [1, 2**32], ids=["long ago", "before the clock was set back"])
+def test_a_lock_left_behind_is_broken(tmp_path: Path, time: int) -> None:
     file = SubscriptionsFile(FileSystem(), bytes(tmp_path))
     lock = tmp_path / "subscriptions.lock"
     lock.touch()
-    os.utime(lock, (1, 1))
+    os.utime(lock, (time, time))
     with pytest.raises(MailboxBusy):
         file.change("B", subscribed=True)
     file.change("B", subscribed=True)
