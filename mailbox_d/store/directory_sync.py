@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 
 from mailbox_d.store.files import FileSystem
@@ -14,7 +16,8 @@ class _Round:
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.error: OSError | None = None
+        self.error: OSError | None = OSError(errno.EIO, os.strerror(errno.EIO))
+        """What those who joined are told, whatever ended the leader, until it has succeeded."""
 
 
 class DirectorySync:
@@ -48,6 +51,7 @@ class DirectorySync:
             self._running[directory] = own
         try:
             self._files.fsync_directory(directory)
+            own.error = None
         except OSError as error:
             own.error = error
             raise

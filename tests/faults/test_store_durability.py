@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,39 @@ def test_those_who_wait_share_one_directory_sync() -> None:
     for thread in threads:
         thread.join(10)
     assert 2 <= len(synced) < 9
+
+
+def test_a_directory_sync_that_ends_without_a_verdict_makes_nobody_durable() -> None:
+    import threading
+
+    started, go_on, arrived = threading.Event(), threading.Event(), threading.Semaphore(0)
+    durable: list[str] = []
+
+    class FailingAfterTheFirst(FileSystem):
+        def fsync_directory(self, path: bytes) -> None:
+            if started.is_set():
+                raise MemoryError
+            started.set()
+            assert go_on.wait(10)
+
+    directories = DirectorySync(FailingAfterTheFirst())
+
+    def wait_for_it() -> None:
+        arrived.release()
+        with contextlib.suppress(OSError, MemoryError):
+            directories.sync(b"d")
+            durable.append(threading.current_thread().name)
+
+    threads = [threading.Thread(target=wait_for_it, name=name) for name in ("leader", "second", "third", "fourth")]
+    for thread in threads:
+        thread.start()
+        assert started.wait(10) and arrived.acquire(timeout=10)
+    while b"d" not in directories._gathering:
+        pass
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert durable == ["leader"]
 
 
 def test_a_failed_directory_sync_is_told_to_all_who_waited_for_it() -> None:
