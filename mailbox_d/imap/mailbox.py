@@ -126,7 +126,7 @@ def _open(mailbox: Mailbox, claim: bool) -> Opened:
     mailbox.refresh()
     feed = mailbox.feed()
     return Opened(
-        feed, mailbox.messages(), frozenset(mailbox.recent(claim=claim)), mailbox.status(), mailbox.keywords_full()
+        feed, feed.messages, frozenset(mailbox.recent(claim=claim)), mailbox.status(), mailbox.keywords_full()
     )
 
 

@@ -16,7 +16,8 @@ from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flag
 class ChangeFeed(Feed):
     """Changes of one mailbox, gathered for one session."""
 
-    def __init__(self, feeds: Feeds) -> None:
+    def __init__(self, feeds: Feeds, messages: Sequence[Message]) -> None:
+        self.messages = messages
         self._feeds = feeds
         self._expunged: set[int] = set()
         self._flagged: dict[int, Flags] = {}
@@ -60,8 +61,9 @@ class Feeds:
         self.guard = threading.Lock()
         self._feeds: WeakSet[ChangeFeed] = WeakSet()
 
-    def open(self) -> ChangeFeed:
-        feed = ChangeFeed(self)
+    def open(self, messages: Sequence[Message]) -> ChangeFeed:
+        """A feed that goes on from these messages; called under the lock under which they change."""
+        feed = ChangeFeed(self, messages)
         with self.guard:
             self._feeds.add(feed)
         return feed

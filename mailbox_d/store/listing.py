@@ -47,14 +47,18 @@ class Listing:
         self.highest = 0
         self._names: dict[int, bytes] = {}
         self._uid_of: dict[bytes, int] = {}
-        self._snapshot: tuple[Message, ...] | None = ()
+        self._snapshot: list[tuple[Message, ...]] = []
+        """Where the snapshot is kept, once somebody wanted one; another list after each change."""
 
     def snapshot(self) -> tuple[Message, ...]:
-        """All messages, UIDs ascending; the same object until something changes."""
-        snapshot = self._snapshot
-        if snapshot is None:
-            snapshot = self._snapshot = tuple(self.messages.values())
-        return snapshot
+        """All messages, UIDs ascending; the same object until something changes.
+
+        Whoever is overtaken by a change keeps what it read where nobody looks any more.
+        """
+        kept = self._snapshot
+        if not kept:
+            kept.append(tuple(self.messages.values()))
+        return kept[0]
 
     def place(self, uid: int) -> Place | None:
         name = self._names.get(uid)
@@ -74,7 +78,7 @@ class Listing:
         self._uid_of.update(zip([name.partition(b":")[0] for name in names], uids, strict=True))
         self.in_new.update(in_new)
         self.highest = uids[-1]
-        self._snapshot = None
+        self._snapshot = []
 
     def move(self, uid: int, place: Place) -> None:
         """Note a message's new file name."""
@@ -87,14 +91,14 @@ class Listing:
         if message.flags == flags:
             return None
         self.messages[uid] = Message(uid, flags, message.size)
-        self._snapshot = None
+        self._snapshot = []
         return Flagged(uid, flags)
 
     def remove(self, uid: int) -> Change:
         del self.messages[uid]
         del self._uid_of[split_name(self._names.pop(uid))[0]]
         self.in_new.discard(uid)
-        self._snapshot = None
+        self._snapshot = []
         return Expunged(uid)
 
     def compare(self, new: Sequence[bytes], cur: Sequence[bytes] | None, lines: Mapping[bytes, int]) -> Difference:

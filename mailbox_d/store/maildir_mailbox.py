@@ -29,7 +29,7 @@ from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Message, Status, T
 
 T = TypeVar("T")
 
-_NO_ROOM_FOR_LOCK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _TRIES = 4
 """How often a file that other programs keep renaming is looked for."""
 
@@ -79,8 +79,7 @@ class MaildirMailbox(Mailbox):
         if not claim:
             return frozenset(self._view.recent)
         if self._view.listing.in_new:
-            with self._changing() as lock:
-                self._files.rename(lock, list(self._view.listing.in_new), lambda letters: letters)
+            self._empty_new()
         with self._work:
             claimed = frozenset(self._view.recent)
             self._view.recent.clear()
@@ -90,7 +89,8 @@ class MaildirMailbox(Mailbox):
         return self._view.keywords.is_full()
 
     def feed(self) -> ChangeFeed:
-        return self._view.feeds.open()
+        with self._work:
+            return self._view.feeds.open(self._view.listing.snapshot())
 
     @storage_faults
     def read(self, uid: int) -> WireReader:
@@ -162,6 +162,16 @@ class MaildirMailbox(Mailbox):
                 finally:
                     self._view.stamp_own()
 
+    def _empty_new(self) -> None:
+        """Move what lies in `new` to `cur`. A disk that has no room for that can be read all the same."""
+        try:
+            with self._changing() as lock:
+                self._files.rename(lock, list(self._view.listing.in_new), lambda letters: letters)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            self._log.warn("Leaving messages of {folder} in new: {error}", folder=self._folder.path, error=str(error))
+
     def _require_alive(self) -> None:
         if self._view.is_gone:
             raise NoSuchMailbox("The mailbox is gone")
@@ -178,7 +188,7 @@ class MaildirMailbox(Mailbox):
             with self._disk.locks.hold(self._folder) as lock:
                 self._view.catch_up(lock, whole=whole)
         except OSError as error:
-            if error.errno not in _NO_ROOM_FOR_LOCK:
+            if error.errno not in _NO_ROOM:
                 raise
             self._log.warn("Looking at {folder} without its lock: {error}", folder=self._folder.path, error=str(error))
             self._view.look_without_lock()

@@ -88,7 +88,8 @@ class MemoryMailbox(Mailbox):
         return self._keywords.is_full()
 
     def feed(self) -> ChangeFeed:
-        return self._feeds.open()
+        with self._lock:
+            return self._feeds.open(self.messages())
 
     def read(self, uid: int) -> HeldMessage:
         return HeldMessage(self._find(uid).wire)

@@ -158,6 +158,9 @@ class Delivery(Protocol):
 class Feed(Protocol):
     """What changed in a mailbox since this feed last told: one per session that has the mailbox open."""
 
+    messages: Sequence[Message]
+    """As they were in the moment from which on it tells, UIDs ascending."""
+
     def take(self) -> Sequence[Change]:
         """Return and forget what changed: expunges, then new flags, then arrivals in ascending UID order."""
 
@@ -193,11 +196,7 @@ class Mailbox(Protocol):
         """Whether no further keyword can be made here (the mailbox has its 26)."""
 
     def feed(self) -> Feed:
-        """A new feed, which tells all that happens from now on, the changes of its own session included.
-
-        Take the feed first and `messages` after it: what happens in between is then told twice, which shows (an
-        `Arrived` whose UID is known, an `Expunged` whose UID is not), and never missed.
-        """
+        """A new feed, which tells all that happens from now on, the changes of its own session included."""
 
     def read(self, uid: int) -> WireReader:
         """Open a message. Raises `MessageGone`, `StorageFault`."""

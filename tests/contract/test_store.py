@@ -451,6 +451,17 @@ def test_a_feed_begins_with_what_is_there(store: Store) -> None:
     assert list(feed.take()) == []
 
 
+def test_a_feed_goes_on_where_its_messages_end(store: Store) -> None:
+    """What came between the two would be an arrival that is known, and its expunge never told."""
+    mailbox = inbox(store)
+    append(mailbox)
+    feed = mailbox.feed()
+    append(mailbox)
+    mailbox.expunge([2])
+    assert [message.uid for message in feed.messages] == [1]
+    assert list(feed.take()) == []
+
+
 def test_a_feed_tells_the_last_flags_once(store: Store) -> None:
     mailbox = inbox(store)
     append(mailbox)

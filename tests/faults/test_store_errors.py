@@ -221,6 +221,7 @@ def test_fault_6_a_full_or_read_only_disk_can_still_be_read(tmp_path: Path, code
     files.armed = True
     reading = MaildirStore(tmp_path, files=files).account(ALICE).open(INBOX)
     assert read(reading)[0] == BODY
+    assert reading.recent(claim=True) == {1}
     reading.refresh()
     with pytest.raises(StorageFault):
         reading.change_flags([1], FlagAction.ADD, frozenset({"\\Seen", "Work"}))
