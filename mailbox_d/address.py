@@ -27,6 +27,8 @@ SUFFIX_DELIMITER = "+"
 
 _DOT_STRING = re.compile(r"[^\x00-\x20()<>\[\]:;@\\,.\"\x7f-\x9f]+(?>(?:\.[^\x00-\x20()<>\[\]:;@\\,.\"\x7f-\x9f]+)*)")
 _QUOTED_STRING = re.compile(r'"((?>(?:[^\x00-\x1f"\\\x7f-\x9f]|\\[\x20-\x7e])*))"')
+_NOT_UTF_8 = re.compile("[\ud800-\udfff]")
+"""What stands in text for octets that were no UTF-8 (PEP 383)."""
 _ADDRESS_LITERAL = re.compile(r"\[[A-Za-z0-9:.\-]{1,253}\]")
 _LDH_LABEL = re.compile(r"[a-z0-9_](?>(?:[a-z0-9_-]{0,61}[a-z0-9_])?)")
 
@@ -49,6 +51,8 @@ class EmailAddress:
     @classmethod
     def parse(cls, text: str) -> EmailAddress:
         """Read `local@domain` (RFC 5321 section 4.1.2 Mailbox, RFC 6531 section 3.3). Raises `AddressError`."""
+        if _NOT_UTF_8.search(text):
+            raise AddressError("The address is not UTF-8")
         local_part, rest = _split_local_part(text)
         if not local_part:
             raise AddressError("The local part is empty")
