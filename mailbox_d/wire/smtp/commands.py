@@ -150,6 +150,8 @@ def _is_address_literal(text: str) -> bool:
     if not (text.startswith("[") and text.endswith("]")):
         return False
     inner = text[1:-1]
+    if "%" in inner:  # a zone, which may be any text at all and means nothing to others (RFC 4007 section 11.2)
+        return False
     try:
         if inner[:5].upper() == "IPV6:":
             ipaddress.IPv6Address(inner[5:])

@@ -60,6 +60,7 @@ def test_commands(line: bytes, command: object) -> None:
         (b"EHLO", commands.BAD_NAME),
         (b"EHLO [999.1.1.1]", commands.BAD_NAME),
         (b"EHLO a b", commands.BAD_NAME),
+        (b"EHLO [IPv6:fe80::1%) by evil.example (x]", commands.BAD_NAME),
         (b"MAIL alice@example.org", commands.BAD_SENDER),
         (b"MAIL FROM:alice@example.org", commands.BAD_SENDER),
         (b"MAIL FROM:<alice@example.org", commands.BAD_SENDER),
