@@ -32,12 +32,12 @@ def parse_mailbox_list(text: str) -> tuple[EmailAddress, ...]:
     """
     addresses: list[EmailAddress] = []
     phrase: list[str] = []
-    bracketed: str | None = None
+    bracketed: list[str] | None = None
     for kind in _without_comments(text):
         if kind == "<" and bracketed is None:
-            bracketed = ""
-        elif kind and bracketed is not None and not bracketed.endswith(">"):
-            bracketed += kind
+            bracketed = []
+        elif kind and bracketed is not None and bracketed[-1:] != [">"]:
+            bracketed.append(kind)
         elif kind in (",", ";", ""):
             addresses.extend(_member(phrase, bracketed))
             phrase, bracketed = [], None
@@ -52,20 +52,27 @@ def parse_mailbox_list(text: str) -> tuple[EmailAddress, ...]:
     return tuple(addresses)
 
 
-def _group_name(phrase: list[str], bracketed: str | None) -> list[str]:
+def _group_name(phrase: list[str], bracketed: list[str] | None) -> list[str]:
     if not phrase or bracketed is not None or "@" in phrase:
         raise AddressError("This is not an address list")
     return []
 
 
-def _member(phrase: list[str], bracketed: str | None) -> Iterator[EmailAddress]:
+def _member(phrase: list[str], bracketed: list[str] | None) -> Iterator[EmailAddress]:
     """The address of one member of a list: `<address>` behind a phrase, or the bare address; none if it is empty."""
     if bracketed is not None:
-        if not bracketed.endswith(">") or "@" in phrase:
+        if bracketed[-1:] != [">"] or "@" in phrase:
             raise AddressError("An address is written <local@domain>")
-        yield EmailAddress.parse(bracketed[:-1])
+        yield _address(bracketed[:-1])
     elif phrase:
-        yield EmailAddress.parse("".join(phrase))
+        yield _address(phrase)
+
+
+def _address(tokens: list[str]) -> EmailAddress:
+    """The address of three tokens. What comments or blanks take apart, such as `al ice@…`, is read in several ways."""
+    if len(tokens) != 3:
+        raise AddressError("An address is written local@domain")
+    return EmailAddress.parse("".join(tokens))
 
 
 def _without_comments(text: str) -> Iterator[str]:

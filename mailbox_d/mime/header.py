@@ -13,7 +13,8 @@ _NAME_END = 78
 class HeaderScanner:
     """Fed the octets of a message, counts its header fields by name and keeps the values of a chosen few.
 
-    Holds at most one line and the chosen values, `max_kept` octets in all: what exceeds that is cut and `cut` says so.
+    Holds at most one line and, of each chosen field, `max_kept` octets of all its values: what exceeds that is cut, and
+    `cut` says of which field.
     """
 
     def __init__(self, keep: Collection[str], *, max_kept: int = 16384) -> None:
@@ -25,12 +26,16 @@ class HeaderScanner:
         """How often each of the chosen fields occurs."""
         self.values: dict[str, list[str]] = {name: [] for name in keep}
         self.complete = False
-        self.cut = False
-        self._kept = 0
+        self.cut: set[str] = set()
+        self.begins_folded = False
+        """Whether the first line continues a field that is not there; readers differ over what that means."""
+        self._kept: Counter[str] = Counter()
         self._max_kept = max_kept
         self._carry = b""
         self._dropped = False
-        self._current: list[str] | None = None
+        """Whether an unfinished line was longer than what is held of it."""
+        self._current = ""
+        """The chosen field that a continuation belongs to."""
 
     def feed(self, data: bytes) -> None:
         """Take the next octets; once the header section is complete they are not looked at."""
@@ -58,11 +63,12 @@ class HeaderScanner:
 
     def _hold(self, carry: bytes) -> None:
         """Keep an unfinished line; of one that is too long, the beginning is enough to know its field."""
-        if len(carry) > self._max_kept:
-            self.octets += len(carry) - self._max_kept
-            self.cut = True
+        held = self._max_kept + _NAME_END
+        if len(carry) > held:
+            self.octets += len(carry) - held
+            self._dropped = True
             last = carry[-1:] if carry.endswith(b"\r") else b""
-            carry = carry[: self._max_kept - len(last)] + last
+            carry = carry[: held - len(last)] + last
         self._carry = carry
 
     def _line(self, line: bytes) -> bool:
@@ -73,27 +79,30 @@ class HeaderScanner:
             self._continue(line)
         else:
             self._begin(line)
+        self._dropped = False
         return bool(line)
 
     def _begin(self, line: bytes) -> None:
         self.fields += 1
-        self._current = None
+        self._current = ""
         colon = line.find(b":", 0, _NAME_END)
         name = line[:colon].rstrip(b" \t").lower().decode("ascii", "replace") if colon > 0 else ""
         if name in self.values:
             self.counts[name] += 1
-            self._current = self.values[name]
-            self._current.append("")
+            self._current = name
+            self.values[name].append("")
             self._keep(line[colon + 1 :])
 
     def _continue(self, line: bytes) -> None:
-        if self._current is not None:
+        if self._current:
             self._keep(line)
+        self.begins_folded = self.begins_folded or not self.fields
 
     def _keep(self, text: bytes) -> None:
-        assert self._current is not None
-        room = self._max_kept - self._kept
-        self.cut = self.cut or len(text) > room
+        name = self._current
+        room = self._max_kept - self._kept[name]
+        if self._dropped or len(text) > room:
+            self.cut.add(name)
         kept = text[:room]
-        self._kept += len(kept)
-        self._current[-1] += kept.decode("utf-8", "surrogateescape")
+        self._kept[name] += len(kept)
+        self.values[name][-1] += kept.decode("utf-8", "surrogateescape")

@@ -21,17 +21,29 @@ async def check_sender(user: User, sender: EmailAddress | None, recipients: Reci
 
 
 async def check_author(user: User, header: HeaderScanner, recipients: Recipients) -> Refused | None:
-    """Every address of every From field must be the user's; one that cannot be read is refused."""
-    if header.cut:
+    """Every address in From must be the user's; what two programs could read as two authors is refused."""
+    if header.begins_folded:
+        return Refused(Reason.MALFORMED_HEADER, "The header begins with the rest of a field")
+    if header.counts["from"] > 1:
+        return Refused(Reason.MALFORMED_HEADER, "There is more than one From field")
+    if "from" in header.cut:
         return Refused(Reason.MALFORMED_HEADER, "The From field is too long")
     for value in header.values["from"]:
-        try:
-            authors = parse_mailbox_list(value)
-        except AddressError as error:
-            return Refused(Reason.MALFORMED_HEADER, "The From field is not a list of addresses", str(error))
-        for author in authors:
-            if not await is_theirs(user, author, recipients):
-                return Refused(Reason.SENDER_NOT_ALLOWED, NOT_YOURS, f"{user.address} as {author} in From")
+        if refused := await _check_authors(user, value, recipients):
+            return refused
+    return None
+
+
+async def _check_authors(user: User, value: str, recipients: Recipients) -> Refused | None:
+    try:
+        authors = parse_mailbox_list(value)
+    except AddressError as error:
+        return Refused(Reason.MALFORMED_HEADER, "The From field is not a list of addresses", str(error))
+    if not authors:
+        return Refused(Reason.MALFORMED_HEADER, "The From field names nobody")
+    for author in authors:
+        if not await is_theirs(user, author, recipients):
+            return Refused(Reason.SENDER_NOT_ALLOWED, NOT_YOURS, f"{user.address} as {author} in From")
     return None
 
 

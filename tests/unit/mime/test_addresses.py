@@ -52,6 +52,11 @@ def test_address_lists(text: str, addresses: list[str]) -> None:
         "<>",
         "Alice <alice@example.org> <bob@example.net>",
         "alice@example.org\x00",
+        "Alice bob@example.org",
+        "<alice bob@example.org>",
+        "alice (and) bob@example.org",
+        "alice@example. org",
+        "alice@example.org\udcf6",
     ],
 )
 def test_attack_103_what_could_be_read_as_another_address_is_none(text: str) -> None:
