@@ -74,15 +74,21 @@ class OpenSessions(Service):
 
 
 class Refusal(Protocol):
-    """Says one line to a connection that is one too many, and closes it."""
+    """Ends a connection that is one too many, with a word where there is one.
+
+    It is a protocol even without a word: `TLSMemoryBIOFactory` takes no None for an answer.
+    """
 
     def __init__(self, words: bytes) -> None:
         self._words = words
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        transport.write(self._words)
-        transport.loseConnection()
+        if self._words:
+            transport.write(self._words)
+            transport.loseConnection()
+        else:
+            transport.abortConnection()
 
 
 class SessionFactory(ServerFactory):
@@ -108,7 +114,7 @@ class SessionFactory(ServerFactory):
         host = str(getattr(addr, "host", "local"))
         if not self._limits.admit(host):
             log.info("too many connections: {host}", host=host)
-            return Refusal(self._refusal) if self._refusal else None
+            return Refusal(self._refusal)
         session = self._make()
         session.factory = self
         session.when_gone = lambda: self._gone(session, host)

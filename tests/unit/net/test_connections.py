@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from mailbox_d.net.certificates import Certificates, PairFiles
 from mailbox_d.net.connections import OpenSessions, SessionFactory
 from mailbox_d.net.limits import ConnectionLimits
 from mailbox_d.net.session import SessionLimits
+from tests.unit.net.pki import write_pair
 from tests.unit.net.test_session import Echo, Transport
 
 PEER = IPv4Address("TCP", "192.0.2.1", 4711)
@@ -48,10 +52,17 @@ def test_a_connection_too_many_is_told_so_and_closed() -> None:
     assert transport.disconnecting
 
 
-def test_inside_tls_it_is_just_closed() -> None:
+def test_inside_tls_it_is_just_closed(tmp_path: Path) -> None:
     site = Site(refusal=b"")
-    site.connect()
-    assert site.connect()[0] is None
+    certificates = Certificates([PairFiles(*write_pair(tmp_path, "org", ["mail.example.org"]))])
+    factory = TLSMemoryBIOFactory(certificates.context("imap"), False, site.factory)
+    first, second = Transport(), Transport()
+    factory.buildProtocol(PEER).makeConnection(first)
+    one_too_many = factory.buildProtocol(PEER)
+    one_too_many.makeConnection(second)
+    assert (first.aborted, second.aborted) == (False, True)
+    one_too_many.connectionLost(Failure(ConnectionDone()))
+    assert len(site.sessions) == 1
 
 
 def test_a_connection_that_ends_makes_room() -> None:
