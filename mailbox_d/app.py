@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.mail.interfaces import IAccountIMAP, IMessageDelivery
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -27,7 +29,7 @@ from mailbox_d.net.listening import EndpointListener, UnixListener
 from mailbox_d.net.login import LoginGate
 from mailbox_d.net.reload import ReloadOnHangup
 from mailbox_d.net.session import SessionLimits, SessionShell
-from mailbox_d.net.state_folder import StateFolder
+from mailbox_d.net.state_folder import StateFolder, StateFolderTaken
 from mailbox_d.net.watchdog import Watchdog
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.policy.space import FreeSpace
@@ -53,6 +55,14 @@ class Daemon(MultiService):
         for service in services:
             service.setServiceParent(self)
 
+    def privilegedStartService(self) -> None:
+        with _refusal_in_one_line():
+            MultiService.privilegedStartService(self)
+
+    def startService(self) -> None:
+        with _refusal_in_one_line():
+            MultiService.startService(self)
+
     def stopService(self) -> Deferred[None]:
         Service.stopService(self)
         return Deferred.fromCoroutine(self._stop_in_turn())
@@ -60,6 +70,15 @@ class Daemon(MultiService):
     async def _stop_in_turn(self) -> None:
         for service in reversed(list(self)):
             await maybeDeferred(service.stopService)
+
+
+@contextmanager
+def _refusal_in_one_line() -> Iterator[None]:
+    """What keeps the daemon from starting is told in a line, and ends the process: a traceback would help nobody."""
+    try:
+        yield
+    except (CannotListenError, StateFolderTaken, OSError) as error:
+        raise SystemExit(f"mailboxd cannot start: {error}") from error
 
 
 def build(configuration: Configuration) -> Daemon:
