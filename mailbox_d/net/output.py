@@ -69,10 +69,10 @@ class Output:
 
     def resumeProducing(self) -> None:
         self.paused = False
+        self._changed(False)  # first: who waited may send so much at once that it must wait again
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)
-        self._changed(False)
 
     def stopProducing(self) -> None:
         self.abandon()

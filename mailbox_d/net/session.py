@@ -89,6 +89,8 @@ class SessionShell(TimeoutMixin):
     """A unit is being answered."""
     _pumping: bool
     """Units are being taken, further up the stack."""
+    _turn_waits: bool
+    """Units wait for others to have their turn."""
     _closing: bool
     _winding_down: bool
     _gone: bool
@@ -193,6 +195,7 @@ class SessionShell(TimeoutMixin):
         self._output = Output(self.transport, self.limits.output_buffer, self._output_paused)
         self._running = False
         self._pumping = False
+        self._turn_waits = False
         self._closing = False
         self._winding_down = False
         self._gone = False
@@ -249,10 +252,10 @@ class SessionShell(TimeoutMixin):
             self.when_gone()
 
     def timeoutConnection(self) -> None:
-        """The peer took too long over a handshake or a command."""
+        """The peer took too long over a handshake or a command; what we take over an answer does not count."""
         if self._handshaking:
             self.abort()
-        else:
+        elif not self._running:
             self.close(self.farewell("timeout"))
 
     # -- one unit at a time -------------------------------------------------------------------------------------
@@ -270,17 +273,22 @@ class SessionShell(TimeoutMixin):
 
     def _pump(self) -> None:
         """Answer whole units until one must wait, the peer must read first, or others should have their turn."""
-        if self._pumping or self._running or self._handshaking:
+        if self._pumping or self._running or self._handshaking or self._turn_waits:
             return
         self._pumping = True
         for _ in range(self.limits.burst):
             if self._running or self._closing or self._output.paused or not self._answer_next():
                 break
         else:
-            self.callLater(0, self._pump_again)
+            self._turn_waits = True
+            self.callLater(0, self._take_turn)
         self._pumping = False
         if not self._closing:
             self._output.flush()
+
+    def _take_turn(self) -> None:
+        self._turn_waits = False
+        self._pump_again()
 
     def _pump_again(self) -> None:
         if not self._closing:
@@ -324,7 +332,8 @@ class SessionShell(TimeoutMixin):
 
     def _read_or_wait(self) -> None:
         """Stop reading while the input budget is full, read on when it is not."""
-        full = self._framer.buffered >= self.limits.input_buffer and (self._running or self._output.paused)
+        waiting = self._running or self._turn_waits or self._output.paused
+        full = waiting and self._framer.buffered >= self.limits.input_buffer
         if full == self._reading and not self._closing:
             self._reading = not full
             (self.transport.pauseProducing if full else self.transport.resumeProducing)()

@@ -156,6 +156,20 @@ def test_a_peer_that_reads_nothing_is_dropped_in_the_end() -> None:
     assert transport.aborted
 
 
+def test_a_peer_that_reads_a_little_and_then_nothing_is_dropped_too() -> None:
+    session, transport, clock = connect(write_timeout=60)
+
+    async def send_much() -> None:
+        await session.drained()
+        transport.producer.pauseProducing()
+
+    transport.producer.pauseProducing()
+    Deferred.fromCoroutine(send_much())
+    transport.producer.resumeProducing()
+    clock.advance(61)
+    assert transport.aborted
+
+
 def test_waiting_to_be_drained_ends_with_the_connection() -> None:
     session, transport, _ = connect()
     transport.producer.pauseProducing()
@@ -181,6 +195,17 @@ def test_the_deadline_starts_again_with_each_answer() -> None:
         clock.advance(20)
         session.dataReceived(b"a\n")
     assert not transport.disconnecting
+
+
+def test_the_deadline_is_the_peer_s_and_not_for_our_own_work() -> None:
+    session, transport, clock = connect(command_timeout=30)
+    clock.advance(29)
+    session.dataReceived(b"wait\n")
+    clock.advance(100)
+    session.gate.callback(None)
+    assert transport.value() == b"hello\nwait\n"
+    clock.advance(31)
+    assert transport.value() == b"hello\nwait\nbye timeout\n"
 
 
 def test_a_fault_of_ours_tells_the_peer_nothing_of_it() -> None:
@@ -248,6 +273,17 @@ def test_a_long_burst_gives_others_their_turn() -> None:
     assert len(session.seen) == 3
     clock.advance(0)
     assert len(session.seen) == 8
+
+
+def test_attack_17_what_waits_for_its_turn_fills_the_input_budget() -> None:
+    session, transport, clock = connect(burst=3, input_buffer=10)
+    for _ in range(4):
+        session.dataReceived(b"x\n" * 5)
+    assert len(session.seen) == 3
+    assert transport.producerState == "paused"
+    clock.pump([0] * 7)
+    assert len(session.seen) == 20
+    assert transport.producerState == "producing"
 
 
 @pytest.mark.parametrize("running", [True, False])
