@@ -197,7 +197,9 @@ def test_equal_addresses_share_an_account(store: Store) -> None:
     assert len(inbox(store).messages()) == 1
 
 
-@pytest.mark.parametrize("local_part", ["..", ".", "a/b", "../x", "", "a\0b", ".hidden", "\N{TWO DOT LEADER}", "a\N{FULLWIDTH SOLIDUS}b"])
+@pytest.mark.parametrize(
+    "local_part", ["..", ".", "a/b", "../x", "", "a\0b", ".hidden", "\N{TWO DOT LEADER}", "a\N{FULLWIDTH SOLIDUS}b"]
+)
 def test_attack_122_a_name_that_is_no_folder_has_no_account(store: Store, local_part: str) -> None:
     with pytest.raises(AddressError):
         store.account(EmailAddress(local_part, "example.org"))
