@@ -64,6 +64,21 @@ class Daemon:
         self.process.wait()
         self.process = None
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal and go on."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def hang_up(self) -> None:
+        """Ask it to read users and certificates again."""
+        self.send(signal.SIGHUP)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended by itself."""
+        assert self.process is not None
+        return self.process.poll() is not None
+
     def restart(self) -> None:
         self.stop()
         self.start()
