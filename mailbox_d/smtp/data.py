@@ -79,23 +79,39 @@ def time_left(session: SMTPSession) -> float:
     if not limits.data_minimum_rate:
         return limits.data_timeout
     allowed = limits.data_timeout + session.incoming.size / limits.data_minimum_rate
-    return min(limits.data_timeout, max(1.0, allowed - (session.service.monotonic() - session.began_data)))
+    return min(limits.data_timeout, max(0.0, allowed - (session.service.monotonic() - session.began_data)))
 
 
 async def end(session: SMTPSession) -> Answer:
-    """The message is complete: check it, keep it, and only then say so."""
+    """The message is complete: check it, keep it, and only then say so.
+
+    The session forgets it last: what a fault of ours leaves half done is aborted with the connection.
+    """
     incoming, transaction = session.incoming, session.transaction
     assert incoming is not None and transaction is not None
-    session.forget_transaction()
     incoming.header.finish()
-    if incoming.refusal is None and (refused := await _check(session, incoming)):
-        log_refused(session, refused)
-        await incoming.refuse(reply_to_refusal(refused))
-    if incoming.refusal is not None:
-        then = Then.CLOSE if incoming.refusal is BARE_NEWLINE_IN_MESSAGE else Then.CONTINUE
-        refusal = incoming.refusal
-        return _for_each_recipient(session, transaction, lambda _: refusal, then)
-    return await _keep(session, incoming, transaction)
+    if incoming.refusal is None:
+        await _examine(session, incoming)
+    refusal = incoming.refusal
+    if refusal is not None:
+        then = Then.CLOSE if refusal is BARE_NEWLINE_IN_MESSAGE else Then.CONTINUE
+        answer = _for_each_recipient(session, transaction, lambda _: refusal, then)
+    else:
+        answer = await _keep(session, incoming, transaction)
+    session.forget_transaction()
+    return answer
+
+
+async def _examine(session: SMTPSession, incoming: IncomingMessage) -> None:
+    try:
+        refused = await _check(session, incoming)
+    except MailError as error:
+        log_not_kept(session, error)
+        await incoming.refuse(reply_to_error(error))
+    else:
+        if refused is not None:
+            log_refused(session, refused)
+            await incoming.refuse(reply_to_refusal(refused))
 
 
 async def _check(session: SMTPSession, incoming: IncomingMessage) -> Refused | None:
