@@ -225,7 +225,7 @@ class Limits(Section):
 
     # Bad manners
     unknown_recipients: Annotated[int, Count(least=1)] = 20
-    """Unknown recipients in one SMTP connection, after which it is closed."""
+    """Unknown recipients, and strangers' attempts to relay, in one SMTP connection, after which it is closed."""
 
     unknown_recipient_delay: Annotated[float, Duration(most=MINUTE)] = 0.25
     """The wait before the answer to an unknown recipient, for each one before it in the connection; 5 s at most."""

@@ -31,13 +31,13 @@ async def auth(session: SMTPSession, command: Auth) -> Answer:
     if session.service.gate is None:
         return Answer.of(NOT_IMPLEMENTED)
     if not session.tls:
-        return Answer.of(AUTH_WANTS_TLS)
+        return session.bad_command(AUTH_WANTS_TLS)
     if session.user is not None:
         return Answer.of(AUTH_ALREADY)
     try:
         exchange = mechanism(command.mechanism, session.service.limits.auth_line)
     except UnknownMechanism:
-        return Answer.of(AUTH_UNKNOWN)
+        return session.bad_command(AUTH_UNKNOWN)
     session.exchange = exchange
     return await _advance(session, lambda: exchange.start(command.initial))
 
@@ -56,12 +56,11 @@ async def _advance(session: SMTPSession, step: Callable[[], Step]) -> Answer:
         if isinstance(outcome, Credentials):
             return await _log_in(session, outcome)
     except Cancelled:
-        return Answer.of(AUTH_CANCELLED)
+        return session.bad_command(AUTH_CANCELLED)
     except AuthenticationFailed:
         return _failed(session)
     except SaslError:
-        session.bad_commands += 1
-        return Answer.of(AUTH_MALFORMED)
+        return session.bad_command(AUTH_MALFORMED)
     session.exchange = exchange
     return Answer.of(Reply(334, "", outcome.line.decode("ascii")))
 

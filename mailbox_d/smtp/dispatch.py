@@ -9,7 +9,6 @@ from mailbox_d.smtp.replies import (
     EARLY_TALKER,
     LINE_TOO_LONG,
     NOT_HTTP,
-    TOO_MANY_ERRORS,
     TOO_MANY_IDLE_COMMANDS,
     Answer,
     Then,
@@ -19,7 +18,6 @@ from mailbox_d.smtp.session import SMTPSession
 from mailbox_d.smtp.table import VERBS, Verb, out_of_place
 from mailbox_d.wire.smtp.commands import Command, CommandSyntaxError, is_http, parse_command, verb_of
 from mailbox_d.wire.smtp.framer import DataPiece, Event, Framing, Line
-from mailbox_d.wire.smtp.replies import Reply
 
 
 async def dispatch(session: SMTPSession, event: Event, *, more_waits: bool) -> Answer | None:
@@ -48,7 +46,7 @@ async def _line(session: SMTPSession, text: bytes, more_waits: bool) -> Answer:
     try:
         command = parse_command(text)
     except CommandSyntaxError as error:
-        return _bad_command(session, error.reply)
+        return session.bad_command(error.reply)
     return await _command(session, command, more_waits)
 
 
@@ -57,7 +55,7 @@ async def _command(session: SMTPSession, command: Command, more_waits: bool) -> 
     if verb.speaks_last and more_waits:
         return Answer.of(EARLY_TALKER, Then.CLOSE)
     if misplaced := out_of_place(verb, session.stage):
-        return _bad_command(session, misplaced)
+        return session.bad_command(misplaced)
     if verb.junk and _is_too_much_junk(session):
         return Answer.of(TOO_MANY_IDLE_COMMANDS, Then.CLOSE)
     return await _run(session, verb, command)
@@ -73,10 +71,3 @@ async def _run(session: SMTPSession, verb: Verb, command: Command) -> Answer:
 def _is_too_much_junk(session: SMTPSession) -> bool:
     session.junk_commands += 1
     return session.junk_commands > session.service.limits.junk_commands
-
-
-def _bad_command(session: SMTPSession, reply: Reply) -> Answer:
-    session.bad_commands += 1
-    if session.bad_commands >= session.service.limits.bad_commands:
-        return Answer((reply, TOO_MANY_ERRORS), Then.CLOSE)
-    return Answer.of(reply)

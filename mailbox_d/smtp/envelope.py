@@ -39,7 +39,7 @@ async def mail(session: SMTPSession, command: Mail) -> Answer:
         return _refusal(session, refused)
     if session.user is not None and (refused := session.service.daily.check(session.user.address)):
         return _refusal(session, refused)
-    client = session.client()
+    client = session.client(smtputf8=command.smtputf8)
     try:
         sender = await session.delivery.validateFrom(client.name, command.sender)
     except RefusedByPolicy as error:
@@ -80,9 +80,12 @@ async def _postmaster(session: SMTPSession) -> EmailAddress:
 
 
 async def _refused_recipient(session: SMTPSession, refused: Refused) -> Answer:
-    """Refuse, slower with each unknown recipient: whoever tries out names gets few answers, and then none."""
+    """Refuse, slower with each unknown recipient: whoever tries out names gets few answers, and then none.
+
+    A stranger who tries to relay is slowed alike; what a user writes to others is no attempt at anything.
+    """
     session.refused_recipients += 1
-    if refused.reason is Reason.UNKNOWN_RECIPIENT:
+    if session.user is None or refused.reason is Reason.UNKNOWN_RECIPIENT:
         limits = session.service.limits
         delay = min(session.unknown_recipients * limits.unknown_recipient_delay, _DELAYED_AT_MOST)
         session.unknown_recipients += 1

@@ -9,9 +9,11 @@ from mailbox_d.auth.realm import User
 from mailbox_d.policy.transaction import Client, Transaction
 from mailbox_d.smtp.delivery import StrangerDelivery
 from mailbox_d.smtp.incoming import IncomingMessage
+from mailbox_d.smtp.replies import TOO_MANY_ERRORS, Answer, Then
 from mailbox_d.smtp.service import Kind, Service
 from mailbox_d.wire.sasl import Mechanism
 from mailbox_d.wire.smtp.commands import Hello
+from mailbox_d.wire.smtp.replies import Reply
 
 
 class Stage(Flag):
@@ -59,17 +61,27 @@ class SMTPSession:
     def user(self) -> User | None:
         return self.delivery.user
 
-    def client(self) -> Client:
+    def client(self, *, smtputf8: bool = False) -> Client:
         """The client, for the transaction and its trace fields. The greeting has been said."""
         assert self.hello is not None
-        return Client(self.peer, self.hello.name, self._protocol(self.hello), self.tls, self.user)
+        return Client(self.peer, self.hello.name, self._protocol(self.hello, smtputf8), self.tls, self.user)
 
-    def _protocol(self, hello: Hello) -> str:
-        """The protocol as Received tells it (RFC 3848)."""
+    def _protocol(self, hello: Hello, smtputf8: bool) -> str:
+        """The protocol as Received tells it (RFC 3848, RFC 6531 section 4.3)."""
         if hello.verb == "HELO":
             return "SMTP"
-        base = "LMTP" if self.service.kind is Kind.LMTP else "ESMTP"
+        if self.service.kind is Kind.LMTP:
+            base = "UTF8LMTP" if smtputf8 else "LMTP"
+        else:
+            base = "UTF8SMTP" if smtputf8 else "ESMTP"
         return f"{base}{'S' if self.tls else ''}{'A' if self.user else ''}"
+
+    def bad_command(self, reply: Reply) -> Answer:
+        """Refuse a command that is not as it should be; too many of them end the session."""
+        self.bad_commands += 1
+        if self.bad_commands >= self.service.limits.bad_commands:
+            return Answer((reply, TOO_MANY_ERRORS), Then.CLOSE)
+        return Answer.of(reply)
 
     def begin_transaction(self, transaction: Transaction) -> None:
         self.transaction = transaction
