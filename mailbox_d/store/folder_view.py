@@ -61,6 +61,8 @@ class FolderView:
         self._lines: dict[bytes, int] = {}
         self._extensions: dict[bytes, bytes] = {}
         self._line_count = 0
+        self._dead: set[bytes] = set()
+        """Names on the list that no file has any more: one that comes back must not stand there twice."""
         self._next_uid = 1
         self._has_list = False
         self._wants_rewrite = False
@@ -86,6 +88,7 @@ class FolderView:
         whole = self._read_list() or whole
         difference = self._compare(whole)
         self._apply(difference)
+        self._dead.update(self._lines.keys() - self.listing.bases().keys())
         self._lines = {}
         self._is_behind = not self._give_uids(list(difference.unlisted.values()), lock)
         self._marks.stamp(replace(seen, uidlist=self._marks.look().uidlist))
@@ -140,6 +143,8 @@ class FolderView:
     def note_removed(self, uids: Iterable[int]) -> None:
         """Messages are gone: forget them, and tell."""
         removed = list(uids)
+        places = map(self.listing.place, removed)
+        self._dead.update(place.base for place in places if place is not None)
         self.feeds.publish([self.listing.remove(uid) for uid in removed])
         self.recent.difference_update(removed)
 
@@ -181,6 +186,7 @@ class FolderView:
     def _take_all_lines(self, lines: Lines) -> None:
         self._lines, self._extensions, self._line_count = dict(lines.uid_of), lines.extensions, lines.count
         self.note_removed([uid for base, uid in self.listing.bases().items() if lines.uid_of.get(base) != uid])
+        self._dead.clear()
 
     def _take_more_lines(self, lines: Lines) -> None:
         self._lines.update(lines.uid_of)
@@ -274,7 +280,8 @@ class FolderView:
 
     def _give_uids(self, unlisted: Sequence[Place], lock: Dotlock) -> bool:
         """List messages that have no UID yet, oldest first; false where the disk would not have it."""
-        self._wants_rewrite = self._wants_rewrite or self._is_mostly_dead()
+        comes_back = not self._dead.isdisjoint(place.base for place in unlisted)
+        self._wants_rewrite = self._wants_rewrite or comes_back or self._is_mostly_dead()
         if not unlisted and not self._wants_rewrite:
             return True
         lock.check()
@@ -316,3 +323,4 @@ class FolderView:
         rows = [*listed, *((uid, b"", base) for uid, base in numbered)]
         self._list.replace(replace(self.header, next_uid=self._next_uid + len(numbered)), rows)
         self._has_list, self._wants_rewrite, self._line_count = True, False, len(rows)
+        self._dead.clear()

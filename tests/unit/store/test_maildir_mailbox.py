@@ -413,6 +413,22 @@ def test_a_message_that_came_back_gets_another_uid(shared: tuple[Path, MaildirMa
     assert list(listed(mailbox)) == [2, 3, 4]
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_message_that_came_back_stands_once_in_the_list(
+    shared: tuple[Path, MaildirMailbox], tmp_path: Path, reopened: bool
+) -> None:
+    """Dovecot complains of a name that stands there twice."""
+    maildir, mailbox = shared
+    path = maildir / "cur/1.a,S=4,W=6:2,"
+    path.rename(maildir / "saved")
+    mailbox.refresh()
+    if reopened:
+        mailbox = MaildirStore(tmp_path).account(ALICE).open(INBOX)
+    (maildir / "saved").rename(path)
+    mailbox.refresh()
+    assert (maildir / "dovecot-uidlist").read_text().count("1.a,S=4,W=6") == 1
+
+
 def test_lines_appended_by_another_program_give_their_uids(shared: tuple[Path, MaildirMailbox]) -> None:
     maildir, mailbox = shared
     put(maildir, "9.x,S=4,W=6:2,S")
