@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 from typing_extensions import ParamSpec
 
 from mailbox_d.errors import MailboxBusy
+from mailbox_d.net.lane_threads import LaneThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,27 +28,25 @@ class Lane:
         self.name = name
         self._reactor = reactor
         self._patience = patience
-        self._pool = ThreadPool(minthreads=0, maxthreads=width, name=name)
+        self._threads = LaneThreads(reactor, name, width)
         self._stopping = False
-
-    def start(self) -> None:
-        self._pool.start()
 
     def stop(self) -> None:
         """Finish the work that was taken, try nothing again, then end the threads. Blocks meanwhile."""
         self._stopping = True
-        self._pool.stop()
+        self._threads.stop()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do `work` in a thread of this lane. Raises what it raises; `MailboxBusy` only after the lane's patience."""
+        bound = partial(work, *args, **kwargs)
         for pause in self._pauses():
             try:
-                return await deferToThreadPool(self._reactor, self._pool, work, *args, **kwargs)
+                return await self._threads.do(bound)
             except MailboxBusy:
                 if self._stopping:
                     raise
                 await sleep(self._reactor, pause)
-        return await deferToThreadPool(self._reactor, self._pool, work, *args, **kwargs)
+        return await self._threads.do(bound)
 
     def _pauses(self) -> Iterator[float]:
         """Seconds between two tries: 2 ms at first, never over half a second, the lane's patience in all."""
@@ -60,7 +58,7 @@ class Lane:
 
 
 class Lanes(Service):
-    """The lanes of a daemon, by what they wait for. They start with it and end when the last work is done."""
+    """The lanes of a daemon, by what they wait for. They end with it, when the last work is done."""
 
     def __init__(self, reactor: Any) -> None:
         self.delivery = Lane(reactor, "delivery", 16)
@@ -71,11 +69,6 @@ class Lanes(Service):
         """Passwords: as many as there are cores worth burning."""
         self.files = Lane(reactor, "files", 1)
         """Users' files and certificates."""
-
-    def startService(self) -> None:
-        Service.startService(self)
-        for lane in self._all():
-            lane.start()
 
     def stopService(self) -> None:
         Service.stopService(self)
@@ -91,9 +84,6 @@ class InlineLane(Lane):
 
     def __init__(self) -> None:
         self.name = "inline"
-
-    def start(self) -> None:
-        pass
 
     def stop(self) -> None:
         pass

@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from mailbox_d.errors import MailboxBusy
 from mailbox_d.net import lanes
 from mailbox_d.net.lanes import InlineLane, Lane
+
+
+class AtOnce:
+    """Threads that do their work where it is given."""
+
+    def __init__(self, reactor: Any, name: str, width: int) -> None:
+        pass
+
+    def do(self, work: Any) -> Deferred[Any]:
+        return maybeDeferred(work)
 
 
 class BusyMailbox:
@@ -31,10 +41,7 @@ class BusyMailbox:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock in place of the reactor, and threads that do their work at once."""
 
-    async def at_once(reactor: Any, pool: Any, work: Any, *args: Any, **kwargs: Any) -> Any:
-        return work(*args, **kwargs)
-
-    monkeypatch.setattr(lanes, "deferToThreadPool", at_once)
+    monkeypatch.setattr(lanes, "LaneThreads", AtOnce)
     return Clock()
 
 

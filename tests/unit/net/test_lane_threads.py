@@ -1,0 +1,84 @@
+"""A lane's threads, with a reactor that is called by hand."""
+
+from __future__ import annotations
+
+import threading
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from mailbox_d.net.lane_threads import LaneThreads
+
+SECONDS = 10.0
+
+
+class Reactor:
+    """Keeps what threads want to be called."""
+
+    def __init__(self) -> None:
+        self.calls: Queue[Any] = Queue()
+
+    def callFromThread(self, work: Any) -> None:
+        self.calls.put(work)
+
+    def turn(self) -> None:
+        self.calls.get(timeout=SECONDS)()
+
+
+@pytest.fixture
+def reactor() -> Reactor:
+    return Reactor()
+
+
+def test_work_is_done_in_a_thread_and_told_in_the_reactor_s(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 1)
+    seen: list[object] = []
+    threads.do(threading.current_thread).addCallback(lambda thread: seen.extend([thread, threading.current_thread()]))
+    reactor.turn()
+    assert [thread.name for thread in seen] == ["lane-0", "MainThread"]  # type: ignore[attr-defined]
+    threads.stop()
+
+
+def test_what_work_raises_is_told_with_its_place(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 1)
+    failures: list[Any] = []
+    threads.do(lambda: 1 // 0).addErrback(failures.append)
+    reactor.turn()
+    assert failures[0].type is ZeroDivisionError
+    assert "test_lane_threads" in failures[0].getTraceback()
+    threads.stop()
+
+
+def test_there_are_as_many_threads_as_work_needs_and_no_more_than_the_width(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 2)
+    together = threading.Barrier(2, timeout=SECONDS)
+    done: list[int] = []
+    for _ in range(2):
+        threads.do(together.wait).addCallback(done.append)
+    while len(done) < 2:
+        reactor.turn()
+    for _ in range(20):
+        threads.do(int).addCallback(done.append)
+    threads.stop()
+    assert len(done) == 22
+    assert threading.active_count() < 5
+
+
+def test_one_piece_after_the_other_needs_one_thread(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 8)
+    names: set[str] = set()
+    for _ in range(20):
+        threads.do(lambda: names.add(threading.current_thread().name))
+        reactor.turn()
+    assert names == {"lane-0"}
+    threads.stop()
+
+
+def test_stopping_waits_for_the_work_that_was_given(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 1)
+    done: list[int] = []
+    for number in range(50):
+        threads.do(lambda number=number: number).addCallback(done.append)
+    threads.stop()
+    assert done == list(range(50))
