@@ -142,7 +142,7 @@ def session_factory(
 def smtp_factory(site: Site, service: SMTPService, *, implicit_tls: bool = False) -> Any:
     """Sessions of SMTP, submission or LMTP."""
     protocol = "smtp" if service.kind is Kind.SMTP else "submission"
-    limits = smtp_session_limits(site.configuration.limits)
+    limits = smtp_session_limits(site.configuration.limits, service.kind)
     context = None if service.kind is Kind.LMTP else site.certificates.context(protocol)
 
     def make() -> SMTPServer:
@@ -207,15 +207,20 @@ def smtp_limits(limits: Limits) -> SMTPLimits:
     )
 
 
-def smtp_session_limits(limits: Limits) -> SessionLimits:
-    """The configured limits that an SMTP session's shell keeps to."""
+def smtp_session_limits(limits: Limits, kind: Kind) -> SessionLimits:
+    """The configured limits that the shell of an SMTP, submission or LMTP session keeps to."""
+    greeting_delay = limits.greeting_delay if kind is Kind.SMTP else 0.0
+    return replace(session_limits(limits), greeting_delay=greeting_delay)
+
+
+def session_limits(limits: Limits) -> SessionLimits:
+    """The configured limits that every session's shell keeps to."""
     return SessionLimits(
         input_buffer=limits.input_buffer_preauth,
         output_buffer=limits.output_buffer,
         command_timeout=limits.command_timeout,
         handshake_timeout=limits.tls_handshake_timeout,
         write_timeout=limits.write_timeout,
-        greeting_delay=limits.greeting_delay,
     )
 
 
@@ -266,8 +271,7 @@ def imap_limits(limits: Limits) -> IMAPLimits:
 def imap_session_limits(limits: Limits) -> SessionLimits:
     """The configured limits that an IMAP session's shell keeps to."""
     return replace(
-        smtp_session_limits(limits),
+        session_limits(limits),
         input_buffer=limits.input_buffer,
         command_timeout=limits.login_timeout,
-        greeting_delay=0.0,
     )
