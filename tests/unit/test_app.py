@@ -8,7 +8,7 @@ from mailbox_d.app import imap_session_limits, smtp_session_limits
 from mailbox_d.config.model import Limits
 from mailbox_d.smtp.service import Kind
 
-LIMITS = Limits(greeting_delay=5.0)
+LIMITS = Limits().model_copy(update={"greeting_delay": 5.0})
 
 
 @pytest.mark.parametrize(("kind", "delay"), [(Kind.SMTP, 5.0), (Kind.SUBMISSION, 0.0), (Kind.LMTP, 0.0)])
