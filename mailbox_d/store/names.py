@@ -29,7 +29,7 @@ class NameLimits:
 def canonical_name(name: str, limits: NameLimits) -> str:
     """The name under which a mailbox is kept: INBOX in capitals. Raises `MailboxNameError` for what none can have."""
     levels = name.split(SEPARATOR)
-    if levels[0].upper() == INBOX:
+    if levels[0].lower() == INBOX.lower():  # upper() would make an I of more than an i
         levels[0] = INBOX
     for level in levels:
         _check_level(level)

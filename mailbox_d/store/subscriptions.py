@@ -48,7 +48,7 @@ def _parse_name(line: bytes, is_version_2: bool) -> str | None:
         name = SEPARATOR.join(mutf7.decode(_unescape(level)) for level in levels)
     except ValueError:
         return None
-    return INBOX if name.upper() == INBOX else name
+    return INBOX if name.lower() == INBOX.lower() else name
 
 
 def _unescape(level: bytes) -> bytes:

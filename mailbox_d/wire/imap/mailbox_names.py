@@ -38,4 +38,4 @@ def to_wire(name: str) -> bytes:
 def _with_inbox(name: str) -> str:
     """INBOX is named without regard to case (RFC 3501 section 5.1), also where other mailboxes lie below it."""
     first, separator, below = name.partition(SEPARATOR)
-    return f"INBOX{separator}{below}" if first.upper() == "INBOX" else name
+    return f"INBOX{separator}{below}" if first.lower() == "inbox" else name

@@ -41,6 +41,7 @@ def test_a_name_is_there_once() -> None:
     once = with_name(b"", "A", subscribed=True)
     assert with_name(once, "A", subscribed=True) == once
     assert parse(b"a\na\ninbox\n") == ("a", "INBOX")
+    assert parse(b"&ATE-nbox\ninbox\n") == ("\N{LATIN SMALL LETTER DOTLESS I}nbox", "INBOX")
 
 
 def test_control_characters_are_unescaped() -> None:

@@ -15,6 +15,7 @@ from mailbox_d.wire.imap.mailbox_names import from_wire, to_wire
         (b"Inbox/a", "INBOX/a"),
         (b"INBOXES", "INBOXES"),
         (b"a/inbox", "a/inbox"),
+        (b"&ATE-nbox", "\N{LATIN SMALL LETTER DOTLESS I}nbox"),
         (b"Entw&APw-rfe", "Entwürfe"),
         (b"a &- b", "a & b"),
     ],
