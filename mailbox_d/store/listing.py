@@ -105,9 +105,9 @@ class Listing:
         """Compare with the names found in `new` and `cur` (None: not looked at) and with the list's lines."""
         difference = Difference()
         known_new = {self._names[uid] for uid in self.in_new}
-        known_cur = set(self._names.values()) - known_new
+        known_cur = set() if cur is None else set(self._names.values()) - known_new
         found_new = set(new)
-        found_cur = known_cur if cur is None else set(cur)
+        found_cur = set(cur or ())
         missing = (known_new - found_new) | (known_cur - found_cur)
         difference.gone.update(self._uid_of[split_name(name)[0]] for name in missing)
         self._sort_in(found_cur - known_cur, False, lines, difference)
