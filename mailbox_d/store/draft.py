@@ -10,7 +10,7 @@ from mailbox_d.errors import MailError
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import forget, storage_fault
 from mailbox_d.store.folder import Folder, require_folder
-from mailbox_d.store.newline import is_faithful
+from mailbox_d.store.newline import faithful
 from mailbox_d.store.spool import Spool
 
 
@@ -112,14 +112,18 @@ class Draft:
         """Write header and message; how many octets that were, on disk and on the wire."""
         if self._spool is None:
             wire = header + b"".join(self._pieces)
-            is_wire_form = self._disk.settings.newline == "crlf" or not is_faithful(wire)
-            content = wire if is_wire_form else wire.replace(b"\r\n", b"\n")
+            content = self._text_of(wire)
             self._disk.files.write(descriptor, content)
             return len(content), len(wire)
-        as_wire = self._spool.wire_form or not is_faithful(header)
-        top = header if as_wire else header.replace(b"\r\n", b"\n")
-        octets = self._write_all(descriptor, top, self._spool.body(as_wire=as_wire))
+        text = None if self._spool.wire_form else faithful(header)
+        body = self._spool.body(as_wire=text is None)
+        octets = self._write_all(descriptor, header if text is None else text, body)
         return octets, self._spool.wire_octets - len(self._spool.header) + len(header)
+
+    def _text_of(self, wire: bytes) -> bytes:
+        """The octets to keep of a whole message."""
+        text = None if self._disk.settings.newline == "crlf" else faithful(wire)
+        return wire if text is None else text
 
     def _write_all(self, descriptor: int, top: bytes, blocks: Iterable[bytes]) -> int:
         self._disk.files.write(descriptor, top)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import forget
 from mailbox_d.store.folder import Folder
-from mailbox_d.store.newline import LineEndEncoder, is_faithful, to_wire
+from mailbox_d.store.newline import LineEndEncoder, faithful, to_wire
 
 _BLOCK = 256 * 1024
 
@@ -30,9 +30,10 @@ class Spool:
         self.wire_form = False
         self._disk = disk
         self._encoder = LineEndEncoder()
-        self._begin(wire_form=disk.settings.newline == "crlf" or not is_faithful(header))
+        text = None if disk.settings.newline == "crlf" else faithful(header)
+        self._begin(wire_form=text is None)
         try:
-            self._put(header if self.wire_form else header.replace(b"\r\n", b"\n"))
+            self._put(header if text is None else text)
         except OSError:
             self.discard()
             raise
