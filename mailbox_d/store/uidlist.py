@@ -41,7 +41,7 @@ class Header:
 
 @dataclass(slots=True)
 class Lines:
-    """Lines of the list: UIDs and (where there are any) extensions by base name.
+    """Lines of the list: UIDs, ascending, and (where there are any) extensions by base name.
 
     `highest` is the greatest UID that may have been handed out; `count` the lines read; `damaged` says that some were
     dropped, so that the list wants rewriting.
@@ -135,7 +135,7 @@ def _parse_fast(content: bytes, above: int) -> Lines | None:
     if uids[0] <= above or uids[-1] > UID_MAX or not all(map(lt, uids, uids[1:])):
         return None
     uid_of = dict(zip(bases, uids, strict=True))
-    return Lines(uid_of, {}, uids[-1], len(rows), damaged=len(uid_of) != len(rows))
+    return Lines(uid_of, {}, uids[-1], len(rows)) if len(uid_of) == len(rows) else None
 
 
 def _parse_careful(content: bytes, above: int) -> Lines:
@@ -146,7 +146,7 @@ def _parse_careful(content: bytes, above: int) -> Lines:
     lines = Lines(count=len(rows), damaged=len(kept) != len(rows))
     for index in kept:
         uid, extensions, base = read[index]
-        lines.damaged = lines.damaged or base in lines.uid_of
+        lines.damaged = lines.uid_of.pop(base, None) is not None or lines.damaged
         lines.uid_of[base] = uid
         lines.extensions.pop(base, None)
         if extensions:

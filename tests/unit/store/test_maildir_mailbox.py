@@ -300,6 +300,16 @@ def test_attack_123_a_damaged_list_is_mended_and_no_trusted_uid_changes(
     assert listed(fresh(tmp_path)) == before
 
 
+@pytest.mark.parametrize("extension", ["", "S4 "], ids=["plain lines", "with extensions"])
+def test_attack_123_a_name_listed_twice_leaves_the_uids_ascending(
+    maildir: Path, store: MaildirStore, extension: str
+) -> None:
+    for name in ("a", "b"):
+        put(maildir, f"{name},S=4,W=6:2,")
+    write_uidlist(maildir, f"1 {extension}:a,S=4,W=6", "5 :b,S=4,W=6", "6 :a,S=4,W=6")
+    assert [message.uid for message in inbox(store).messages()] == [5, 6]
+
+
 def test_used_up_uids_begin_anew_under_another_uidvalidity(maildir: Path, store: MaildirStore, tmp_path: Path) -> None:
     put(maildir, "1.a:2,")
     put(maildir, "2.b:2,")
