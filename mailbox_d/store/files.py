@@ -13,6 +13,7 @@ import errno
 import functools
 import os
 import stat
+import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+
+_MAKING = threading.RLock()
+"""Held from the making of a directory until it is durable."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -129,7 +133,7 @@ class FileSystem:
 
 def parent(path: bytes) -> bytes:
     """The directory that holds a path."""
-    return path.rpartition(b"/")[0]
+    return path.rpartition(b"/")[0] or b"/"
 
 
 def find(files: FileSystem, path: bytes) -> os.stat_result | None:
@@ -179,16 +183,17 @@ def forget(files: FileSystem, path: bytes) -> bool:
 
 
 def make_directories(files: FileSystem, path: bytes) -> None:
-    """Make a directory and its parents, durable each."""
-    try:
-        files.mkdir(path)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_directories(files, parent(path))
-        make_directories(files, path)
-        return
-    files.fsync_directory(parent(path))
+    """Make a directory and its parents, durable each, also where another thread is just making them."""
+    with _MAKING:
+        try:
+            files.mkdir(path)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            make_directories(files, parent(path))
+            make_directories(files, path)
+            return
+        files.fsync_directory(parent(path))
 
 
 def remove_tree(files: FileSystem, path: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -142,9 +143,31 @@ def test_every_change_is_made_under_the_lock(tmp_path: Path, files: RecordingFil
     assert changes >= 5
 
 
-def test_those_who_wait_share_one_directory_sync() -> None:
-    import threading
+def test_nobody_counts_on_a_new_maildir_that_another_thread_has_not_made_durable(tmp_path: Path) -> None:
+    done: list[str] = []
 
+    def deliver(by: str) -> None:
+        delivery = store.deliver([Block(b"", (Target(ALICE),))])
+        delivery.write(BIG)
+        delivery.commit(all_or_nothing=True)
+        done.append(by)
+
+    class SlowFiles(FileSystem):
+        def fsync_directory(self, path: bytes) -> None:
+            if path.endswith(b"/example.org") and not done and not second.ident:
+                second.start()
+                second.join(0.3)
+                done.append("the user's folder is durable")
+            super().fsync_directory(path)
+
+    store = MaildirStore(tmp_path, files=SlowFiles())
+    second = threading.Thread(target=deliver, args=("second",))
+    deliver("first")
+    second.join(10)
+    assert done[0] == "the user's folder is durable" and sorted(done[1:]) == ["first", "second"]
+
+
+def test_those_who_wait_share_one_directory_sync() -> None:
     started, go_on, joined = threading.Event(), threading.Event(), threading.Semaphore(0)
     synced: list[bytes] = []
 
@@ -176,8 +199,6 @@ def test_those_who_wait_share_one_directory_sync() -> None:
 
 
 def test_a_directory_sync_that_ends_without_a_verdict_makes_nobody_durable() -> None:
-    import threading
-
     started, go_on, arrived = threading.Event(), threading.Event(), threading.Semaphore(0)
     durable: list[str] = []
 
