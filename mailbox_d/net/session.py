@@ -247,9 +247,11 @@ class SessionShell(TimeoutMixin):
             self._release()
 
     def _release(self) -> None:
-        self.released()
-        if self.when_gone is not None:
-            self.when_gone()
+        try:
+            self.released()
+        finally:
+            if self.when_gone is not None:
+                self.when_gone()
 
     def timeoutConnection(self) -> None:
         """The peer took too long over a handshake or a command; what we take over an answer does not count."""
@@ -296,7 +298,11 @@ class SessionShell(TimeoutMixin):
             self._read_or_wait()
 
     def _answer_next(self) -> bool:
-        event = self._framer.next_event()
+        try:
+            event = self._framer.next_event()
+        except Exception:
+            self._failed(Failure())
+            return False
         if event is None:
             return False
         self._running = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ class LineFramer:
         if not newline:
             return None
         self.buffer = rest
+        if line == b"broken":
+            raise RuntimeError("secret")
         return line
 
 
@@ -215,6 +218,27 @@ def test_a_fault_of_ours_tells_the_peer_nothing_of_it() -> None:
     assert transport.value() == b"hello\nbye fault\n"
     assert session.seen == [b"fail"]
     assert Silent.failures == 1
+
+
+@pytest.mark.parametrize("before", [b"", b"wait\n"])
+def test_fault_39_a_fault_of_the_framer_ends_the_session_alike(before: bytes) -> None:
+    session, transport, _ = connect()
+    session.log = Silent()  # type: ignore[assignment]
+    session.dataReceived(before + b"broken\nnext\n")
+    session.gate.callback(None)
+    assert transport.value() == b"hello\n" + before + b"bye fault\n"
+    lose(session)
+    assert session.given_back == 1
+
+
+def test_fault_39_a_fault_in_giving_back_does_not_keep_the_connection_counted() -> None:
+    session, _, _ = connect()
+    ended: list[bool] = []
+    session.when_gone = lambda: ended.append(True)
+    session.released = session.farewell  # type: ignore[assignment]
+    with suppress(TypeError):
+        lose(session)
+    assert ended == [True]
 
 
 class Silent:
