@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection
 
 _CRLF = b"\r\n"
-_NAME_END = 78
-"""Octets of a line within which a field's name must end; a name has 77 at most."""
+_LONGEST_NAME = 77
+"""Octets of a field's name; blanks may stand between it and the colon (RFC 5322 section 4.5)."""
 
 
 class HeaderScanner:
@@ -63,7 +63,7 @@ class HeaderScanner:
 
     def _hold(self, carry: bytes) -> None:
         """Keep an unfinished line; of one that is too long, the beginning is enough to know its field."""
-        held = self._max_kept + _NAME_END
+        held = self._max_kept + _LONGEST_NAME + len(b":")
         if len(carry) > held:
             self.octets += len(carry) - held
             self._dropped = True
@@ -85,8 +85,9 @@ class HeaderScanner:
     def _begin(self, line: bytes) -> None:
         self.fields += 1
         self._current = ""
-        colon = line.find(b":", 0, _NAME_END)
-        name = line[:colon].rstrip(b" \t").lower().decode("ascii", "replace") if colon > 0 else ""
+        colon = line.find(b":")
+        written = line[: max(colon, 0)].rstrip(b" \t")
+        name = written.lower().decode("ascii", "replace") if len(written) <= _LONGEST_NAME else ""
         if name in self.values:
             self.counts[name] += 1
             self._current = name

@@ -55,6 +55,7 @@ def test_one_s_own_address_in_every_form(header: bytes) -> None:
         b"From: alice@example.org, bob@example.net",
         b"From: friends: alice@example.org, bob@example.net;",
         b"FROM : bob@example.net",
+        b"From" + b" " * 100 + b": bob@example.net",
     ],
 )
 def test_attack_37_another_s_address(header: bytes) -> None:
