@@ -8,7 +8,7 @@ does not read, and ends a connection that keeps it waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,6 +87,8 @@ class SessionShell(TimeoutMixin):
     _reading: bool
     _running: bool
     """A unit is being answered."""
+    _timed: bool
+    """The time that the peer has for the next unit is running."""
     _pumping: bool
     """Units are being taken, further up the stack."""
     _turn_waits: bool
@@ -195,6 +197,7 @@ class SessionShell(TimeoutMixin):
         self._output = Output(self.transport, self.limits.output_buffer, self._output_paused)
         self._running = False
         self._pumping = False
+        self._timed = True
         self._turn_waits = False
         self._closing = False
         self._winding_down = False
@@ -287,6 +290,14 @@ class SessionShell(TimeoutMixin):
         self._pumping = False
         if not self._closing:
             self._output.flush()
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        """Time runs against the peer alone, from the last answer on: none of it while we are at work on a command."""
+        if not self._timed:
+            waited_for = self.limits.handshake_timeout if self._handshaking else self._deadline
+            self.setTimeout(None if self._running else waited_for)
+            self._timed = not self._running
 
     def _take_turn(self) -> None:
         self._turn_waits = False
@@ -306,22 +317,34 @@ class SessionShell(TimeoutMixin):
         if event is None:
             return False
         self._running = True
+        self._timed = False
         self._deadline = self.limits.command_timeout
-        answer = Deferred.fromCoroutine(self.respond(event))
-        answer.addErrback(self._failed)
-        answer.addCallback(self._answered)
+        self._advance(self.respond(event))
         return True
 
-    def _answered(self, _: None) -> None:
+    def _advance(self, answer: Coroutine[Deferred[Any], None, None]) -> None:
+        """Run an answer until it waits, and go on when what it waits for is there.
+
+        Most answers never wait: a Deferred for each would cost more than the answer itself.
+        """
+        try:
+            awaited = answer.send(None)
+        except StopIteration:
+            self._answered()
+        except Exception:
+            self._failed(Failure())
+            self._answered()
+        else:
+            awaited.addBoth(lambda _: self._advance(answer)).addErrback(self._failed)
+
+    def _answered(self) -> None:
         self._running = False
         if self._gone:
             self._release()
         elif self._winding_down:
             self.close(self.farewell("shutdown"))
-        elif not self._closing:
-            self.setTimeout(self.limits.handshake_timeout if self._handshaking else self._deadline)
-            if not self._pumping:
-                self._pump_again()
+        elif not self._closing and not self._pumping:
+            self._pump_again()
 
     def _failed(self, failure: Failure) -> None:
         """A fault of ours: logged once with its traceback; the peer hears that it is temporary, and no more."""

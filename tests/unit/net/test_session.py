@@ -211,13 +211,35 @@ def test_the_deadline_is_the_peer_s_and_not_for_our_own_work() -> None:
     assert transport.value() == b"hello\nwait\nbye timeout\n"
 
 
+def test_no_time_runs_against_the_peer_while_we_work() -> None:
+    session, transport, clock = connect(command_timeout=30)
+    session.dataReceived(b"wait\n")
+    clock.advance(100)
+    assert not transport.disconnecting
+    session.gate.callback(None)
+    clock.advance(29)
+    assert not transport.disconnecting
+    clock.advance(2)
+    assert transport.disconnecting
+
+
+def test_a_fault_while_an_answer_waits_is_told_alike() -> None:
+    session, transport, _ = connect()
+    session.log = log = Silent()  # type: ignore[assignment]
+    session.dataReceived(b"wait\nnext\n")
+    session.gate.errback(RuntimeError("secret"))
+    assert transport.value() == b"hello\nbye fault\n"
+    assert session.seen == [b"wait"]
+    assert log.failures == 1
+
+
 def test_a_fault_of_ours_tells_the_peer_nothing_of_it() -> None:
     session, transport, _ = connect()
-    session.log = Silent()  # type: ignore[assignment]
+    session.log = log = Silent()  # type: ignore[assignment]
     session.dataReceived(b"fail\nnext\n")
     assert transport.value() == b"hello\nbye fault\n"
     assert session.seen == [b"fail"]
-    assert Silent.failures == 1
+    assert log.failures == 1
 
 
 @pytest.mark.parametrize("before", [b"", b"wait\n"])
@@ -245,7 +267,7 @@ class Silent:
     failures = 0
 
     def failure(self, *_: object, **__: object) -> None:
-        Silent.failures += 1
+        self.failures += 1
 
     warn = failure
 
