@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.logger import Logger
 
-from mailbox_d.net.limits import ConnectionLimits
+from mailbox_d.net.limits import ConnectionLimits, host_of
 from mailbox_d.net.session import SessionShell
 
 log = Logger()
@@ -111,7 +111,7 @@ class SessionFactory(ServerFactory):
         self._refusal = refusal
 
     def buildProtocol(self, addr: Any) -> Any:
-        host = str(getattr(addr, "host", "local"))
+        host = host_of(addr)
         if not self._limits.admit(host):
             log.info("too many connections: {host}", host=host)
             return Refusal(self._refusal)

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from mailbox_d.policy.transaction import LOCAL_PEER
+
 Network = IPv4Network | IPv6Network
 
 _SITE_PREFIX = 64
@@ -82,6 +84,12 @@ class UserSessions:
         self._open[user] -= 1
         if not self._open[user]:
             del self._open[user]
+
+
+def host_of(address: object) -> str:
+    """A peer's IP address as text, one of IPv4 as such even where the socket speaks IPv6; `local` on a unix socket."""
+    host = str(getattr(address, "host", LOCAL_PEER))
+    return str(_parse(host) or host)
 
 
 def address_block(host: str) -> str:

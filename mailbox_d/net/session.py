@@ -21,6 +21,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailbox_d.net.limits import host_of
 from mailbox_d.net.output import Output
 from mailbox_d.net.tls import ServerTls
 
@@ -122,7 +123,7 @@ class SessionShell(TimeoutMixin):
     @property
     def peer(self) -> str:
         """The peer's address as text: an IP address, or `local` on a unix socket."""
-        return str(getattr(self.transport.getPeer(), "host", "local"))
+        return host_of(self.transport.getPeer())
 
     @property
     def is_tls(self) -> bool:

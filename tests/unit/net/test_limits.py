@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
-from mailbox_d.net.limits import ConnectionLimits, GrowingDelay, UserSessions, address_block
+from mailbox_d.net.limits import ConnectionLimits, GrowingDelay, UserSessions, address_block, host_of
 
 
 def test_connections_are_limited_by_address_and_given_back() -> None:
@@ -47,6 +48,19 @@ def test_exempt_addresses_have_no_limit_of_their_own(host: str) -> None:
 
 def test_an_ipv4_peer_of_an_ipv6_socket_is_one_of_ipv4() -> None:
     assert address_block("::ffff:192.0.2.1") == address_block("192.0.2.1") == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        (IPv4Address("TCP", "192.0.2.1", 25), "192.0.2.1"),
+        (IPv6Address("TCP", "::ffff:192.0.2.1", 25), "192.0.2.1"),
+        (IPv6Address("TCP", "2001:db8::1", 25), "2001:db8::1"),
+        (UNIXAddress(b"x"), "local"),
+    ],
+)
+def test_what_a_peer_is_called(address: object, host: str) -> None:
+    assert host_of(address) == host
 
 
 def test_nothing_is_remembered_of_who_left() -> None:
