@@ -94,6 +94,8 @@ class SessionShell(TimeoutMixin):
     """Units are being taken, further up the stack."""
     _turn_waits: bool
     """Units wait for others to have their turn."""
+    _ignored: int
+    """Octets that came after the session was closed."""
     _closing: bool
     _winding_down: bool
     _gone: bool
@@ -200,6 +202,7 @@ class SessionShell(TimeoutMixin):
         self._pumping = False
         self._timed = True
         self._turn_waits = False
+        self._ignored = 0
         self._closing = False
         self._winding_down = False
         self._gone = False
@@ -228,6 +231,7 @@ class SessionShell(TimeoutMixin):
 
     def dataReceived(self, data: bytes) -> None:
         if self._closing:
+            self._ignore(data)
             return
         if self._first_octets:
             self._first_octets = False
@@ -240,6 +244,12 @@ class SessionShell(TimeoutMixin):
         self._framer.feed(data)
         self._pump()
         self._read_or_wait()
+
+    def _ignore(self, data: bytes) -> None:
+        """Let what was under way come in, so that the peer hears our last words; TLS reads on until it answers them."""
+        self._ignored += len(data)
+        if self._ignored > self.limits.input_buffer:
+            self.abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closing = self._gone = True

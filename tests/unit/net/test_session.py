@@ -173,6 +173,15 @@ def test_a_peer_that_reads_a_little_and_then_nothing_is_dropped_too() -> None:
     assert transport.aborted
 
 
+def test_a_peer_that_goes_on_sending_to_a_closed_session_is_cut_off() -> None:
+    session, transport, _ = connect(input_buffer=100)
+    session.close(b"bye\n")
+    session.dataReceived(b"x" * 100)
+    assert not transport.aborted
+    session.dataReceived(b"x")
+    assert transport.aborted
+
+
 def test_waiting_to_be_drained_ends_with_the_connection() -> None:
     session, transport, _ = connect()
     transport.producer.pauseProducing()
