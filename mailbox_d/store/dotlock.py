@@ -38,7 +38,7 @@ class LockTimes:
     dead_owner: float = 2.0
     silent_owner: float = 120.0
     touch: float = 10.0
-    patience: float = 1.0
+    patience: float = 0.05
 
 
 class Dotlock:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -46,7 +45,6 @@ class MaildirMailbox(Mailbox):
         self._target = target
         self._view = FolderView(disk, folder)
         self._files = FolderFiles(disk.files, self._view)
-        self._work = threading.Lock()
         self._figures: tuple[Sequence[Message], int, int] = ((), 0, 0)
 
     @property
@@ -55,7 +53,7 @@ class MaildirMailbox(Mailbox):
 
     @storage_faults
     def refresh(self) -> None:
-        with self._work:
+        with self._turn():
             self._require_alive()
             if self._has_moved():
                 self._catch_up()
@@ -80,7 +78,7 @@ class MaildirMailbox(Mailbox):
             return frozenset(self._view.recent)
         if self._view.listing.in_new:
             self._empty_new()
-        with self._work:
+        with self._turn():
             claimed = frozenset(self._view.recent)
             self._view.recent.clear()
         return claimed
@@ -89,7 +87,7 @@ class MaildirMailbox(Mailbox):
         return self._view.keywords.is_full()
 
     def feed(self) -> ChangeFeed:
-        with self._work:
+        with self._turn():
             return self._view.feeds.open(self._view.listing.snapshot())
 
     @storage_faults
@@ -151,7 +149,7 @@ class MaildirMailbox(Mailbox):
     @contextmanager
     def _changing(self) -> Iterator[Dotlock]:
         """Hold the folder, in step with the disk, for a change."""
-        with self._work:
+        with self._turn():
             self._require_alive()
             with self._disk.locks.hold(self._folder) as lock:
                 if self._has_moved():
@@ -171,6 +169,10 @@ class MaildirMailbox(Mailbox):
             if error.errno not in _NO_ROOM:
                 raise
             self._log.warn("Leaving messages of {folder} in new: {error}", folder=self._folder.path, error=str(error))
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """Hold the mailbox against other threads. Raises `MailboxBusy`: who waits long keeps a thread from others."""
+        return self._disk.locks.hold_inside(self._folder.cur)
 
     def _require_alive(self) -> None:
         if self._view.is_gone:
@@ -207,7 +209,7 @@ class MaildirMailbox(Mailbox):
         raise StorageFault("The message cannot be read now", cause="its file keeps moving")
 
     def _look_for_moved(self) -> None:
-        with self._work:
+        with self._turn():
             self._require_alive()
             self._has_moved()
             self._catch_up(whole=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxBusy, MessageGone, NoSuchMailbox, StorageFault
 from mailbox_d.store.disk import StoreSettings
+from mailbox_d.store.dotlock import LockTimes
+from mailbox_d.store.files import FileSystem
 from mailbox_d.store.maildir_mailbox import MaildirMailbox
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.marks import LookTimes
@@ -550,6 +554,33 @@ def test_files_left_in_tmp_are_swept_when_they_are_old(maildir: Path, tmp_path: 
     assert left.exists(), "an APPEND with an old date is not an old file"
     MaildirStore(tmp_path, settings=StoreSettings(stale_after=-1)).account(ALICE).open(INBOX)
     assert list((maildir / "tmp").iterdir()) == []
+
+
+def test_a_mailbox_at_work_does_not_keep_other_threads(tmp_path: Path) -> None:
+    """They are the lane's: while they waited for one user's large mailbox, all other users would."""
+    started, go_on = threading.Event(), threading.Event()
+
+    class SlowFiles(FileSystem):
+        slow = False
+
+        def names(self, directory: bytes) -> list[bytes]:
+            if self.slow:
+                started.set()
+                assert go_on.wait(10)
+            return super().names(directory)
+
+    files = SlowFiles()
+    mailbox = inbox(MaildirStore(tmp_path, files=files, settings=replace(ALWAYS_LOOK, locks=LockTimes(patience=0.01))))
+    files.slow = True
+    at_work = threading.Thread(target=mailbox.refresh)
+    at_work.start()
+    assert started.wait(10)
+    for waiting in (mailbox.refresh, mailbox.feed, lambda: mailbox.expunge([1])):
+        with pytest.raises(MailboxBusy):
+            waiting()
+    go_on.set()
+    at_work.join(10)
+    mailbox.refresh()
 
 
 def test_two_stores_on_one_maildir_agree(maildir: Path, tmp_path: Path) -> None:
