@@ -12,6 +12,7 @@ from typing import Any
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 from twisted.mail.interfaces import IAccountIMAP, IMessageDelivery
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -27,8 +28,8 @@ from mailbox_d.net.lanes import sleep
 from mailbox_d.net.limits import GrowingDelay
 from mailbox_d.net.listening import EndpointListener, UnixListener
 from mailbox_d.net.login import LoginGate
-from mailbox_d.net.reload import ReloadOnHangup
 from mailbox_d.net.session import SessionLimits, SessionShell
+from mailbox_d.net.signals import ReloadOnHangup, StopOnce
 from mailbox_d.net.state_folder import StateFolder, StateFolderTaken
 from mailbox_d.net.watchdog import Watchdog
 from mailbox_d.policy.content import HeaderLimits
@@ -42,6 +43,8 @@ from mailbox_d.smtp.service import Service as SMTPService
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
 
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
+
+log = Logger()
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread must let the reactor have its turn; Python's own 5 ms are felt by every session."""
@@ -69,7 +72,10 @@ class Daemon(MultiService):
 
     async def _stop_in_turn(self) -> None:
         for service in reversed(list(self)):
-            await maybeDeferred(service.stopService)
+            try:
+                await maybeDeferred(service.stopService)
+            except Exception:
+                log.failure("a service did not stop as it should")
 
 
 @contextmanager
@@ -92,6 +98,7 @@ def build(configuration: Configuration) -> Daemon:
         [
             StateFolder(configuration.storage.state),
             site.lanes,
+            StopOnce(reactor),
             Watchdog(reactor),
             site.certificate_reload,
             ReloadOnHangup(reactor, [*refreshes, site.certificate_reload.refresh]),
@@ -260,6 +267,7 @@ def imap_limits(limits: Limits) -> IMAPLimits:
             literal_octets=limits.imap_literal,
             drained=max(AFTER_LOGIN.drained, limits.message_size),
         ),
+        input_buffer=limits.input_buffer,
         login_timeout=limits.login_timeout,
         idle_timeout=limits.idle_timeout,
         login_failures=limits.login_failures,
@@ -272,6 +280,5 @@ def imap_session_limits(limits: Limits) -> SessionLimits:
     """The configured limits that an IMAP session's shell keeps to."""
     return replace(
         session_limits(limits),
-        input_buffer=limits.input_buffer,
         command_timeout=limits.login_timeout,
     )

@@ -66,7 +66,11 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         recipients=Recipients(
             {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()}
         ),
-        store=MaildirStore(configuration.storage.maildirs, newline=configuration.storage.newline),
+        store=MaildirStore(
+            configuration.storage.maildirs,
+            newline=configuration.storage.newline,
+            hold=limits.message_in_memory,
+        ),
         connections=ConnectionLimits(
             total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
         ),

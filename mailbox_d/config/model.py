@@ -215,7 +215,10 @@ class Limits(Section):
     """Addresses and networks without connection and rate limits; their failed logins are slowed all the same."""
 
     input_buffer: Annotated[int, Size(least=4 * KIB, most=16 * MIB)] = 64 * KIB
-    """Input of one connection held before it is worked on; a client that sends more waits."""
+    """Input of one connection held before it is worked on, and one read of 64 KiB more; who sends more waits."""
+
+    message_in_memory: Annotated[int, Size(most=16 * MIB)] = 64 * KIB
+    """Of a message that comes in, what is held in memory before it goes to a file."""
 
     input_buffer_preauth: Annotated[int, Size(least=4 * KIB, most=16 * MIB)] = 32 * KIB
     """The same before login."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -96,6 +97,7 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
 
     def hold_to(self, limits: FramerLimits) -> None:
         self.framer.limits = limits
+        self.limits = replace(self.limits, input_buffer=self.service.limits.input_buffer)
 
     def refuse_literal(self) -> bool:
         return self.framer.refuse()

@@ -17,6 +17,8 @@ class IMAPLimits:
     before_login: FramerLimits = field(default_factory=FramerLimits)
     after_login: FramerLimits = AFTER_LOGIN
     grammar: GrammarLimits = field(default_factory=GrammarLimits)
+    input_buffer: int = 65536
+    """Of a client that has logged in."""
     login_timeout: float = 60.0
     """For each command before login."""
     idle_timeout: float = 1800.0

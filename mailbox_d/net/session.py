@@ -8,6 +8,7 @@ does not read, and ends a connection that keeps it waiting.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -55,6 +56,8 @@ class SessionLimits:
     greeting_delay: float = 0.0
     burst: int = 100
     """Pipelined commands that are answered before other connections get their turn."""
+    burst_time: float = 0.01
+    """How long that may take."""
 
 
 @implementer(IHandshakeListener)
@@ -77,6 +80,7 @@ class SessionShell(TimeoutMixin):
     transport: Any
     setTimeout: Callable[[float | None], None]
     callLater: Callable[..., Any]
+    monotonic: Callable[[], float] = staticmethod(time.monotonic)
 
     _framer: Framer
     _output: Output
@@ -163,7 +167,7 @@ class SessionShell(TimeoutMixin):
             self._output.flush()
             self.transport.unregisterProducer()
             self.transport.loseConnection()
-            self._set_write_timer(self.limits.write_timeout)
+            self._set_write_timer(self.limits.handshake_timeout)
 
     async def start_tls(self) -> None:
         """Begin TLS behind what was sent. The session starts anew; plaintext behind the command ends it.
@@ -292,12 +296,15 @@ class SessionShell(TimeoutMixin):
         if self._pumping or self._running or self._handshaking or self._turn_waits:
             return
         self._pumping = True
+        until = self.monotonic() + self.limits.burst_time
         for _ in range(self.limits.burst):
             if self._running or self._closing or self._output.paused or not self._answer_next():
                 break
+            if self.monotonic() > until:
+                self._wait_for_turn()
+                break
         else:
-            self._turn_waits = True
-            self.callLater(0, self._take_turn)
+            self._wait_for_turn()
         self._pumping = False
         if not self._closing:
             self._output.flush()
@@ -309,6 +316,10 @@ class SessionShell(TimeoutMixin):
             waited_for = self.limits.handshake_timeout if self._handshaking else self._deadline
             self.setTimeout(None if self._running else waited_for)
             self._timed = not self._running
+
+    def _wait_for_turn(self) -> None:
+        self._turn_waits = True
+        self.callLater(0, self._take_turn)
 
     def _take_turn(self) -> None:
         self._turn_waits = False
@@ -333,20 +344,20 @@ class SessionShell(TimeoutMixin):
         self._advance(self.respond(event))
         return True
 
-    def _advance(self, answer: Coroutine[Deferred[Any], None, None]) -> None:
-        """Run an answer until it waits, and go on when what it waits for is there.
+    def _advance(self, answer: Coroutine[Deferred[Any], None, None], awaited: object = None) -> None:
+        """Run an answer until it waits, and go on with what came of what it awaited.
 
         Most answers never wait: a Deferred for each would cost more than the answer itself.
         """
         try:
-            awaited = answer.send(None)
+            waiting = awaited.throwExceptionIntoGenerator(answer) if isinstance(awaited, Failure) else answer.send(None)
         except StopIteration:
             self._answered()
         except Exception:
             self._failed(Failure())
             self._answered()
         else:
-            awaited.addBoth(lambda _: self._advance(answer)).addErrback(self._failed)
+            waiting.addBoth(lambda result: self._advance(answer, result)).addErrback(self._failed)
 
     def _answered(self) -> None:
         self._running = False

@@ -20,20 +20,10 @@ def delivery_blocks(transaction: Transaction, *, hostname: str, identifier: str,
     """
     trace = _return_path(transaction.sender) + _received(transaction, hostname, identifier, now)
     groups: dict[bytes, list[Target]] = {}
-    for mailbox, envelope in _copies(transaction).items():
+    for mailbox, envelope in transaction.copies.items():
         delivered_to = b"" if envelope == mailbox else b"Delivered-To: %s\r\n" % str(envelope).encode()
         groups.setdefault(delivered_to + trace, []).append(Target(mailbox))
     return tuple(Block(header, tuple(targets)) for header, targets in groups.items())
-
-
-def _copies(transaction: Transaction) -> dict[EmailAddress, EmailAddress]:
-    """Each mailbox once, with the envelope's address that led to it; its own address goes before others."""
-    copies: dict[EmailAddress, EmailAddress] = {}
-    for recipient in transaction.recipients:
-        for mailbox in recipient.mailboxes:
-            if mailbox not in copies or recipient.envelope == mailbox:
-                copies[mailbox] = recipient.envelope
-    return copies
 
 
 def _return_path(sender: EmailAddress | None) -> bytes:

@@ -42,3 +42,12 @@ class Transaction:
     sender: EmailAddress | None
     smtputf8: bool = False
     recipients: list[Delivered] = field(default_factory=list)
+    copies: dict[EmailAddress, EmailAddress] = field(default_factory=dict)
+    """Each mailbox once, with the envelope's address that led to it; its own address goes before others."""
+
+    def add(self, recipient: Delivered) -> None:
+        """Take one more recipient."""
+        self.recipients.append(recipient)
+        for mailbox in recipient.mailboxes:
+            if mailbox not in self.copies or recipient.envelope == mailbox:
+                self.copies[mailbox] = recipient.envelope

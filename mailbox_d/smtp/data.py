@@ -130,17 +130,23 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
         await incoming.abort()
         reply = reply_to_error(error)
         return _for_each_recipient(session, transaction, lambda _: reply)
-    session.junk_commands = 0
-    if session.user is not None:
-        session.service.daily.count(session.user.address)
     failed = _failures(session, outcomes)
-    log_kept(session, transaction, incoming)
+    if len(failed) < len(outcomes):
+        _note_kept(session, incoming, transaction)
     accepted = Reply(250, "2.0.0", f"Ok, kept as {incoming.identifier}")
     if not is_lmtp:
         return Answer.of(next(iter(failed.values()), accepted))
     return _for_each_recipient(
         session, transaction, lambda mailboxes: next((failed[m] for m in mailboxes if m in failed), accepted)
     )
+
+
+def _note_kept(session: SMTPSession, incoming: IncomingMessage, transaction: Transaction) -> None:
+    """The message is in a mailbox: tell the operator, count it, and let the session begin with a clean sheet."""
+    log_kept(session, transaction, incoming)
+    session.junk_commands = 0
+    if session.user is not None:
+        session.service.daily.count(session.user.address)
 
 
 def _failures(session: SMTPSession, outcomes: Sequence[Outcome]) -> dict[EmailAddress, Reply]:

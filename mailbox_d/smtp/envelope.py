@@ -31,7 +31,7 @@ _DELAYED_AT_MOST = 5.0
 async def mail(session: SMTPSession, command: Mail) -> Answer:
     """Begin a transaction."""
     if session.service.kind is Kind.SUBMISSION and session.user is None:
-        return Answer.of(AUTH_FIRST if session.tls else TLS_FIRST)
+        return session.bad_command(AUTH_FIRST if session.tls else TLS_FIRST)
     limit = session.service.limits.message_size
     if command.size is not None and command.size > limit:
         return Answer.of(TOO_BIG)
@@ -59,7 +59,7 @@ async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
         return Answer.of(TOO_MANY_RECIPIENTS)
     try:
         address = command.address or await _postmaster(session)
-        transaction.recipients.append(await session.delivery.validateTo(address))
+        transaction.add(await session.delivery.validateTo(address))
     except RefusedByPolicy as error:
         return await _refused_recipient(session, error.refused)
     return Answer.of(RECIPIENT_OK)

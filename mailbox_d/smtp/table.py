@@ -24,9 +24,9 @@ class Verb:
 
 
 VERBS: Mapping[str, Verb] = {
-    "EHLO": Verb(greeting.hello, speaks_last=True),
-    "HELO": Verb(greeting.hello, speaks_last=True),
-    "LHLO": Verb(greeting.hello, speaks_last=True),
+    "EHLO": Verb(greeting.hello, speaks_last=True, junk=True),
+    "HELO": Verb(greeting.hello, speaks_last=True, junk=True),
+    "LHLO": Verb(greeting.hello, speaks_last=True, junk=True),
     "STARTTLS": Verb(greeting.starttls, Stage.FRESH | Stage.GREETED, speaks_last=True),
     "AUTH": Verb(authentication.auth, Stage.GREETED, speaks_last=True),
     "MAIL": Verb(envelope.mail, Stage.GREETED),

@@ -51,6 +51,7 @@ class Connection:
 
     def connect(self) -> None:
         self.protocol.callLater = self.clock.callLater
+        self.protocol.monotonic = self.clock.seconds
         self.protocol.makeConnection(self.transport)
         self.settle()
 

@@ -168,6 +168,7 @@ def test_fault_38_sigterm_in_the_middle_of_a_message_ends_the_daemon_and_leaves_
         client.sock.sendall(b"Subject: x\r\n\r\n" + b"a line\r\n" * 100_000)
         wait_until(lambda: bool(site.unfinished_files()), "the message to begin")
         daemon.send(signal.SIGTERM)
+        wait_until(lambda: "Received SIGTERM" in daemon.log_text(), "the signal to be taken")
         daemon.send(signal.SIGTERM)
         wait_until(lambda: daemon.ended, "the end")
         client.close()

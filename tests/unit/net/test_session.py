@@ -65,6 +65,7 @@ class Echo(SessionShell, Protocol):
         self.seen: list[bytes] = []
         self.forgotten = self.given_back = 0
         self.callLater = clock.callLater  # type: ignore[method-assign]
+        self.monotonic = clock.seconds
 
     def new_framer(self) -> LineFramer:
         return LineFramer()
@@ -242,6 +243,22 @@ def test_a_fault_while_an_answer_waits_is_told_alike() -> None:
     assert log.failures == 1
 
 
+def test_what_an_answer_awaits_may_fail_within_a_coroutine_of_its_own() -> None:
+    session, transport, _ = connect()
+
+    async def deeper(event: bytes) -> None:
+        try:
+            await session.gate
+        except LookupError:
+            session.send(b"caught\n")
+
+    session.respond = deeper  # type: ignore[method-assign]
+    session.dataReceived(b"x\n")
+    session.gate.addErrback(lambda failure: failure)
+    session.gate.errback(LookupError())
+    assert transport.value() == b"hello\ncaught\n"
+
+
 def test_a_fault_of_ours_tells_the_peer_nothing_of_it() -> None:
     session, transport, _ = connect()
     session.log = log = Silent()  # type: ignore[assignment]
@@ -339,6 +356,15 @@ def test_attack_17_what_waits_for_its_turn_fills_the_input_budget() -> None:
     clock.pump([0] * 7)
     assert len(session.seen) == 20
     assert transport.producerState == "producing"
+
+
+def test_a_burst_that_takes_long_gives_others_their_turn() -> None:
+    session, _, clock = connect(burst_time=0.01)
+    session.monotonic = iter([0.0, 0.005, 0.02, 0.0, 0.001, 0.002, 0.003]).__next__
+    session.dataReceived(b"x\n" * 5)
+    assert len(session.seen) == 2
+    clock.advance(0)
+    assert len(session.seen) == 5
 
 
 @pytest.mark.parametrize("running", [True, False])

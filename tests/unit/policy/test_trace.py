@@ -13,7 +13,9 @@ SALES = EmailAddress.parse("sales@example.org")
 
 def blocks(*recipients: Delivered, host: str = "192.0.2.7", sender: EmailAddress | None = ALICE) -> tuple[Block, ...]:
     client = Client(host, "client.example.com", "ESMTPS", "TLSv1.3 TLS_AES_256_GCM_SHA384")
-    transaction = Transaction(client, sender, recipients=list(recipients))
+    transaction = Transaction(client, sender)
+    for recipient in recipients:
+        transaction.add(recipient)
     return delivery_blocks(transaction, hostname="mail.example.org", identifier="0123456789AB", now=1_700_000_000)
 
 

@@ -1,4 +1,4 @@
-"""SIGHUP: look at users' files and certificates at once."""
+"""Signals: SIGHUP looks at users and certificates at once; SIGTERM and SIGINT count once, however often they come."""
 
 from __future__ import annotations
 
@@ -41,3 +41,22 @@ class ReloadOnHangup(Service):
                 await refresh()
             except Exception:
                 self.log.failure("a reload failed; what was there before stays")
+
+
+class StopOnce(Service):
+    """Once the daemon is being stopped, asking for it again changes nothing: Twisted would log a fault for it."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        Service.startService(self)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._ignore_what_follows)
+
+    def _ignore_what_follows(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _already_stopping)
+
+
+def _already_stopping(signum: int, frame: FrameType | None) -> None:
+    """The daemon is on its way out."""
