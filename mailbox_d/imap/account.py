@@ -6,17 +6,30 @@ errors of our own vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from twisted.mail.interfaces import IAccountIMAP
 from zope.interface import implementer
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.errors import MailboxExists
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import Account, Listed
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR
 from mailbox_d.wire.imap.patterns import MailboxPattern
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """All that LIST may tell of an account's mailboxes."""
+
+    mailboxes: Sequence[Listed]
+    subscriptions: Sequence[str] = ()
+    special_uses: Mapping[str, str] = field(default_factory=dict)
+    """By mailbox name, the attribute of RFC 6154."""
 
 
 @implementer(IAccountIMAP)
@@ -41,13 +54,20 @@ class IMAPAccount:
         await self.create(name)
 
     async def create(self, pathspec: str) -> None:
+        """Make a mailbox, then those above it that do not exist (RFC 3501 section 6.3.3)."""
         await self._lane.run(self._account.create, pathspec)
+        await self._make_parents(pathspec)
 
     async def delete(self, name: str) -> None:
         await self._lane.run(self._account.delete, name)
 
     async def rename(self, oldname: str, newname: str) -> None:
+        """Rename a mailbox and all below it, then make those above it that do not exist (RFC 3501 section 6.3.5)."""
         await self._lane.run(self._account.rename, oldname, newname)
+        await self._make_parents(newname)
+
+    async def folders(self) -> Folders:
+        return await self._lane.run(_folders, self._account)
 
     async def subscriptions(self) -> Sequence[str]:
         """Every name subscribed to, whether or not there is such a mailbox."""
@@ -67,3 +87,14 @@ class IMAPAccount:
         pattern = MailboxPattern(ref + wildcard, SEPARATOR)
         mailboxes = await self._lane.run(self._account.mailboxes)
         return [mailbox for mailbox in mailboxes if pattern.matches(mailbox.name)]
+
+    async def _make_parents(self, name: str) -> None:
+        """Each in a turn of its own: none of them is made twice where a lock makes the lane try again."""
+        levels = name.split(SEPARATOR)
+        for depth in range(1, len(levels)):
+            with suppress(MailboxExists):
+                await self._lane.run(self._account.create, SEPARATOR.join(levels[:depth]))
+
+
+def _folders(account: Account) -> Folders:
+    return Folders(account.mailboxes(), account.subscriptions())

@@ -1,6 +1,8 @@
-"""CAPABILITY, NOOP, CHECK, ID, NAMESPACE and LOGOUT."""
+"""CAPABILITY, ENABLE, NOOP, CHECK, ID, NAMESPACE and LOGOUT."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from twisted.logger import Logger
 
@@ -12,7 +14,18 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 
 log = Logger()
 
-_SPOKEN = (b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID", b"NAMESPACE", b"UNSELECT")
+_ALWAYS: Final = (b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID", b"ENABLE")
+_AFTER_LOGIN: Final = (
+    b"NAMESPACE",
+    b"UNSELECT",
+    b"CHILDREN",
+    b"LIST-EXTENDED",
+    b"LIST-STATUS",
+    b"STATUS=SIZE",
+)
+"""What a client needs to know only when it has logged in, when it is told anew."""
+_TO_ENABLE: Final[frozenset[bytes]] = frozenset()
+"""Capabilities that begin to matter when a client enables them (RFC 5161)."""
 _LOGGED_FIELD = 200
 """Octets of an ID field's value that go into the log."""
 
@@ -20,15 +33,23 @@ _LOGGED_FIELD = 200
 def capabilities(session: IMAPSession) -> tuple[bytes, ...]:
     """What this session may use now (RFC 3501 sections 6.1.1 and 11.1)."""
     if session.account is not None:
-        return _SPOKEN
+        return (*_ALWAYS, *_AFTER_LOGIN, b"APPENDLIMIT=%d" % session.service.limits.message_size)
     login = b"AUTH=PLAIN" if session.takes_passwords else b"LOGINDISABLED"
-    return (*_SPOKEN, *((b"STARTTLS",) if session.connection.can_start_tls else ()), login)
+    return (*_ALWAYS, *((b"STARTTLS",) if session.connection.can_start_tls else ()), login)
 
 
 async def capability(session: IMAPSession, command: commands.Capability) -> Completion:
     """RFC 3501 section 6.1.1."""
     session.connection.send(responses.data(responses.capability(capabilities(session))))
     return Completion(Condition.OK, "CAPABILITY completed")
+
+
+async def enable(session: IMAPSession, command: commands.Enable) -> Completion:
+    """RFC 5161: what is unknown, or need not be enabled, is passed over. Taken while a mailbox is selected as well."""
+    enabled = tuple(name for name in dict.fromkeys(command.capabilities) if name in _TO_ENABLE)
+    session.enabled.update(enabled)
+    session.connection.send(responses.data(b"ENABLED", *enabled))
+    return Completion(Condition.OK, "ENABLE completed")
 
 
 async def noop(session: IMAPSession, command: commands.Noop) -> Completion:

@@ -31,6 +31,10 @@ class IMAPLimits:
     """Messages whose flags and figures are sent at once."""
     messages_a_slice: int = 50_000
     """Messages that SEARCH looks at before other connections get their turn; a message counts for each key."""
+    names_a_slice: int = 200
+    """Mailbox names that LIST holds against a pattern before other connections get their turn."""
+    search_turn: float = 0.02
+    """Seconds that SEARCH reads messages before it lets others have their turn."""
     octets_a_read: int = 65536
     """Of a message's body."""
 

@@ -81,6 +81,8 @@ class IMAPSession:
         self.incoming: IncomingMessage | None = None
         self.bad_commands = 0
         self.login_failures = 0
+        self.enabled: set[bytes] = set()
+        """Capabilities that the client asked for (RFC 5161)."""
         self.client_id: tuple[tuple[bytes, bytes | None], ...] = ()
 
     @property

@@ -6,7 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mailbox_d.imap import append, authentication, fetch, informational, mailboxes, search, selection, store_flags
+from mailbox_d.imap import (
+    append,
+    authentication,
+    fetch,
+    informational,
+    listing,
+    mailboxes,
+    search,
+    selection,
+    status,
+    store_flags,
+)
 from mailbox_d.imap.session import State
 from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.responses import Completion
@@ -35,6 +46,7 @@ VERBS: Final[Mapping[type, Verb]] = {
     commands.StartTls: Verb(authentication.starttls, State.NOT_AUTHENTICATED),
     commands.Authenticate: Verb(authentication.authenticate, State.NOT_AUTHENTICATED),
     commands.Login: Verb(authentication.login, State.NOT_AUTHENTICATED),
+    commands.Enable: Verb(informational.enable),
     commands.Namespace: Verb(informational.namespace),
     commands.Select: Verb(selection.select),
     commands.Examine: Verb(selection.examine),
@@ -43,9 +55,9 @@ VERBS: Final[Mapping[type, Verb]] = {
     commands.Rename: Verb(mailboxes.rename),
     commands.Subscribe: Verb(mailboxes.subscribe),
     commands.Unsubscribe: Verb(mailboxes.unsubscribe),
-    commands.List: Verb(mailboxes.list_),
-    commands.Lsub: Verb(mailboxes.lsub),
-    commands.Status: Verb(mailboxes.status),
+    commands.List: Verb(listing.list_),
+    commands.Lsub: Verb(listing.lsub),
+    commands.Status: Verb(status.status),
     commands.Append: Verb(append.unexpected),
     commands.Check: Verb(informational.check, State.SELECTED),
     commands.Close: Verb(selection.close, State.SELECTED),

@@ -10,8 +10,10 @@ from enum import Enum
 from typing import TypeAlias
 
 from mailbox_d.wire.imap.fetch import FetchAttribute
-from mailbox_d.wire.imap.search import SearchKey
+from mailbox_d.wire.imap.listing import List as List
+from mailbox_d.wire.imap.search import ReturnOption, SearchKey
 from mailbox_d.wire.imap.sequence import SequenceSet
+from mailbox_d.wire.imap.status import StatusItem as StatusItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,13 @@ class Id:
     """RFC 2971: what the client says of itself."""
 
     fields: tuple[tuple[bytes, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """RFC 5161: names of capabilities, in capitals."""
+
+    capabilities: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +117,6 @@ class Unsubscribe:
 
 
 @dataclass(frozen=True, slots=True)
-class List:
-    """RFC 3501 section 6.3.8: names below `reference` that match `pattern`."""
-
-    reference: str
-    pattern: str
-
-
-@dataclass(frozen=True, slots=True)
 class Lsub:
     """RFC 3501 section 6.3.9."""
 
@@ -126,16 +127,6 @@ class Lsub:
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """RFC 2342 section 5."""
-
-
-class StatusItem(Enum):
-    """What STATUS may ask for (RFC 3501 section 6.3.10)."""
-
-    MESSAGES = b"MESSAGES"
-    RECENT = b"RECENT"
-    UIDNEXT = b"UIDNEXT"
-    UIDVALIDITY = b"UIDVALIDITY"
-    UNSEEN = b"UNSEEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +163,18 @@ class Unselect:
 
 @dataclass(frozen=True, slots=True)
 class Expunge:
-    """RFC 3501 section 6.4.3."""
+    """RFC 3501 section 6.4.3; with `uids` no other messages go (UID EXPUNGE, RFC 4315 section 2.1)."""
+
+    uids: SequenceSet | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """RFC 3501 section 6.4.4; as UID SEARCH it answers with UIDs."""
+    """RFC 3501 section 6.4.4; as UID SEARCH it answers with UIDs, with return options as RFC 4731 says."""
 
     key: SearchKey
     by_uid: bool = False
+    returns: frozenset[ReturnOption] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +214,26 @@ class Copy:
     by_uid: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """RFC 6851 section 3."""
+
+    numbers: SequenceSet
+    mailbox: str
+    by_uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """RFC 2177; the line that ends it is no command."""
+
+
 Command: TypeAlias = (
     Capability
     | Noop
     | Logout
     | Id
+    | Enable
     | StartTls
     | Authenticate
     | Login
@@ -248,4 +257,6 @@ Command: TypeAlias = (
     | Fetch
     | Store
     | Copy
+    | Move
+    | Idle
 )

@@ -26,7 +26,12 @@ class GrammarLimits:
     """How much of what nests or repeats a command may hold: counts."""
 
     search_depth: int = 100
+    search_keys: int = 1000
     section_depth: int = 100
+    list_patterns: int = 30
+    """Of one LIST (RFC 5258)."""
+    enabled_capabilities: int = 50
+    """Names in one ENABLE (RFC 5161)."""
     id_pairs: int = 30
     """RFC 2971 section 3.3."""
 

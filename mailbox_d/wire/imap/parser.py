@@ -16,14 +16,16 @@ from mailbox_d.wire.imap.commands import (
     Copy,
     Create,
     Delete,
+    Enable,
     Examine,
     Expunge,
     Fetch,
     Id,
-    List,
+    Idle,
     Login,
     Logout,
     Lsub,
+    Move,
     Namespace,
     Noop,
     Rename,
@@ -31,7 +33,6 @@ from mailbox_d.wire.imap.commands import (
     Select,
     StartTls,
     Status,
-    StatusItem,
     Store,
     StoreMode,
     Subscribe,
@@ -43,16 +44,17 @@ from mailbox_d.wire.imap.dates import parse_date_time
 from mailbox_d.wire.imap.errors import BadSyntax, UnknownCommand
 from mailbox_d.wire.imap.fetch import parse_fetch_attributes
 from mailbox_d.wire.imap.flags import parse_flag_list, parse_flags
+from mailbox_d.wire.imap.listing import parse_list
 from mailbox_d.wire.imap.mailbox_names import from_wire
-from mailbox_d.wire.imap.search import parse_search_key
-from mailbox_d.wire.imap.sequence import parse_sequence_set
+from mailbox_d.wire.imap.search import parse_return_options, parse_search_key
+from mailbox_d.wire.imap.sequence import SequenceSet, parse_sequence_set
+from mailbox_d.wire.imap.status import parse_status_items
 
 Parse: TypeAlias = Callable[[Cursor], Command]
 
 _TAG = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]++)(?: |\Z)")
 _VERB = re.compile(rb"[A-Za-z0-9]++")
 _STORE_ATTRIBUTE = re.compile(rb"[+-]?FLAGS(?>(?:\.SILENT)?)", re.IGNORECASE)
-_STATUS_ITEMS: Final = {item.value: item for item in StatusItem}
 
 
 def parse_tag(text: bytes) -> tuple[bytes, int]:
@@ -146,31 +148,26 @@ def _rename(cursor: Cursor) -> Command:
     return Rename(_mailbox(cursor), _mailbox(cursor))
 
 
-def _listing(make: Callable[[str, str], Command]) -> Parse:
-    def parse(cursor: Cursor) -> Command:
-        reference = _mailbox(cursor)
-        cursor.space()
-        return make(reference, from_wire(cursor.list_mailbox()))
+def _lsub(cursor: Cursor) -> Command:
+    reference = _mailbox(cursor)
+    cursor.space()
+    return Lsub(reference, from_wire(cursor.list_mailbox()))
 
-    return parse
+
+def _enable(cursor: Cursor) -> Command:
+    names: list[bytes] = []
+    while not names or not cursor.at_end:
+        cursor.space()
+        names.append(cursor.atom().upper())
+        if len(names) > cursor.limits.enabled_capabilities:
+            raise BadSyntax("Too many capabilities")
+    return Enable(tuple(names))
 
 
 def _status(cursor: Cursor) -> Command:
     mailbox = _mailbox(cursor)
     cursor.space()
-    cursor.expect(b"(")
-    items = {_status_item(cursor): None}
-    while cursor.accept(b" "):
-        items[_status_item(cursor)] = None
-    cursor.expect(b")")
-    return Status(mailbox, tuple(items))
-
-
-def _status_item(cursor: Cursor) -> StatusItem:
-    item = _STATUS_ITEMS.get(cursor.atom().upper())
-    if item is None:
-        raise BadSyntax("There is no such STATUS item")
-    return item
+    return Status(mailbox, parse_status_items(cursor))
 
 
 def _append(cursor: Cursor) -> Command:
@@ -192,7 +189,8 @@ def _append(cursor: Cursor) -> Command:
 def _search(by_uid: bool) -> Parse:
     def parse(cursor: Cursor) -> Command:
         cursor.space()
-        return Search(parse_search_key(cursor), by_uid)
+        returns = parse_return_options(cursor)
+        return Search(parse_search_key(cursor), by_uid, returns)
 
     return parse
 
@@ -219,12 +217,19 @@ def _store(by_uid: bool) -> Parse:
     return parse
 
 
-def _copy(by_uid: bool) -> Parse:
+def _transfer(make: Callable[[SequenceSet, str, bool], Command], by_uid: bool) -> Parse:
+    """COPY and MOVE are written alike."""
+
     def parse(cursor: Cursor) -> Command:
         cursor.space()
-        return Copy(parse_sequence_set(cursor), _mailbox(cursor), by_uid)
+        return make(parse_sequence_set(cursor), _mailbox(cursor), by_uid)
 
     return parse
+
+
+def _uid_expunge(cursor: Cursor) -> Command:
+    cursor.space()
+    return Expunge(parse_sequence_set(cursor))
 
 
 _VERBS: Final[dict[bytes, Parse]] = {
@@ -233,17 +238,20 @@ _VERBS: Final[dict[bytes, Parse]] = {
     b"CAPABILITY": _alone(Capability()),
     b"CHECK": _alone(Check()),
     b"CLOSE": _alone(Close()),
-    b"COPY": _copy(by_uid=False),
+    b"COPY": _transfer(Copy, by_uid=False),
     b"CREATE": _named(Create),
     b"DELETE": _named(Delete),
+    b"ENABLE": _enable,
     b"EXAMINE": _named(Examine),
     b"EXPUNGE": _alone(Expunge()),
     b"FETCH": _fetch(by_uid=False),
     b"ID": _id,
-    b"LIST": _listing(List),
+    b"IDLE": _alone(Idle()),
+    b"LIST": parse_list,
     b"LOGIN": _login,
     b"LOGOUT": _alone(Logout()),
-    b"LSUB": _listing(Lsub),
+    b"LSUB": _lsub,
+    b"MOVE": _transfer(Move, by_uid=False),
     b"NAMESPACE": _alone(Namespace()),
     b"NOOP": _alone(Noop()),
     b"RENAME": _rename,
@@ -253,8 +261,10 @@ _VERBS: Final[dict[bytes, Parse]] = {
     b"STATUS": _status,
     b"STORE": _store(by_uid=False),
     b"SUBSCRIBE": _named(Subscribe),
-    b"UID COPY": _copy(by_uid=True),
+    b"UID COPY": _transfer(Copy, by_uid=True),
+    b"UID EXPUNGE": _uid_expunge,
     b"UID FETCH": _fetch(by_uid=True),
+    b"UID MOVE": _transfer(Move, by_uid=True),
     b"UID SEARCH": _search(by_uid=True),
     b"UID STORE": _store(by_uid=True),
     b"UNSELECT": _alone(Unselect()),

@@ -7,13 +7,13 @@ it can end a line, a string or a list.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Final
 
-from mailbox_d.wire.imap.fetch import BodySection
+from mailbox_d.wire.imap.fetch import BinarySection, BinarySize, BodySection
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR, to_wire
 
 CRLF: Final = b"\r\n"
@@ -95,9 +95,11 @@ def capability(names: Iterable[bytes]) -> bytes:
     return b"CAPABILITY " + b" ".join(names)
 
 
-def listed(kind: bytes, attributes: Iterable[bytes], name: str) -> bytes:
-    """A LIST or LSUB response (RFC 3501 sections 7.2.2 and 7.2.3)."""
-    return data(kind, b"(%b)" % b" ".join(attributes), b'"%b"' % SEPARATOR.encode("ascii"), mailbox(name))
+def listed(kind: bytes, attributes: Iterable[bytes], name: str, below: Iterable[bytes] = ()) -> bytes:
+    """A LIST or LSUB response (RFC 3501 sections 7.2.2 and 7.2.3), with CHILDINFO (RFC 5258 section 3.5)."""
+    options = b" ".join(map(string, below))
+    extended = (b'("CHILDINFO" (%b))' % options,) if options else ()
+    return data(kind, b"(%b)" % b" ".join(attributes), b'"%b"' % SEPARATOR.encode("ascii"), mailbox(name), *extended)
 
 
 def status(name: str, figures: Iterable[tuple[bytes, int]]) -> bytes:
@@ -108,6 +110,34 @@ def status(name: str, figures: Iterable[tuple[bytes, int]]) -> bytes:
 def search(numbers: Iterable[int]) -> bytes:
     """A SEARCH response (RFC 3501 section 7.2.5)."""
     return data(b"SEARCH", *[b"%d" % number for number in numbers])
+
+
+def esearch(tag: bytes, words: Iterable[bytes], *, by_uid: bool) -> bytes:
+    """An ESEARCH response (RFC 4731 section 3.1) without its line end: more may follow."""
+    kind = (b"UID",) if by_uid else ()
+    return b" ".join((b"* ESEARCH", b"(TAG %b)" % string(tag), *kind, *words))
+
+
+def ranges(numbers: Sequence[int]) -> Iterator[bytes]:
+    """Ascending numbers as the elements of a sequence set: `2`, `10:15`."""
+    first = 0
+    for index, number in enumerate(numbers):
+        if index + 1 < len(numbers) and numbers[index + 1] == number + 1:
+            continue
+        low = numbers[first]
+        yield b"%d" % low if low == number else b"%d:%d" % (low, number)
+        first = index + 1
+
+
+def append_uid(uid_validity: int, uid: int) -> bytes:
+    """The response code that says which UID APPEND's message has (RFC 4315 section 3)."""
+    return b"APPENDUID %d %d" % (uid_validity, uid)
+
+
+def copy_uid(uid_validity: int, copied: Mapping[int, int]) -> bytes:
+    """The response code that says which UID each copy has in the other mailbox; both ascend (RFC 4315 section 3)."""
+    sources, copies = (b",".join(ranges(list(uids))) for uids in (copied.keys(), copied.values()))
+    return b"COPYUID %d %b %b" % (uid_validity, sources, copies)
 
 
 def exists(count: int) -> bytes:
@@ -136,13 +166,24 @@ def section_name(attribute: BodySection) -> bytes:
     if section.text.value:
         words.append(section.text.value)
     fields = b" (%b)" % b" ".join(map(astring, section.fields)) if section.fields else b""
-    origin = b"<%d>" % attribute.partial[0] if attribute.partial else b""
-    return b"BODY[%b%b]%b" % (b".".join(words), fields, origin)
+    return b"BODY[%b%b]%b" % (b".".join(words), fields, _origin(attribute.partial))
 
 
-def literal_start(size: int) -> bytes:
-    """What announces a literal of `size` octets."""
-    return b"{%d}\r\n" % size
+def binary_name(attribute: BinarySection | BinarySize) -> bytes:
+    """How a FETCH response names a part without its transfer encoding (RFC 3516 section 4.2)."""
+    part = b".".join(b"%d" % number for number in attribute.part)
+    if isinstance(attribute, BinarySize):
+        return b"BINARY.SIZE[%b]" % part
+    return b"BINARY[%b]%b" % (part, _origin(attribute.partial))
+
+
+def _origin(partial: tuple[int, int] | None) -> bytes:
+    return b"<%d>" % partial[0] if partial else b""
+
+
+def literal_start(size: int, *, binary: bool = False) -> bytes:
+    """What announces a literal of `size` octets; a binary one may hold NULs (RFC 3516 section 4.1)."""
+    return b"%b{%d}\r\n" % (b"~" if binary else b"", size)
 
 
 def _text(text: str) -> bytes:
