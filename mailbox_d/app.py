@@ -179,6 +179,7 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         sleep=lambda seconds: sleep(site.reactor, seconds),
         limits=smtp_limits(site.configuration.limits),
         daily=site.daily_messages,
+        room=site.room,
         gate=login_gate(site, "submission", IMessageDelivery, avatar) if kind is Kind.SUBMISSION else None,
     )
 

@@ -22,6 +22,7 @@ from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
+from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import Store
 
@@ -44,6 +45,7 @@ class Site:
     connections: ConnectionLimits
     user_sessions: UserSessions
     daily_messages: DailyMessages
+    room: BatchRoom
     sessions: OpenSessions
     certificates: Certificates
     certificate_reload: CertificateReload
@@ -76,6 +78,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         ),
         user_sessions=UserSessions(limits.connections_per_user),
         daily_messages=DailyMessages(limits.messages_per_user_per_day, time.monotonic),
+        room=BatchRoom(limits.large_messages_memory),
         sessions=OpenSessions(reactor),
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),

@@ -220,6 +220,9 @@ class Limits(Section):
     message_in_memory: Annotated[int, Size(most=16 * MIB)] = 64 * KIB
     """Of a message that comes in, what is held in memory before it goes to a file."""
 
+    large_messages_memory: Annotated[int, Size(most=GIB)] = 16 * MIB
+    """Memory that all large messages that come in share for larger writes; 0: none, they are written in small ones."""
+
     input_buffer_preauth: Annotated[int, Size(least=4 * KIB, most=16 * MIB)] = 32 * KIB
     """The same before login."""
 

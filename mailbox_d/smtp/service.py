@@ -12,6 +12,7 @@ from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
+from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.ports import Store
 
 
@@ -61,5 +62,7 @@ class Service:
     sleep: Callable[[float], Awaitable[None]]
     daily: DailyMessages
     limits: SMTPLimits = field(default_factory=SMTPLimits)
+    room: BatchRoom = field(default_factory=lambda: BatchRoom(0))
+    """Memory that large messages share."""
     gate: LoginGate | None = None
     """Where users log in, if they can."""
