@@ -11,13 +11,14 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --qui
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults bench lock clean
+.PHONY: help run test check faults model bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## say what can be made
 	@echo "make run      a mail server with two sample users on loopback ports (Ctrl-C stops it)"
 	@echo "make test     linters, types and all tests"
 	@echo "make faults   the kill test in full: 100 rounds of kill -9 in the middle of deliveries"
+	@echo "make model    100,000 random IMAP commands of three sessions, compared with a model"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
 	@echo "make lock     pin the newest dependencies in requirements*.lock"
 	@echo "make clean    remove what can be made again: .venv, build, caches (never mail, keys and users)"
@@ -35,6 +36,9 @@ check: $(VENV)/ready-dev
 
 faults: $(VENV)/ready-dev
 	MAILBOXD_KILL_ROUNDS=100 $(BIN)/python -m pytest -rs tests/faults $(PYTEST)
+
+model: $(VENV)/ready-dev
+	MAILBOXD_MODEL_COMMANDS=100000 $(BIN)/python -m pytest -rs -s tests/property/test_imap_model.py $(PYTEST)
 
 bench: $(VENV)/ready
 	$(BIN)/python -m bench $(BENCH)
