@@ -1,13 +1,14 @@
 """Who is told what changed: one feed per session, of both kinds of store.
 
 A feed tells every change since it was opened or last taken, those of its own session included, each message at most
-once per kind: what came and went unseen is never mentioned.
+once per kind: what came and went unseen is never mentioned. Whoever waits for news is woken once, and then again when
+the feed was taken.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from weakref import WeakSet
 
 from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flags, Message
@@ -16,9 +17,11 @@ from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flag
 class ChangeFeed(Feed):
     """Changes of one mailbox, gathered for one session."""
 
-    def __init__(self, feeds: Feeds, messages: Sequence[Message]) -> None:
+    def __init__(self, feeds: Feeds, messages: Sequence[Message], changed: Callable[[], None] | None = None) -> None:
         self.messages = messages
         self._feeds = feeds
+        self._changed = changed
+        self._is_woken = False
         self._expunged: set[int] = set()
         self._flagged: dict[int, Flags] = {}
         self._arrived: dict[int, Message] = {}
@@ -27,6 +30,7 @@ class ChangeFeed(Feed):
         with self._feeds.guard:
             expunged, flagged, arrived = self._expunged, self._flagged, self._arrived
             self._expunged, self._flagged, self._arrived = set(), {}, {}
+            self._is_woken = False
         return (
             *(Expunged(uid) for uid in sorted(expunged)),
             *(Flagged(uid, flagged[uid]) for uid in sorted(flagged)),
@@ -46,6 +50,13 @@ class ChangeFeed(Feed):
             self._flagged.pop(change.uid, None)
             self._expunged.add(change.uid)
 
+    def waking(self) -> Callable[[], None] | None:
+        """Whom to wake now, if anybody; called under the feeds' guard."""
+        if self._is_woken:
+            return None
+        self._is_woken = True
+        return self._changed
+
     def _note_flags(self, uid: int, flags: Flags) -> None:
         unseen = self._arrived.get(uid)
         if unseen is not None:
@@ -61,9 +72,9 @@ class Feeds:
         self.guard = threading.Lock()
         self._feeds: WeakSet[ChangeFeed] = WeakSet()
 
-    def open(self, messages: Sequence[Message]) -> ChangeFeed:
+    def open(self, messages: Sequence[Message], changed: Callable[[], None] | None = None) -> ChangeFeed:
         """A feed that goes on from these messages; called under the lock under which they change."""
-        feed = ChangeFeed(self, messages)
+        feed = ChangeFeed(self, messages, changed)
         with self.guard:
             self._feeds.add(feed)
         return feed
@@ -73,8 +84,24 @@ class Feeds:
             self._feeds.discard(feed)
 
     def publish(self, changes: Iterable[Change]) -> None:
+        """Note changes in every feed, and wake whoever waits for them."""
+        woken: list[Callable[[], None] | None] = []
         with self.guard:
             listeners = list(self._feeds)
             for change in changes if listeners else ():
                 for feed in listeners:
                     feed.note(change)
+                    woken.append(feed.waking())
+        _call(woken)
+
+    def wake(self) -> None:
+        """Wake whoever waits for news: a look at the disk will find some."""
+        with self.guard:
+            woken = [feed.waking() for feed in self._feeds]
+        _call(woken)
+
+
+def _call(woken: Iterable[Callable[[], None] | None]) -> None:
+    for changed in woken:
+        if changed is not None:
+            changed()

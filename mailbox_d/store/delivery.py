@@ -8,19 +8,17 @@ No lock is needed: the UIDs are given by whoever looks next.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailbox_d.errors import MailError
+from mailbox_d.store.copying import NOT_LINKABLE
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.draft import Draft, Staged
 from mailbox_d.store.files import forget, storage_fault, storage_faults
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.ports import Block, Delivery, Outcome, Receipt, Refusal, Target
-
-_NOT_LINKABLE = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP})
 
 
 @dataclass(slots=True)
@@ -41,10 +39,20 @@ class _Copy:
 
 
 class MaildirDelivery(Delivery):
-    """One message to the targets of its blocks; `resolve` finds a target's folder or raises `MailError`."""
+    """One message to the targets of its blocks; `resolve` finds a target's folder or raises `MailError`.
 
-    def __init__(self, disk: Disk, blocks: Sequence[Block], resolve: Callable[[Target], Folder]) -> None:
+    `arrived` is called with every folder that has a new message.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        blocks: Sequence[Block],
+        resolve: Callable[[Target], Folder],
+        arrived: Callable[[Folder], None],
+    ) -> None:
         self._disk = disk
+        self._arrived = arrived
         self._blocks = [[_resolved(target, block.header, resolve) for target in block.targets] for block in blocks]
         first = next((copies for copies in self._blocks if any(copy.folder for copy in copies)), [])
         hosts = tuple(copy.folder for copy in first if copy.folder is not None)
@@ -68,6 +76,9 @@ class MaildirDelivery(Delivery):
             raise
         finally:
             self._draft.discard()
+        for copy in published:
+            if copy.folder is not None and copy.error is None:
+                self._arrived(copy.folder)
         return tuple(_outcome(copy) for copy in copies)
 
     def abort(self) -> None:
@@ -95,7 +106,7 @@ class MaildirDelivery(Delivery):
         try:
             return self._draft.link(source, folder)
         except OSError as error:
-            if error.errno in _NOT_LINKABLE:
+            if error.errno in NOT_LINKABLE:
                 return None
             raise
 

@@ -36,6 +36,9 @@ _DEAD_SHARE = 0.25
 _IGNORED_MAX = 1000
 """How many names that are no messages a mailbox remembers, so as to log each once."""
 
+_NAME_MAX = 255
+"""Octets of a file's name."""
+
 _DEAD_LINES_MIN = 20
 """Fewer such lines than this are let be."""
 
@@ -119,17 +122,41 @@ class FolderView:
             self._keywords_file.write(keywords)
             self._take_keywords(keywords)
 
-    def add_own(self, place: Place, size: int) -> int:
-        """Give a UID to a message whose file has just been put in its place, durable. Raises `OSError`."""
-        uid = self._next_uid
-        self._require_room(1)
-        self._write_lines([(uid, place.base)])
-        self._next_uid = uid + 1
-        message = Message(uid, self.flags(place.letters), size)
-        self.listing.add([message], [place.name], [uid] if place.is_new else [])
-        self.recent.add(uid)
-        self.feeds.publish([Arrived(message)])
-        return uid
+    def learn_what_fits(self, flags: Flags) -> None:
+        """As `learn`; a keyword that cannot be had here is passed over. Raises `OSError`."""
+        for wanted in (flags, *({flag} for flag in sorted(flags))):
+            try:
+                self.learn(wanted)
+            except MailError as error:
+                self._log.warn(
+                    "Not all keywords fit into {folder}: {error}", folder=self._folder.path, error=str(error)
+                )
+            else:
+                if wanted is flags:
+                    return
+
+    def takes_name(self, place: Place) -> bool:
+        """Whether a file that comes from elsewhere may have this name: no other has had it, as far as we know."""
+        is_known = place.base in self.listing.bases() or place.base in self._dead
+        if is_known or len(place.name) > _NAME_MAX:
+            return False
+        return find(self._disk.files, self.path(place)) is None
+
+    def add_own(self, arrivals: Sequence[tuple[Place, int]]) -> list[int]:
+        """Give UIDs to messages, with their sizes, whose files are in their places and durable. Raises `OSError`."""
+        self._require_room(len(arrivals))
+        uids = list(range(self._next_uid, self._next_uid + len(arrivals)))
+        places = [place for place, _ in arrivals]
+        self._write_lines([(uid, place.base) for uid, place in zip(uids, places, strict=True)])
+        self._next_uid += len(uids)
+        messages = [
+            Message(uid, self.flags(place.letters), size) for uid, (place, size) in zip(uids, arrivals, strict=True)
+        ]
+        in_new = [uid for uid, place in zip(uids, places, strict=True) if place.is_new]
+        self.listing.add(messages, [place.name for place in places], in_new)
+        self.recent.update(uids)
+        self.feeds.publish(map(Arrived, messages))
+        return uids
 
     def note_moves(self, moves: Iterable[tuple[int, Place]]) -> None:
         """Files were renamed: note names and flags, and tell."""

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from twisted.logger import Logger
+
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import MailboxExists, MailboxNameError, NoSuchMailbox
+from mailbox_d.errors import MailboxExists, MailboxNameError, MailError, NoSuchMailbox
+from mailbox_d.store import special_use
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import storage_faults
 from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.folder_tree import FolderTree, sweep
+from mailbox_d.store.locked_file import LockedFile
 from mailbox_d.store.maildir_mailbox import MaildirMailbox
 from mailbox_d.store.names import canonical_name, tree
 from mailbox_d.store.open_mailboxes import OpenMailboxes
-from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Listed, Target
+from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Listed, SpecialUse, Target
 from mailbox_d.store.subscriptions import SubscriptionsFile
 
 
 class MaildirAccount(Account):
     """The account whose Maildir lies at `maildir`; `opened` holds the mailboxes in memory."""
+
+    _log = Logger()
 
     def __init__(self, disk: Disk, address: EmailAddress, maildir: bytes, opened: OpenMailboxes) -> None:
         self.address = address
@@ -28,6 +34,12 @@ class MaildirAccount(Account):
         self._opened = opened
         self._tree = FolderTree(disk, maildir)
         self._subscriptions = SubscriptionsFile(disk.files, maildir, clock=disk.clock)
+        self._special_uses = LockedFile(
+            disk.files,
+            maildir + b"/" + special_use.FILE_NAME,
+            busy="The uses of mailboxes are being changed",
+            clock=disk.clock,
+        )
 
     @storage_faults
     def mailboxes(self) -> Sequence[Listed]:
@@ -81,6 +93,16 @@ class MaildirAccount(Account):
     def subscribe(self, name: str, subscribed: Literal[True, False] = True) -> None:
         self._subscriptions.change(self._canonical(name), subscribed=subscribed)
 
+    @storage_faults
+    def special_uses(self) -> Mapping[str, SpecialUse] | None:
+        content = self._special_uses.read()
+        return None if content is None else special_use.parse(content)
+
+    @storage_faults
+    def assign_special_uses(self, uses: Mapping[str, SpecialUse]) -> None:
+        canonical = {self._canonical(name): use for name, use in uses.items()}
+        self._special_uses.change(lambda _: special_use.format_uses(canonical))
+
     def folder(self, name: str) -> Folder:
         """Where a mailbox lies. Raises `NoSuchMailbox` for a name that none can have."""
         try:
@@ -107,6 +129,17 @@ class MaildirAccount(Account):
         for name, new_name in moves.items():
             self._tree.rename(name, new_name)
             self._opened.end(self._tree.folder(name))
+        self._take_uses_along(source, goal)
+
+    def _take_uses_along(self, source: str, goal: str) -> None:
+        """The mailboxes are renamed by now: what goes wrong here costs an attribute and no more."""
+        try:
+            uses = self.special_uses() or {}
+            moved = special_use.renamed(uses, source, goal)
+            if moved != uses:
+                self.assign_special_uses(moved)
+        except MailError:
+            self._log.failure("a renamed mailbox lost its special use")
 
     def _move_inbox(self, goal: str) -> None:
         """INBOX stays where it is; its messages go to a new mailbox (RFC 3501 section 6.3.5)."""

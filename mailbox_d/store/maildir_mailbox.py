@@ -13,11 +13,12 @@ from twisted.logger import Logger
 from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox, StorageFault
 from mailbox_d.store.append import MaildirAppend
 from mailbox_d.store.changes import ChangeFeed
+from mailbox_d.store.copying import Copied, Copies, all_flags
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.dotlock import Dotlock
 from mailbox_d.store.draft import Draft, Staged
 from mailbox_d.store.filename import join_name, sort_letters
-from mailbox_d.store.files import forget, storage_faults
+from mailbox_d.store.files import find, forget, storage_faults
 from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.folder_files import FolderFiles
 from mailbox_d.store.folder_view import FolderView
@@ -29,6 +30,9 @@ from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Message, Status, T
 T = TypeVar("T")
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_BREATH = 1000
+"""After how many files of one command the lock is looked at."""
+
 _TRIES = 4
 """How often a file that other programs keep renaming is looked for."""
 
@@ -86,9 +90,9 @@ class MaildirMailbox(Mailbox):
     def keywords_full(self) -> bool:
         return self._view.keywords.is_full()
 
-    def feed(self) -> ChangeFeed:
+    def feed(self, changed: Callable[[], None] | None = None) -> ChangeFeed:
         with self._turn():
-            return self._view.feeds.open(self._view.listing.snapshot())
+            return self._view.feeds.open(self._view.listing.snapshot(), changed)
 
     @storage_faults
     def read(self, uid: int) -> WireReader:
@@ -112,6 +116,27 @@ class MaildirMailbox(Mailbox):
         with self._changing() as lock:
             return self._files.unlink(lock, uids)
 
+    @storage_faults
+    def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
+        goal = _of_the_same_kind(destination)
+        copies = Copies(self._disk, goal._folder)
+        try:
+            for uid in sorted(set(uids)):
+                self._link_into(copies, uid, strict=strict)
+            return goal._take_in(copies.done, keeps_names=goal._folder != self._folder) if copies.done else {}
+        finally:
+            copies.discard()
+
+    @storage_faults
+    def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
+        copied = self.copy(uids, destination, strict=strict)
+        try:
+            self.expunge(copied)
+        except MailError:
+            self._take_back(copied, destination)
+            raise
+        return copied
+
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MaildirAppend:
         return MaildirAppend(self._disk, self._folder, self._target, internal_date, partial(self._save, flags))
 
@@ -131,17 +156,76 @@ class MaildirMailbox(Mailbox):
         """The mailbox was removed or renamed: whoever still has it open finds none."""
         self._view.is_gone = True
 
+    def wake(self) -> None:
+        """A message was delivered here, which the next look will find: tell whoever waits for one."""
+        self._view.feeds.wake()
+
+    def _link_into(self, copies: Copies, uid: int, *, strict: bool) -> None:
+        message = self._view.listing.messages.get(uid)
+        try:
+            if message is None:
+                raise MessageGone("The message is gone")
+            size, keywords = message.size, self._view.keywords
+            self._with_file(uid, lambda path, _: copies.add(uid, path, keywords, size))
+        except MessageGone:
+            if strict:
+                raise
+
+    def _take_in(self, copies: Sequence[Copied], *, keeps_names: bool) -> Mapping[int, int]:
+        """Put what lies in `tmp` in its place and give it UIDs. Raises `MailboxBusy` having changed nothing."""
+        published: list[bytes] = []
+        with self._changing() as lock:
+            self._view.learn_what_fits(all_flags(copies))
+            arrivals = []
+            try:
+                for count, copy in enumerate(copies, 1):
+                    if count % _BREATH == 0:
+                        lock.check()
+                    place = self._place_of(copy, keeps_name=keeps_names)
+                    self._disk.files.rename(copy.path, self._view.path(place))
+                    published.append(self._view.path(place))
+                    arrivals.append((place, copy.wire_octets))
+                self._sync({place.is_new for place, _ in arrivals})
+                given = self._view.add_own(arrivals)
+            except (OSError, MailError):
+                for path in published:
+                    forget(self._disk.files, path)
+                raise
+        return dict(zip([copy.uid for copy in copies], given, strict=True))
+
+    def _place_of(self, copy: Copied, *, keeps_name: bool) -> Place:
+        """Where a copy is to lie; Dovecot too keeps the name, by which it knows messages again, where it can."""
+        letters = sort_letters(self._view.keywords.letters(copy.flags) + copy.letters)
+        place = _place(copy.base, letters)
+        if keeps_name and self._view.takes_name(place):
+            return place
+        return _place(self._disk.unique.sized(copy.octets, copy.wire_octets), letters)
+
+    def _take_back(self, copied: Mapping[int, int], destination: Mailbox) -> None:
+        """Remove the copies of messages that are certain to lie here still. Raises `StorageFault` where that fails."""
+        places = {uid: self._view.listing.place(uid) for uid in copied}
+        here = {uid for uid, place in places.items() if place and find(self._disk.files, self._view.path(place))}
+        try:
+            destination.expunge([copied[uid] for uid in here])
+        except MailError as error:
+            raise StorageFault("Some messages are in both mailboxes now", cause=str(error)) from error
+
+    def _sync(self, halves: Collection[bool]) -> None:
+        """Make entries durable, of `new` (true) and `cur` (false)."""
+        for is_new in halves:
+            self._disk.directories.sync(self._folder.new if is_new else self._folder.cur)
+
     def _save(self, flags: Flags, draft: Draft, staged: Staged, base: bytes) -> int:
         """Put a staged message in its place and give it a UID. Raises `MailboxBusy` having changed nothing."""
         with self._changing():
             self._view.learn(flags)
             letters = sort_letters(self._view.keywords.letters(flags))
-            place = Place(join_name(base, letters) if letters else base, base, letters, is_new=not letters)
+            place = _place(base, letters)
             path = self._view.path(place)
             draft.publish(staged, path)
             try:
-                self._disk.directories.sync(self._folder.new if place.is_new else self._folder.cur)
-                return self._view.add_own(place, staged.wire_octets)
+                self._sync({place.is_new})
+                return self._view.add_own([(place, staged.wire_octets)])[0]
             except (OSError, MailError):
                 forget(self._disk.files, path)
                 raise
@@ -221,6 +305,17 @@ class MaildirMailbox(Mailbox):
             unseen = sum("\\Seen" not in message.flags for message in messages)
             self._figures = messages, unseen, sum(message.size for message in messages)
         return self._figures
+
+
+def _place(base: bytes, letters: bytes) -> Place:
+    """Where a message lies that comes with these letters: without any, it is new."""
+    return Place(join_name(base, letters) if letters else base, base, letters, is_new=not letters)
+
+
+def _of_the_same_kind(mailbox: Mailbox) -> MaildirMailbox:
+    if not isinstance(mailbox, MaildirMailbox):
+        raise TypeError("messages are copied within one store")
+    return mailbox
 
 
 def _combination(action: FlagAction, flags: Flags, keywords: Keywords) -> Callable[[bytes], bytes]:

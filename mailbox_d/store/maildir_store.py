@@ -46,7 +46,7 @@ class MaildirStore(Store):
 
     @storage_faults
     def deliver(self, blocks: Sequence[Block]) -> MaildirDelivery:
-        return MaildirDelivery(self._disk, blocks, self._folder)
+        return MaildirDelivery(self._disk, blocks, self._folder, self._opened.wake)
 
     @storage_faults
     def free_octets(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -27,6 +27,7 @@ class MemoryAccount(Account):
         self._lock = threading.RLock()
         self._mailboxes = {INBOX: MemoryMailbox(Target(address), next(validities))}
         self._subscribed: dict[str, None] = {}
+        self._special_uses: Mapping[str, SpecialUse] | None = None
 
     def mailboxes(self) -> Sequence[Listed]:
         with self._lock:
@@ -70,6 +71,12 @@ class MemoryAccount(Account):
         if subscribed:
             self._subscribed[canonical] = None
 
+    def special_uses(self) -> Mapping[str, SpecialUse] | None:
+        return self._special_uses
+
+    def assign_special_uses(self, uses: Mapping[str, SpecialUse]) -> None:
+        self._special_uses = {self._canonical(name): use for name, use in uses.items()}
+
     def _canonical(self, name: str) -> str:
         return canonical_name(name, self._limits)
 
@@ -88,6 +95,8 @@ class MemoryAccount(Account):
             raise MailboxExists("The mailbox exists already")
         for name, new_name in moves.items():
             self._mailboxes[new_name] = self._mailboxes.pop(name).renamed(Target(self.address, new_name))
+        if self._special_uses is not None:
+            self._special_uses = renamed(self._special_uses, source, goal)
 
 
 class MemoryStore(Store):

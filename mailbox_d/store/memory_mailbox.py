@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox
+from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox, TooManyKeywords
 from mailbox_d.store.changes import ChangeFeed, Feeds
 from mailbox_d.store.keywords import SYSTEM_LETTERS, Keywords, is_keyword
 from mailbox_d.store.message_file import HeldMessage
@@ -87,9 +88,9 @@ class MemoryMailbox(Mailbox):
     def keywords_full(self) -> bool:
         return self._keywords.is_full()
 
-    def feed(self) -> ChangeFeed:
+    def feed(self, changed: Callable[[], None] | None = None) -> ChangeFeed:
         with self._lock:
-            return self._feeds.open(self.messages())
+            return self._feeds.open(self.messages(), changed)
 
     def read(self, uid: int) -> HeldMessage:
         return HeldMessage(self._find(uid).wire)
@@ -122,6 +123,20 @@ class MemoryMailbox(Mailbox):
             self._feeds.publish(Expunged(uid) for uid in removed)
             return removed
 
+    def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
+        if not isinstance(destination, MemoryMailbox):
+            raise TypeError("messages are copied within one store")
+        with self._lock:
+            found = [self._stored[uid] for uid in sorted(set(uids)) if uid in self._stored]
+        if strict and len(found) < len(set(uids)):
+            raise MessageGone("The message is gone")
+        return destination._take_in(found)
+
+    def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
+        copied = self.copy(uids, destination, strict=strict)
+        self.expunge(copied)
+        return copied
+
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MemoryDelivery:
         def place(body: bytes, all_or_nothing: bool) -> tuple[Outcome, ...]:
             try:
@@ -145,6 +160,19 @@ class MemoryMailbox(Mailbox):
             self._recent.add(uid)
             self._feeds.publish([Arrived(message)])
             return uid
+
+    def _take_in(self, stored: Sequence[Stored]) -> Mapping[int, int]:
+        """Copies of messages; keywords that do not fit are lost."""
+        with self._lock:
+            self.refresh()
+            for flag in sorted({flag for one in stored for flag in one.message.flags}):
+                with suppress(TooManyKeywords):
+                    self._known(frozenset({flag}))
+            names = set(self._keywords.names.values())
+            return {
+                one.message.uid: self.add(one.wire, _fitting(one.message.flags, names), one.internal_date)
+                for one in stored
+            }
 
     def move_all(self, goal: MemoryMailbox) -> None:
         """Move every message into another mailbox."""
@@ -197,6 +225,12 @@ class MemoryDelivery(Delivery):
 
     def abort(self) -> None:
         self._pieces = []
+
+
+def _fitting(flags: Flags, names: Collection[str]) -> Flags:
+    """Those of the flags that a mailbox with keywords of these names can hold."""
+    folded = {name.lower() for name in names}
+    return frozenset(flag for flag in flags if not is_keyword(flag) or flag.lower() in folded)
 
 
 def _combine(before: Flags, given: Flags, folded: Flags, action: FlagAction) -> Flags:

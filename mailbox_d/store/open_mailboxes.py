@@ -32,6 +32,13 @@ class OpenMailboxes:
                 self._kept.popitem(last=False)
             return mailbox
 
+    def wake(self, folder: Folder) -> None:
+        """A message was delivered into the folder: whoever waits for one there is told."""
+        with self._guard:
+            mailbox = self._open.get(folder.path)
+        if mailbox is not None:
+            mailbox.wake()
+
     def end(self, folder: Folder) -> None:
         """The folder was removed or renamed."""
         with self._guard:

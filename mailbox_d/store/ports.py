@@ -8,7 +8,7 @@ ends), whatever the file holds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol, TypeAlias
@@ -195,8 +195,12 @@ class Mailbox(Protocol):
     def keywords_full(self) -> bool:
         """Whether no further keyword can be made here (the mailbox has its 26)."""
 
-    def feed(self) -> Feed:
-        """A new feed, which tells all that happens from now on, the changes of its own session included."""
+    def feed(self, changed: Callable[[], None] | None = None) -> Feed:
+        """A new feed, which tells all that happens from now on, the changes of its own session included.
+
+        `changed` is called when there may be something to tell, after a `refresh`: at most once until the feed is
+        taken, from whichever thread made the change, which it must not keep waiting.
+        """
 
     def read(self, uid: int) -> WireReader:
         """Open a message. Raises `MessageGone`, `StorageFault`."""
@@ -214,6 +218,20 @@ class Mailbox(Protocol):
     def expunge(self, uids: Collection[int]) -> Collection[int]:
         """Remove these messages for good; returns those that this call removed. Raises `MailboxBusy`."""
 
+    def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
+        """Copy messages with flags and date into a mailbox of the same store; the UID of each copy, both ascending.
+
+        All of them are copied or, where anything is raised, none. Messages that are gone are left out; with `strict`
+        they raise `MessageGone`. A keyword that the destination cannot hold is lost. Raises `MailboxBusy`,
+        `StorageFault`, `NoSuchMailbox`.
+        """
+
+    def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
+        """As `copy`, and the messages that were copied are removed here (RFC 6851).
+
+        A message is always in one of the mailboxes. What cannot be removed here is taken back there.
+        """
+
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> Delivery:
         """A delivery into this mailbox with flags and date, whose receipt has the UID (RFC 4315)."""
 
@@ -225,6 +243,16 @@ class Listed:
     name: str
     selectable: bool = True
     children: bool = field(default=False)
+
+
+class SpecialUse(Enum):
+    """What a mailbox is for (RFC 6154 section 2), as IMAP writes it."""
+
+    DRAFTS = r"\Drafts"
+    SENT = r"\Sent"
+    TRASH = r"\Trash"
+    JUNK = r"\Junk"
+    ARCHIVE = r"\Archive"
 
 
 class Account(Protocol):
@@ -252,6 +280,12 @@ class Account(Protocol):
 
     def subscribe(self, name: str, subscribed: Literal[True, False] = True) -> None:
         """Add a name to the subscriptions, or take it out."""
+
+    def special_uses(self) -> Mapping[str, SpecialUse] | None:
+        """What some mailboxes are for, by name, whether or not they exist; None before the first assignment."""
+
+    def assign_special_uses(self, uses: Mapping[str, SpecialUse]) -> None:
+        """Assign these, in place of all before, durable; none is an assignment too. A rename takes its use along."""
 
 
 class Store(Protocol):

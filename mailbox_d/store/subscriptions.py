@@ -6,13 +6,12 @@ has no header and writes a dot. The form that is found is kept, and so is every 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 
 from mailbox_d import mutf7
-from mailbox_d.errors import MailboxBusy
-from mailbox_d.store.files import FileSystem, find, forget, parent, read_whole
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.locked_file import LockedFile
 from mailbox_d.store.ports import INBOX, SEPARATOR
 
 _HEADER = b"V\t2\n\n"
@@ -57,57 +56,17 @@ def _unescape(level: bytes) -> bytes:
 
 
 class SubscriptionsFile:
-    """One account's subscriptions. The lock file beside it is the new content itself."""
+    """One account's subscriptions. Methods raise `MailboxBusy`, `OSError`."""
 
     def __init__(
-        self,
-        files: FileSystem,
-        maildir: bytes,
-        *,
-        stale_after: float = 30.0,
-        octets_max: int = 4 * 1024 * 1024,
-        clock: Callable[[], float] = time.time,
+        self, files: FileSystem, maildir: bytes, *, stale_after: float = 30.0, clock: Callable[[], float] = time.time
     ) -> None:
-        self._files = files
-        self._path = maildir + b"/subscriptions"
-        self._stale_after = stale_after
-        self._octets_max = octets_max
-        self._clock = clock
+        busy = "The subscriptions are in use by another program"
+        self._file = LockedFile(files, maildir + b"/subscriptions", busy=busy, stale_after=stale_after, clock=clock)
 
     def read(self) -> Sequence[str]:
-        return parse(self._content())
+        return parse(self._file.read() or b"")
 
     def change(self, name: str, *, subscribed: bool) -> None:
-        """Add a name or take it out, durable. Raises `MailboxBusy`, `OSError`."""
-        lock = self._path + b".lock"
-        descriptor = self._open_lock(lock)
-        try:
-            ours = self._files.fstat(descriptor)
-            before = self._content()
-            self._files.write(descriptor, with_name(before, name, subscribed=subscribed))
-            self._files.fsync(descriptor)
-            self._require_ours(lock, ours)
-            self._files.rename(lock, self._path)
-        except OSError:
-            forget(self._files, lock)
-            raise
-        finally:
-            self._files.close(descriptor)
-        self._files.fsync_directory(parent(self._path))
-
-    def _content(self) -> bytes:
-        return read_whole(self._files, self._path, self._octets_max) or b""
-
-    def _open_lock(self, lock: bytes) -> int:
-        try:
-            return self._files.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        except FileExistsError:
-            status = find(self._files, lock)
-            if status is not None and abs(self._clock() - status.st_mtime) > self._stale_after:
-                forget(self._files, lock)
-            raise MailboxBusy("The subscriptions are in use by another program") from None
-
-    def _require_ours(self, lock: bytes, ours: os.stat_result) -> None:
-        status = find(self._files, lock)
-        if status is None or status.st_ino != ours.st_ino:
-            raise MailboxBusy("The subscriptions are in use by another program", cause="lost the lock")
+        """Add a name or take it out, durable."""
+        self._file.change(lambda content: with_name(content or b"", name, subscribed=subscribed))

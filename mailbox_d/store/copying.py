@@ -1,0 +1,104 @@
+"""Messages on their way from one folder into another: linked into its `tmp` first, with no lock held at all.
+
+A link cannot be half there, and shares the file's octets and its date. Where the file system will make none, the octets
+are copied. What is in `tmp` is then put in place by the destination, under its own lock; the two folders' locks are
+never held together.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailbox_d.errors import StorageFault
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.filename import split_name
+from mailbox_d.store.files import forget
+from mailbox_d.store.folder import Folder, require_folder
+from mailbox_d.store.keywords import Keywords
+from mailbox_d.store.ports import Flags
+
+NOT_LINKABLE = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP})
+"""Why a file may be readable and yet take no further link here."""
+
+_BLOCK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A message's second file, in the destination's `tmp`: which message it is of, and what belongs to that.
+
+    `letters` are those of a Maildir that are no flags of ours, such as `P`; keywords, whose letters mean something in
+    their own folder alone, are among the flags.
+    """
+
+    uid: int
+    path: bytes
+    base: bytes
+    flags: Flags
+    letters: bytes
+    octets: int
+    wire_octets: int
+
+
+class Copies:
+    """The files of one command; `add` and `discard` may raise `OSError`."""
+
+    def __init__(self, disk: Disk, folder: Folder) -> None:
+        """`folder` is the destination. Raises `NoSuchMailbox`."""
+        require_folder(disk.files, folder)
+        self.done: list[Copied] = []
+        self._disk = disk
+        self._folder = folder
+        self._in_tmp: list[bytes] = []
+
+    def add(self, uid: int, source: bytes, keywords: Keywords, wire_octets: int) -> None:
+        """Make the second file. Raises `FileNotFoundError` where the first one is not, `StorageFault`."""
+        path = self._folder.tmp + b"/" + self._disk.unique.bare()
+        self._in_tmp.append(path)
+        self._link(source, path)
+        status = self._disk.files.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise StorageFault("The message cannot be read now", cause=f"{os.fsdecode(source)!r} is not a regular file")
+        base, letters = split_name(source.rpartition(b"/")[2])
+        others = bytes(letter for letter in letters if chr(letter).isupper()).translate(None, keywords.meaning(letters))
+        flags = keywords.flags(letters)
+        self.done.append(Copied(uid, path, base, flags, others, status.st_size, wire_octets))
+
+    def discard(self) -> None:
+        """Remove what was not put in its place."""
+        for path in self._in_tmp:
+            forget(self._disk.files, path)
+        self._in_tmp = []
+
+    def _link(self, source: bytes, path: bytes) -> None:
+        try:
+            self._disk.files.link(source, path)
+        except OSError as error:
+            if error.errno not in NOT_LINKABLE:
+                raise
+            self._copy_octets(source, path)
+
+    def _copy_octets(self, source: bytes, path: bytes) -> None:
+        files = self._disk.files
+        reading = files.open(source, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            status = files.fstat(reading)
+            writing = files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            try:
+                for offset in range(0, status.st_size, _BLOCK):
+                    files.write(writing, files.read(reading, offset, _BLOCK))
+                files.utime(writing, status.st_mtime)
+                files.fsync(writing)
+            finally:
+                files.close(writing)
+        finally:
+            files.close(reading)
+
+
+def all_flags(copies: Iterable[Copied]) -> Flags:
+    """Every flag that one of the messages has."""
+    return frozenset[str]().union(*{copy.flags for copy in copies})
