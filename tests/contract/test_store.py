@@ -33,6 +33,7 @@ from mailbox_d.store.ports import (
     Message,
     Receipt,
     Refusal,
+    SpecialUse,
     Store,
     Target,
 )
@@ -694,6 +695,25 @@ def test_attack_61_encoded_dots_and_slashes_are_only_letters(store: Store, name:
     assert names(store) == [INBOX, name]
 
 
+# Special use
+
+
+def test_the_uses_of_mailboxes_are_kept_and_go_along_when_they_are_renamed(store: Store) -> None:
+    account = store.account(ALICE)
+    assert account.special_uses() is None
+    account.create("Entwürfe/neu")
+    account.create("Sent")
+    account.assign_special_uses({"Entwürfe/neu": SpecialUse.DRAFTS, "Sent": SpecialUse.SENT, "None": SpecialUse.JUNK})
+    account.rename("Entwürfe", "Drafts")
+    account.delete("Sent")
+    uses = {"Drafts/neu": SpecialUse.DRAFTS, "Sent": SpecialUse.SENT, "None": SpecialUse.JUNK}
+    assert store.account(ALICE).special_uses() == uses
+    account.assign_special_uses({})
+    assert store.account(ALICE).special_uses() == {}
+    with pytest.raises(MailboxNameError):
+        account.assign_special_uses({"../x": SpecialUse.JUNK})
+
+
 # Subscriptions
 
 
@@ -706,3 +726,145 @@ def test_subscriptions_are_kept(store: Store) -> None:
     account.subscribe("gone", False)
     account.subscribe("never", False)
     assert sorted(store.account(ALICE).subscriptions()) == ["INBOX", "Lists/日本"]
+
+
+# Copying and moving
+
+
+def archive(store: Store) -> Mailbox:
+    account = store.account(ALICE)
+    with contextlib.suppress(MailboxExists):
+        account.create("Archive")
+    return account.open("Archive")
+
+
+def test_a_copy_has_text_flags_and_date_of_the_message(store: Store) -> None:
+    source, goal = inbox(store), archive(store)
+    append(goal)
+    first = append(source, flags=frozenset({"\\Seen", "work"}), internal_date=1e9)
+    second = append(source, b"Subject: b\r\n\r\n", internal_date=2e9)
+    assert source.copy([second, first], goal) == {first: 2, second: 3}
+    flags = {message.uid: message.flags for message in goal.messages()}
+    assert flags == {1: frozenset(), 2: frozenset({"\\Seen", "work"}), 3: frozenset()}
+    assert (content(goal, 2), goal.internal_date(2)) == (BODY, 1e9)
+    assert (content(goal, 3), goal.internal_date(3)) == (b"Subject: b\r\n\r\n", 2e9)
+    assert uids(source) == [first, second]
+    assert sorted(goal.recent(claim=False)) == [1, 2, 3]
+
+
+def test_a_copy_within_one_mailbox_and_a_second_one(store: Store) -> None:
+    source, goal = inbox(store), archive(store)
+    append(source, flags=SEEN)
+    assert source.copy([1], source) == {1: 2}
+    assert source.copy([1, 2], goal) == {1: 1, 2: 2}
+    assert source.copy([1, 2], goal) == {1: 3, 2: 4}
+    again = store.account(ALICE).open("Archive")
+    assert [content(again, uid) for uid in uids(again)] == [BODY] * 4
+    assert {message.flags for message in again.messages()} == {SEEN}
+
+
+def test_a_copy_that_was_removed_can_be_made_again(store: Store) -> None:
+    source, goal = inbox(store), archive(store)
+    append(source)
+    source.copy([1], goal)
+    goal.expunge([1])
+    assert source.copy([1], goal) == {1: 2}
+    goal.refresh()
+    assert uids(goal) == [2]
+
+
+def test_what_is_gone_is_left_out_of_a_copy_or_keeps_all_from_being_made(store: Store) -> None:
+    source, goal = inbox(store), archive(store)
+    append(source)
+    append(source)
+    source.expunge([1])
+    with pytest.raises(MessageGone):
+        source.copy([1, 2], goal, strict=True)
+    assert uids(goal) == []
+    assert source.copy([1, 2, 7], goal) == {2: 1}
+    assert source.copy([1], goal) == {}
+
+
+def test_nothing_is_copied_into_a_mailbox_that_was_removed(store: Store) -> None:
+    source, goal = inbox(store), archive(store)
+    append(source)
+    store.account(ALICE).delete("Archive")
+    with pytest.raises(NoSuchMailbox):
+        source.copy([1], goal)
+    with pytest.raises(NoSuchMailbox):
+        source.move([1], goal)
+    assert uids(source) == [1]
+
+
+def test_a_keyword_for_which_there_is_no_room_is_not_copied(store: Store) -> None:
+    source, goal = inbox(store), archive(store)
+    append(goal, flags=frozenset(f"k{number}" for number in range(25)))
+    append(source, flags=frozenset({"\\Flagged", "K3", "one", "two"}))
+    source.copy([1], goal)
+    assert goal.messages()[1].flags == {"\\Flagged", "k3", "one"}
+
+
+def test_a_moved_message_is_in_the_other_mailbox_alone(store: Store) -> None:
+    source, goal = inbox(store), archive(store)
+    feed, other = source.feed(), goal.feed()
+    append(source, flags=SEEN)
+    append(source)
+    feed.take()
+    assert source.move([1, 9], goal) == {1: 1}
+    assert (uids(source), uids(goal)) == ([2], [1])
+    assert list(feed.take()) == [Expunged(1)]
+    assert list(other.take()) == [Arrived(Message(1, SEEN, len(BODY)))]
+    assert content(goal, 1) == BODY
+
+
+def test_two_threads_that_move_in_opposite_directions_lose_nothing(store: Store) -> None:
+    one, two = inbox(store), archive(store)
+    append(one)
+
+    def carry(source: Mailbox, goal: Mailbox) -> None:
+        for _ in range(20):
+            with contextlib.suppress(MailboxBusy):
+                source.move([message.uid for message in source.messages()], goal)
+
+    threads = [threading.Thread(target=carry, args=pair) for pair in [(one, two), (two, one)]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [content(mailbox, uid) for mailbox in (one, two) for uid in uids(mailbox)] == [BODY]
+
+
+# Who waits for news
+
+
+def test_a_change_wakes_each_feed_once_until_it_is_taken(store: Store) -> None:
+    mailbox = inbox(store)
+    woken: list[str] = []
+    feed = mailbox.feed(lambda: woken.append("a"))
+    other = mailbox.feed(lambda: woken.append("b"))
+    append(mailbox)
+    append(mailbox)
+    assert sorted(woken) == ["a", "b"]
+    feed.take()
+    mailbox.change_flags([1], FlagAction.ADD, SEEN)
+    assert sorted(woken) == ["a", "a", "b"]
+    other.close()
+    feed.take()
+    mailbox.expunge([1])
+    assert sorted(woken) == ["a", "a", "a", "b"]
+    feed.take()
+    mailbox.change_flags([2], FlagAction.REMOVE, SEEN)
+    assert len(woken) == 4
+
+
+def test_a_delivery_wakes_whoever_has_the_mailbox_open(store: Store) -> None:
+    mailbox = inbox(store)
+    woken: list[bool] = []
+    feed = mailbox.feed(lambda: woken.append(True))
+    deliver(store, Target(BOB))
+    assert not woken
+    deliver(store)
+    assert woken == [True]
+    mailbox.refresh()
+    assert [type(change) for change in feed.take()] == [Arrived]
+    assert woken == [True]
