@@ -135,10 +135,9 @@ class MaildirAccount(Account):
         """The mailboxes are renamed by now: what goes wrong here costs an attribute and no more."""
         try:
             uses = self.special_uses() or {}
-            moved = special_use.renamed(uses, source, goal)
-            if moved != uses:
-                self.assign_special_uses(moved)
-        except MailError:
+            if special_use.renamed(uses, source, goal) != uses:
+                self._special_uses.change(lambda content: special_use.with_renamed(content or b"", source, goal))
+        except (MailError, OSError):
             self._log.failure("a renamed mailbox lost its special use")
 
     def _move_inbox(self, goal: str) -> None:

@@ -14,7 +14,20 @@ from mailbox_d.errors import MailboxExists, MailboxNameError, MailError, NoSuchM
 from mailbox_d.store.layout import folder_names
 from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
 from mailbox_d.store.names import NameLimits, canonical_name, tree
-from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Block, Listed, Outcome, Receipt, Refusal, Store, Target
+from mailbox_d.store.ports import (
+    INBOX,
+    SEPARATOR,
+    Account,
+    Block,
+    Listed,
+    Outcome,
+    Receipt,
+    Refusal,
+    SpecialUse,
+    Store,
+    Target,
+)
+from mailbox_d.store.special_use import renamed
 
 
 class MemoryAccount(Account):
