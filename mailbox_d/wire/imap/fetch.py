@@ -1,8 +1,9 @@
-"""What FETCH asks for (RFC 3501 section 6.4.5): the attributes as values, and how they are written."""
+"""What FETCH asks for (RFC 3501 section 6.4.5, BINARY from RFC 3516): the attributes as values."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -58,7 +59,24 @@ class BodySection:
     name: bytes = b""
 
 
-FetchAttribute: TypeAlias = FetchItem | BodySection
+@dataclass(frozen=True, slots=True)
+class BinarySection:
+    """Octets of a part without its transfer encoding (RFC 3516 section 4.2)."""
+
+    part: tuple[int, ...] = ()
+    peek: bool = False
+    partial: tuple[int, int] | None = None
+    """The first octet and the greatest number of octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class BinarySize:
+    """How many octets a part has without its transfer encoding (RFC 3516 section 4.2)."""
+
+    part: tuple[int, ...] = ()
+
+
+FetchAttribute: TypeAlias = FetchItem | BodySection | BinarySection | BinarySize
 
 _NAME = re.compile(rb"[A-Za-z0-9.]++")
 _SECTION = re.compile(rb"[A-Za-z0-9.]*+")
@@ -114,15 +132,52 @@ def _attributes(cursor: Cursor) -> tuple[FetchAttribute, ...]:
 def _attribute(cursor: Cursor) -> FetchAttribute:
     name = cursor.take(_NAME, "a FETCH attribute").upper()
     if cursor.accept(b"["):
-        if name not in (b"BODY", b"BODY.PEEK"):
-            raise BadSyntax("Only BODY has sections")
-        section = _section(cursor)
-        cursor.expect(b"]")
-        return BodySection(section, peek=name == b"BODY.PEEK", partial=_partial(cursor))
+        parse = _BRACKETED.get(name)
+        if parse is None:
+            raise BadSyntax("This attribute has no sections")
+        return parse(cursor)
     attribute = _ITEMS.get(name) or _RFC822.get(name)
     if attribute is None:
         raise BadSyntax("There is no such FETCH attribute")
     return attribute
+
+
+def _body(peek: bool) -> Callable[[Cursor], FetchAttribute]:
+    def parse(cursor: Cursor) -> FetchAttribute:
+        section = _section(cursor)
+        cursor.expect(b"]")
+        return BodySection(section, peek, _partial(cursor))
+
+    return parse
+
+
+def _binary(peek: bool) -> Callable[[Cursor], FetchAttribute]:
+    def parse(cursor: Cursor) -> FetchAttribute:
+        part = _binary_part(cursor)
+        return BinarySection(part, peek, _partial(cursor))
+
+    return parse
+
+
+def _binary_size(cursor: Cursor) -> FetchAttribute:
+    return BinarySize(_binary_part(cursor))
+
+
+def _binary_part(cursor: Cursor) -> tuple[int, ...]:
+    section = _section(cursor)
+    if section.text is not SectionText.ALL:
+        raise BadSyntax("BINARY has parts and nothing else")
+    cursor.expect(b"]")
+    return section.part
+
+
+_BRACKETED: Final[dict[bytes, Callable[[Cursor], FetchAttribute]]] = {
+    b"BODY": _body(peek=False),
+    b"BODY.PEEK": _body(peek=True),
+    b"BINARY": _binary(peek=False),
+    b"BINARY.PEEK": _binary(peek=True),
+    b"BINARY.SIZE": _binary_size,
+}
 
 
 def _section(cursor: Cursor) -> Section:

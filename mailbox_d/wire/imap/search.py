@@ -1,5 +1,7 @@
 """What SEARCH asks for (RFC 3501 section 6.4.4): keys as a tree of values whose depth has a bound.
 
+The forms of the answer are RFC 4731's, the keys OLDER and YOUNGER RFC 5032's.
+
 The parser keeps a stack of its own and does not recurse. Whoever walks the tree may, as its depth is bounded here.
 """
 
@@ -82,6 +84,13 @@ class On:
 
 
 @dataclass(frozen=True, slots=True)
+class Younger:
+    """Messages that came less than so many seconds ago (RFC 5032 section 3)."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Messages with a header field of this name that holds the text; any at all if the text is empty."""
 
@@ -126,8 +135,18 @@ class And:
 
 
 SearchKey: TypeAlias = (
-    All | HasFlag | Numbers | Uids | Larger | Smaller | Before | On | Header | Body | Text | Not | Or | And
+    All | HasFlag | Numbers | Uids | Larger | Smaller | Before | On | Younger | Header | Body | Text | Not | Or | And
 )
+
+
+class ReturnOption(Enum):
+    """What an ESEARCH response may tell (RFC 4731 section 3.1)."""
+
+    MIN = b"MIN"
+    MAX = b"MAX"
+    COUNT = b"COUNT"
+    ALL = b"ALL"
+
 
 _NAME = re.compile(rb"[A-Za-z]++")
 _CHARSETS = {b"US-ASCII": "ascii", b"ASCII": "ascii", b"UTF-8": "utf-8", b"UTF8": "utf-8"}
@@ -165,16 +184,41 @@ class _Frame:
         return self.keys[0] if len(self.keys) == 1 else And(tuple(self.keys))
 
 
+def parse_return_options(cursor: Cursor) -> frozenset[ReturnOption] | None:
+    """`RETURN (…) ` if it is there, else None; with nothing asked for, everything is. Raises `BadSyntax`."""
+    if cursor.text[cursor.at : cursor.at + 8].upper() != b"RETURN (":
+        return None
+    cursor.at += 8
+    options: set[ReturnOption] = set()
+    while not cursor.accept(b")"):
+        if options:
+            cursor.space()
+        options.add(_return_option(cursor))
+    cursor.space()
+    return frozenset(options or {ReturnOption.ALL})
+
+
+def _return_option(cursor: Cursor) -> ReturnOption:
+    try:
+        return ReturnOption(cursor.atom().upper())
+    except ValueError:
+        raise BadSyntax("There is no such return option") from None
+
+
 def parse_search_key(cursor: Cursor) -> SearchKey:
     """`[CHARSET name] key …` up to the command's end, as one key. Raises `BadSyntax`, `BadCharset`."""
     charset = _charset(cursor)
     stack = [_Frame(_Kind.COMMAND)]
+    count = 0
     while True:
         if opened := _opened(cursor):
             stack.append(_Frame(opened))
             if len(stack) > cursor.limits.search_depth:
                 raise BadSyntax("The search keys nest too deep")
             continue
+        count += 1
+        if count > cursor.limits.search_keys:
+            raise BadSyntax("Too many search keys")
         _attach(stack, _simple_key(cursor, charset))
         while stack[-1].kind is _Kind.GROUP and cursor.accept(b")"):
             _attach(stack, stack.pop().key())
@@ -293,6 +337,7 @@ _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, str], SearchKey]]] = {
     b"HEADER": _header,
     b"KEYWORD": _keyword,
     b"LARGER": lambda cursor, charset: Larger(cursor.number()),
+    b"OLDER": lambda cursor, charset: Not(Younger(cursor.nz_number())),
     b"ON": _on(Clock.INTERNAL),
     b"SENTBEFORE": _before(Clock.SENT),
     b"SENTON": _on(Clock.SENT),
@@ -304,4 +349,5 @@ _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, str], SearchKey]]] = {
     b"TO": _field("To"),
     b"UID": lambda cursor, charset: Uids(parse_sequence_set(cursor)),
     b"UNKEYWORD": _unkeyword,
+    b"YOUNGER": lambda cursor, charset: Younger(cursor.nz_number()),
 }
