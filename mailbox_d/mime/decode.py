@@ -1,4 +1,4 @@
-"""From octets on the wire to content: transfer encodings (RFC 2045 section 6) and charsets, leniently, piece by piece."""
+"""From octets on the wire to content: transfer encodings (RFC 2045 section 6) and charsets, leniently, in pieces."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a message is made of, as values: parts, envelopes, addresses (RFC 2045, RFC 2046, RFC 3501 section 7.4.2).
 
-Text is kept as the octets of the header, unfolded and without blanks around it: encoded words stay encoded, 8-bit stays.
+Text is kept as the octets of the header, unfolded and without blanks around it: encoded words and 8-bit stay.
 """
 
 from __future__ import annotations
@@ -126,15 +126,15 @@ def section(message: Part, numbers: Sequence[int]) -> Part | None:
     found = message
     within: Part | None = message
     for number in numbers:
-        if within is None or number < 1:
+        if within is None:
             return None
         if within.is_multipart:
-            if number > len(within.children):
+            if not 1 <= number <= len(within.children):
                 return None
             found = within.children[number - 1]
-        elif within.envelope is None or number != 1 or found is within and within is not message:
-            return None
-        else:
+        elif number == 1:
             found = within
+        else:
+            return None
         within = found if found.is_multipart else found.message
     return found
