@@ -11,7 +11,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --qui
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults model bench lock clean
+.PHONY: help run test check faults model bench bench-access lock clean
 .DELETE_ON_ERROR:
 
 help:  ## say what can be made
@@ -20,6 +20,7 @@ help:  ## say what can be made
 	@echo "make faults   the kill test in full: 100 rounds of kill -9 in the middle of deliveries"
 	@echo "make model    100,000 random IMAP commands of three sessions, compared with a model"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
+	@echo "make bench-access  how fast mail is read, beside a Dovecot where one is installed (BENCH=--quick: short)"
 	@echo "make lock     pin the newest dependencies in requirements*.lock"
 	@echo "make clean    remove what can be made again: .venv, build, caches (never mail, keys and users)"
 
@@ -42,6 +43,9 @@ model: $(VENV)/ready-dev
 
 bench: $(VENV)/ready
 	$(BIN)/python -m bench $(BENCH)
+
+bench-access: $(VENV)/ready
+	$(BIN)/python -m bench.access $(BENCH)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
