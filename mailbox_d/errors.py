@@ -48,6 +48,10 @@ class MessageGone(MailError):
     """The message was expunged, here or by another program."""
 
 
+class UnknownEncoding(MailError):
+    """A part of a message has a transfer encoding that nobody here can take off (RFC 3516 section 4.3)."""
+
+
 class TooManyKeywords(MailError):
     """A mailbox has letters for 26 keywords and no more."""
 
