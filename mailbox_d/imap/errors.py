@@ -1,4 +1,4 @@
-"""The one table from what went wrong to what the client is told (response codes: RFC 5530, RFC 3501, RFC 7889)."""
+"""The one table from what went wrong to what the client is told (response codes: RFC 5530, 3501, 7889, 3516)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from mailbox_d.errors import (
     TemporaryError,
     TooManyKeywords,
     TooManySessions,
+    UnknownEncoding,
 )
 from mailbox_d.wire.imap.errors import BadCharset, BadSyntax
 from mailbox_d.wire.imap.responses import Completion, Condition
@@ -58,6 +59,7 @@ _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
     (NoSuchMailbox, Condition.NO, b"NONEXISTENT"),
     (MailboxExists, Condition.NO, b"ALREADYEXISTS"),
     (MessageGone, Condition.NO, b"EXPUNGEISSUED"),
+    (UnknownEncoding, Condition.NO, b"UNKNOWN-CTE"),
     (TooManyKeywords, Condition.NO, b"LIMIT"),
     (MailboxBusy, Condition.NO, b"INUSE"),
     (StorageFull, Condition.NO, b"OVERQUOTA"),

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from twisted.logger import Logger
 
 from mailbox_d.errors import MailError, MessageGone
-from mailbox_d.imap.errors import NotServed
-from mailbox_d.imap.mailbox import MessageReader
+from mailbox_d.imap.contents import Told, octets_in
+from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.view import View
-from mailbox_d.store.ports import FlagAction
+from mailbox_d.store.ports import FlagAction, WireReader
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.dates import format_date_time
-from mailbox_d.wire.imap.fetch import BodySection, FetchAttribute, FetchItem, SectionText
+from mailbox_d.wire.imap.fetch import BinarySection, BodySection, FetchAttribute, FetchItem
 from mailbox_d.wire.imap.responses import Completion, Condition
 
 log = Logger()
 
 _SEEN = frozenset({r"\Seen"})
-_SECTIONS_SERVED = (SectionText.ALL, SectionText.HEADER, SectionText.TEXT)
-_ITEMS_SERVED = (FetchItem.UID, FetchItem.FLAGS, FetchItem.INTERNALDATE, FetchItem.RFC822_SIZE)
+_FIGURES = (FetchItem.UID, FetchItem.FLAGS, FetchItem.INTERNALDATE, FetchItem.RFC822_SIZE)
 
 
 class TornLiteral(Exception):
@@ -31,61 +30,93 @@ class TornLiteral(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What each message is asked for: figures, which are cheap and told in bulk, then octets of the message."""
+    """What each message is asked for: figures, which are cheap and told in bulk, then what is in the message."""
 
     items: tuple[FetchItem, ...]
-    sections: tuple[BodySection, ...]
+    contents: tuple[FetchAttribute, ...]
 
     @property
     def marks_seen(self) -> bool:
-        return not all(section.peek for section in self.sections)
+        """Whether the messages are read by this (RFC 3501 section 6.4.5)."""
+        return any(isinstance(each, BodySection | BinarySection) and not each.peek for each in self.contents)
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether the client reads messages a part at a time, and will probably ask for more of the same."""
+        return any(isinstance(each, BodySection | BinarySection) and each.partial for each in self.contents)
 
 
 def plan_of(attributes: Sequence[FetchAttribute], *, by_uid: bool) -> Plan:
-    """Sort what is asked for; UID FETCH always tells the UID (RFC 3501 section 6.4.8). Raises `NotServed`."""
+    """Sort what is asked for; UID FETCH always tells the UID (RFC 3501 section 6.4.8)."""
     items = [FetchItem.UID] if by_uid else []
-    sections = []
+    contents: list[FetchAttribute] = []
     for attribute in attributes:
-        if isinstance(attribute, BodySection):
-            if attribute.section.part or attribute.section.text not in _SECTIONS_SERVED:
-                raise NotServed("Parts and header fields are not served yet, only BODY[], BODY[HEADER] and BODY[TEXT]")
-            sections.append(attribute)
-        elif attribute not in _ITEMS_SERVED:
-            raise NotServed(f"{attribute.value.decode('ascii')} is not served yet")
+        if not isinstance(attribute, FetchItem) or attribute not in _FIGURES:
+            contents.append(attribute)
         elif attribute not in items:
             items.append(attribute)
-    return Plan(tuple(items), tuple(sections))
+    return Plan(tuple(items), tuple(contents))
 
 
 async def fetch(session: IMAPSession, command: commands.Fetch) -> Completion:
     """Answer batch by batch, at the speed at which the client reads."""
     plan = plan_of(command.attributes, by_uid=command.by_uid)
     view = session.selected
-    size = session.service.limits.messages_a_write
+    answer = _tell_contents if plan.contents else _tell_figures
     missed = False
     for found in list(view.chosen(command.numbers, by_uid=command.by_uid)):
-        for start in range(found.start, found.stop, size):
-            batch = range(start, min(start + size, found.stop))
-            missed |= await _answer(session, plan, batch)
+        while found:
+            count, some_gone = await answer(session, plan, found)
+            found = found[count:]
+            missed |= some_gone
             await session.connection.drained()
     if missed and not command.by_uid:
         raise MessageGone("Some of these messages are gone")
     return Completion(Condition.OK, "FETCH completed")
 
 
-async def _answer(session: IMAPSession, plan: Plan, batch: range) -> bool:
-    """Answer for the messages at the indexes `batch`; whether one of them was gone."""
+async def _tell_figures(session: IMAPSession, plan: Plan, found: range) -> tuple[int, bool]:
+    """Answer for the first messages of `found`: for how many, and whether one of them was gone."""
+    batch = found[: session.service.limits.messages_a_write]
+    rows = await _figures(session.selected, plan, batch, frozenset())
+    lines = [responses.fetch(index + 1, row) for index, row in zip(batch, rows, strict=True) if row is not None]
+    session.connection.send(b"".join(lines))
+    return len(batch), None in rows
+
+
+async def _tell_contents(session: IMAPSession, plan: Plan, found: range) -> tuple[int, bool]:
+    """As `_tell_figures`, for so many messages as are looked up in one turn; these alone are marked as seen."""
     view = session.selected
-    seen_now = await _mark_seen(view, batch) if plan.marks_seen and not view.read_only else frozenset()
-    rows = await _figures(view, plan, batch, seen_now)
-    if not plan.sections:
-        lines = [responses.fetch(index + 1, row) for index, row in zip(batch, rows, strict=True) if row is not None]
-        session.connection.send(b"".join(lines))
-        return None in rows
-    missed = False
-    for index, row in zip(batch, rows, strict=True):
-        missed |= row is None or not await _message(session, plan, index, row)
-    return missed
+    limits = session.service.limits.contents
+    contents = view.mailbox.contents(limits)
+    batch = found[: limits.messages_a_turn]
+    told = await view.mailbox.told(contents, view.uids[batch.start : batch.stop], plan.contents)
+    batch = batch[: len(told)]
+    try:
+        seen_now = await _mark_seen(view, batch) if plan.marks_seen and not view.read_only else frozenset()
+        rows = await _figures(view, plan, batch, seen_now)
+        for index, row, answer in zip(batch, rows, told, strict=True):
+            if row is not None and answer is not None:
+                await _tell_message(session, index + 1, row, answer)
+    finally:
+        await view.mailbox.give_back(contents, told, keep=plan.reads_on)
+    return len(batch), None in rows or None in told
+
+
+async def _tell_message(session: IMAPSession, number: int, figures: bytes, told: Told) -> None:
+    """One message's response, octets and all."""
+    separator = b" " if figures else b""
+    if told.reader is None:
+        octets = b"".join(piece for piece in told.pieces if isinstance(piece, bytes))
+        session.connection.send(responses.fetch(number, figures + separator + octets))
+        return
+    session.connection.send(b"* %d FETCH (%b%b" % (number, figures, separator))
+    for piece in told.pieces:
+        if isinstance(piece, bytes):
+            session.connection.send(piece)
+        else:
+            await _stream(session, told.reader, piece)
+    session.connection.send(b")\r\n")
 
 
 async def _mark_seen(view: View, batch: range) -> frozenset[int]:
@@ -124,56 +155,22 @@ async def _column(view: View, item: FetchItem, uids: Sequence[int]) -> Sequence[
             dates = await view.mailbox.internal_dates(uids)
             return [b"INTERNALDATE " + format_date_time(dates[uid]) if uid in dates else None for uid in uids]
         case _:
-            raise NotServed(f"{item.value.decode('ascii')} is not served yet")
+            raise AssertionError(item)
 
 
-async def _message(session: IMAPSession, plan: Plan, index: int, figures: bytes) -> bool:
-    """One message's response, octets and all; false if the message is gone."""
-    view = session.selected
-    try:
-        reader = await view.mailbox.reader(view.uids[index])
-    except MessageGone:
-        return False
-    try:
-        extents = [await _extent(reader, section) for section in plan.sections]
-        session.connection.send(b"* %d FETCH (%b" % (index + 1, figures))
-        separator = b" " if figures else b""
-        for section, (offset, size) in zip(plan.sections, extents, strict=True):
-            start = responses.section_name(section) + b" " + responses.literal_start(size)
-            session.connection.send(separator + start)
-            await _stream(session, reader, offset, size)
-            separator = b" "
-        session.connection.send(b")\r\n")
-    finally:
-        await reader.close()
-    return True
-
-
-async def _extent(reader: MessageReader, attribute: BodySection) -> tuple[int, int]:
-    """Where in the message the octets lie: the first, and how many."""
-    start, end = 0, reader.size
-    match attribute.section.text:
-        case SectionText.HEADER:
-            end = await reader.header_size()
-        case SectionText.TEXT:
-            start = await reader.header_size()
-    if attribute.partial is not None:
-        first, count = attribute.partial
-        start = min(start + first, end)
-        end = min(start + count, end)
-    return start, end - start
-
-
-async def _stream(session: IMAPSession, reader: MessageReader, offset: int, size: int) -> None:
-    """Send octets of a message, a piece at a time, no faster than the client reads. Raises `TornLiteral`."""
-    end = offset + size
-    while offset < end:
+async def _stream(session: IMAPSession, reader: WireReader, piece: Extent | Decoded) -> None:
+    """Send octets of a message no faster than the client reads. Raises `TornLiteral`."""
+    mailbox = session.selected.mailbox
+    left = piece.size
+    octets: Iterator[bytes] | None = None
+    while left > 0:
         try:
-            piece = await reader.read(offset, min(end - offset, session.service.limits.octets_a_read))
+            octets = octets or octets_in(piece, reader)
+            some = await mailbox.next_octets(octets)
         except Exception as error:
             raise TornLiteral(str(error)) from error
-        if not piece:
+        if not some:
             raise TornLiteral("a message is shorter than its size")
-        session.connection.send(piece)
-        offset += len(piece)
+        session.connection.send(some[:left])
+        left -= len(some)
         await session.connection.drained()

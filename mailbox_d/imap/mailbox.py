@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailbox_d.errors import MessageGone
+from mailbox_d.imap.contents import ContentLimits, Contents, Told
+from mailbox_d.imap.search_content import ContentSearch, Turn
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import (
     Change,
@@ -17,11 +19,8 @@ from mailbox_d.store.ports import (
     Message,
     Outcome,
     Status,
-    WireReader,
 )
-
-_END_OF_HEADER = b"\r\n\r\n"
-_SCAN = 65536
+from mailbox_d.wire.imap.fetch import FetchAttribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,7 @@ class IMAPMailbox:
         self.read_only = read_only
         self._mailbox = mailbox
         self._lane = lane
+        self._contents: Contents | None = None
 
     @property
     def name(self) -> str:
@@ -66,10 +66,36 @@ class IMAPMailbox:
         return await self._lane.run(_status, self._mailbox)
 
     async def close(self, feed: Feed) -> None:
+        contents, self._contents = self._contents, None
+        if contents is not None:
+            await self._lane.run(contents.close)
         await self._lane.run(feed.close)
 
-    async def reader(self, uid: int) -> MessageReader:
-        return MessageReader(await self._lane.run(self._mailbox.read, uid), self._lane)
+    def contents(self, limits: ContentLimits) -> Contents:
+        """What this session looks up and remembers of the messages' contents."""
+        if self._contents is None:
+            self._contents = Contents(self._mailbox, limits)
+        return self._contents
+
+    async def told(
+        self, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute]
+    ) -> list[Told | None]:
+        """What FETCH tells of the first of these messages; see `Contents.told`."""
+        return await self._lane.run(contents.told, uids, attributes)
+
+    async def give_back(self, contents: Contents, told: Sequence[Told | None], *, keep: bool) -> None:
+        """These were sent; see `Contents.give_back`."""
+        for each in told:
+            if each is not None and each.reader is not None:
+                await self._lane.run(contents.give_back, each, keep=keep)
+
+    async def next_octets(self, octets: Iterator[bytes]) -> bytes:
+        """The next of the octets that are read from a message; empty at their end."""
+        return await self._lane.run(next, octets, b"")
+
+    async def search(self, content: ContentSearch, messages: Sequence[tuple[int, int]]) -> Turn:
+        """Look at the first of these messages; see `ContentSearch.turn`."""
+        return await self._lane.run(content.turn, self._mailbox, messages)
 
     async def internal_dates(self, uids: Sequence[int]) -> Mapping[int, float]:
         """When the messages came, those that are gone left out."""
@@ -84,25 +110,6 @@ class IMAPMailbox:
     async def append(self, flags: Flags, internal_date: float | None) -> IncomingMessage:
         delivery = await self._lane.run(self._mailbox.append, flags=flags, internal_date=internal_date)
         return IncomingMessage(delivery, self._lane)
-
-
-class MessageReader:
-    """A message that is open for reading. Octets are those on the wire."""
-
-    def __init__(self, reader: WireReader, lane: Lane) -> None:
-        self.size = reader.size
-        self._reader = reader
-        self._lane = lane
-
-    async def read(self, offset: int, length: int) -> bytes:
-        return await self._lane.run(self._reader.read, offset, length)
-
-    async def header_size(self) -> int:
-        """Octets of the header with the empty line that ends it; of the whole message if there is none."""
-        return await self._lane.run(_header_size, self._reader)
-
-    async def close(self) -> None:
-        await self._lane.run(self._reader.close)
 
 
 class IncomingMessage:
@@ -150,16 +157,3 @@ def _internal_dates(mailbox: Mailbox, uids: Sequence[int]) -> Mapping[int, float
         except MessageGone:
             continue
     return dates
-
-
-def _header_size(reader: WireReader) -> int:
-    """Looks for the empty line piece by piece; it may lie across two pieces."""
-    tail = b"\r\n"
-    offset = 0
-    while piece := reader.read(offset, _SCAN):
-        found = (tail + piece).find(_END_OF_HEADER)
-        if found >= 0:
-            return offset - len(tail) + found + len(_END_OF_HEADER)
-        tail = (tail + piece)[-3:]
-        offset += len(piece)
-    return reader.size

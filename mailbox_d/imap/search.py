@@ -1,100 +1,104 @@
-"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4): what the view itself can answer."""
+"""SEARCH and UID SEARCH (RFC 3501 section 6.4.4, RFC 4731, RFC 5032).
+
+What the view knows is decided at once for all messages. What is left over is looked up message by message in the lane,
+in turns; between two turns others have theirs, and a client that is gone ends it.
+"""
 
 from __future__ import annotations
 
-from mailbox_d.imap.errors import NotServed
+from collections.abc import Iterator, Sequence
+
+from mailbox_d.imap import search_view
+from mailbox_d.imap.search_content import ContentSearch
+from mailbox_d.imap.search_program import Program, Verdict, evaluate, indexes_of, program_of
 from mailbox_d.imap.session import IMAPSession
-from mailbox_d.imap.view import RECENT, View
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.responses import Completion, Condition
-from mailbox_d.wire.imap.search import (
-    All,
-    And,
-    HasFlag,
-    Larger,
-    Not,
-    Numbers,
-    Or,
-    SearchKey,
-    Smaller,
-    Uids,
-)
-from mailbox_d.wire.imap.sequence import SequenceSet
+from mailbox_d.wire.imap.search import ReturnOption, SearchKey
+
+_NUMBERS_A_WRITE = 5000
 
 
 async def search(session: IMAPSession, command: commands.Search) -> Completion:
     """Tell which messages match, by sequence number or UID, in ascending order."""
     view = session.selected
-    matched = await Search(session).matching(command.key, set(range(len(view.uids))))
-    found = sorted(matched)
-    numbers = [view.uids[index] for index in found] if command.by_uid else [index + 1 for index in found]
-    session.connection.send(responses.search(numbers))
+    indexes = list(indexes_of(await _matching(session, command.key)))
+    numbers = [view.uids[index] for index in indexes] if command.by_uid else [index + 1 for index in indexes]
+    if command.returns is None:
+        start = b"* SEARCH " if numbers else b"* SEARCH"
+        await _send_list(session, start, b" ", [b"%d" % number for number in numbers])
+    else:
+        await _send_extended(session, command.returns, numbers, by_uid=command.by_uid)
     return Completion(Condition.OK, "SEARCH completed")
 
 
-class Search:
-    """One walk over a tree of keys, which lets other connections have their turn however many keys there are."""
-
-    def __init__(self, session: IMAPSession) -> None:
-        self._connection = session.connection
-        self._view = session.selected
-        self._slice = session.service.limits.messages_a_slice
-        self._looked_at = 0
-
-    async def matching(self, key: SearchKey, among: set[int]) -> set[int]:
-        """Which of the messages at the indexes `among` match. Recurs no deeper than the grammar lets keys nest.
-
-        Raises `NotServed`, and `BadSyntax` for sequence numbers that no message has.
-        """
-        match key:
-            case Not(inner):
-                return among - await self.matching(inner, among)
-            case Or(first, second):
-                either = await self.matching(first, among)
-                return either | await self.matching(second, among - either)
-            case And(keys):
-                for inner in keys:
-                    among = await self.matching(inner, among)
-                return among
-            case _:
-                await self._take_turns(len(among))
-                return _matching(key, self._view, among)
-
-    async def _take_turns(self, messages: int) -> None:
-        self._looked_at += messages
-        if self._looked_at > self._slice:
-            self._looked_at = messages
-            await self._connection.give_way()
+async def _matching(session: IMAPSession, key: SearchKey) -> int:
+    """The set of messages that match. Raises `BadSyntax` for sequence numbers that no message has."""
+    program = program_of(key)
+    everything = search_view.everything(session.selected)
+    known = await _known(session, program)
+    verdict = evaluate(program, lambda leaf: known.get(leaf, Verdict(0, everything)), everything)
+    undecided = verdict.possible & ~verdict.certain
+    return verdict.certain | (await _looked_up(session, program, known, undecided) if undecided else 0)
 
 
-def _matching(key: SearchKey, view: View, among: set[int]) -> set[int]:
-    """A key that holds no others."""
-    match key:
-        case All():
-            return among
-        case Numbers(numbers):
-            return among & _indexes(view, numbers, by_uid=False)
-        case Uids(numbers):
-            return among & _indexes(view, numbers, by_uid=True)
-        case HasFlag(flag):
-            return _with_flag(view, flag, among)
-        case Larger(octets):
-            return {index for index in among if view.sizes[view.uids[index]] > octets}
-        case Smaller(octets):
-            return {index for index in among if view.sizes[view.uids[index]] < octets}
-        case _:
-            raise NotServed("Searching by dates and text is not served yet")
+async def _known(session: IMAPSession, program: Program) -> dict[SearchKey, Verdict]:
+    """What the view knows of the keys that it can answer."""
+    view = session.selected
+    known: dict[SearchKey, Verdict] = {}
+    looked_at = 0
+    for leaf in program:
+        if isinstance(leaf, search_view.ANSWERED_BY_THE_VIEW) and leaf not in known:
+            looked_at += len(view.uids)
+            if looked_at > session.service.limits.messages_a_slice:
+                looked_at = len(view.uids)
+                await session.connection.give_way()
+            found = search_view.matching(leaf, view)
+            known[leaf] = Verdict(found, found)
+    return known
 
 
-def _with_flag(view: View, flag: str, among: set[int]) -> set[int]:
-    """Keywords are compared without case (RFC 9051 section 2.3.2)."""
-    if flag == RECENT:
-        return {index for index in among if view.uids[index] in view.recent}
-    wanted = flag.lower()
-    held = set(map(view.flags.__getitem__, map(view.uids.__getitem__, among)))
-    having = {flags for flags in held if any(wanted == each.lower() for each in flags)}
-    return {index for index in among if view.flags[view.uids[index]] in having}
+async def _looked_up(session: IMAPSession, program: Program, known: dict[SearchKey, Verdict], undecided: int) -> int:
+    """Which of the messages that are undecided match, by what is in them."""
+    view = session.selected
+    content = ContentSearch(program, known, session.service.limits.search_turn)
+    waiting = [(index, view.uids[index]) for index in indexes_of(undecided)]
+    digits = bytearray(b"0") * len(view.uids)
+    done = 0
+    while done < len(waiting):
+        turn = await view.mailbox.search(content, waiting[done:])
+        for index in turn.matching:
+            digits[index] = ord("1")
+        done += turn.looked_at
+        await session.connection.give_way()
+    return search_view.set_of(digits)
 
 
-def _indexes(view: View, numbers: SequenceSet, *, by_uid: bool) -> set[int]:
-    return {index for found in view.chosen(numbers, by_uid=by_uid) for index in found}
+async def _send_extended(
+    session: IMAPSession, returns: frozenset[ReturnOption], numbers: Sequence[int], *, by_uid: bool
+) -> None:
+    """RFC 4731 section 3.1: where nothing matched, only COUNT is told."""
+    start = responses.esearch(session.tag, _figures(returns, numbers), by_uid=by_uid)
+    if numbers and ReturnOption.ALL in returns:
+        await _send_list(session, start + b" ALL ", b",", list(responses.ranges(numbers)))
+    else:
+        session.connection.send(start + responses.CRLF)
+
+
+def _figures(returns: frozenset[ReturnOption], numbers: Sequence[int]) -> Iterator[bytes]:
+    if numbers and ReturnOption.MIN in returns:
+        yield b"MIN %d" % numbers[0]
+    if numbers and ReturnOption.MAX in returns:
+        yield b"MAX %d" % numbers[-1]
+    if ReturnOption.COUNT in returns:
+        yield b"COUNT %d" % len(numbers)
+
+
+async def _send_list(session: IMAPSession, start: bytes, separator: bytes, words: Sequence[bytes]) -> None:
+    """One line of many words, at the speed at which the client reads."""
+    session.connection.send(start)
+    for first in range(0, len(words), _NUMBERS_A_WRITE):
+        piece = separator.join(words[first : first + _NUMBERS_A_WRITE])
+        session.connection.send((separator if first else b"") + piece)
+        await session.connection.drained()
+    session.connection.send(responses.CRLF)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mailbox_d.imap.contents import ContentLimits
 from mailbox_d.net.login import LoginGate
 from mailbox_d.wire.imap.cursor import GrammarLimits
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
@@ -35,8 +36,8 @@ class IMAPLimits:
     """Mailbox names that LIST holds against a pattern before other connections get their turn."""
     search_turn: float = 0.02
     """Seconds that SEARCH reads messages before it lets others have their turn."""
-    octets_a_read: int = 65536
-    """Of a message's body."""
+    contents: ContentLimits = field(default_factory=ContentLimits)
+    """How much of messages is looked up at once."""
 
 
 @dataclass(frozen=True, slots=True)

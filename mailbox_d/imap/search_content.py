@@ -1,0 +1,241 @@
+"""The keys of SEARCH that are answered by a message itself: its dates, its header, its text.
+
+Blocking code for the lane. What costs least is looked at first, and no more than decides. The text of a message is
+decoded and compared by Python, which keeps the reactor from its turn meanwhile: about 2 ms for 100 kB. Until there is
+an index of text, or a process for this, a turn is bounded by time between messages, not within one.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final, TypeAlias
+
+from mailbox_d.errors import MessageGone
+from mailbox_d.imap.contents import header_size
+from mailbox_d.imap.search_program import Operator, Program, Verdict, evaluate
+from mailbox_d.imap.search_text import Needles, fold
+from mailbox_d.mime.decode import decoded_text
+from mailbox_d.mime.encoded_words import decoded_words
+from mailbox_d.mime.scanner import scan
+from mailbox_d.mime.structure import MimeLimits, Part
+from mailbox_d.store.ports import Mailbox, WireReader
+from mailbox_d.wire.imap.dates import MONTHS
+from mailbox_d.wire.imap.search import Before, Body, Clock, Header, On, SearchKey, Text, Younger
+
+_SENT = re.compile(rb"(?>\A|[ \t,])([0-9]{1,2})[ \t]++(?>-?)([A-Za-z]{3})[a-z]*+[ \t]++([0-9]{2,4})(?![0-9])")
+_MONTH_NUMBERS = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
+_LONGEST_DATE = 200
+_LAST_SECOND = 253402300799
+
+_NO: Final = Verdict(0, 0)
+_YES: Final = Verdict(1, 1)
+_UNKNOWN: Final = Verdict(0, 1)
+
+Answers: TypeAlias = dict[SearchKey, Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How many messages were looked at, and the indexes of those that match."""
+
+    looked_at: int
+    matching: Sequence[int]
+
+
+class ContentSearch:
+    """One search for what is in messages."""
+
+    def __init__(
+        self,
+        program: Program,
+        known: Mapping[SearchKey, Verdict],
+        seconds: float,
+        *,
+        limits: MimeLimits | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: float | None = None,
+    ) -> None:
+        """`known` are keys that are answered already, a turn takes about so many seconds, `now` is since 1970."""
+        self._program = program
+        self._known = known
+        self._seconds = seconds
+        self._limits = limits or MimeLimits()
+        self._monotonic = monotonic
+        self._now = time.time() if now is None else now
+        leaves = [leaf for leaf in dict.fromkeys(program) if not isinstance(leaf, Operator) and leaf not in known]
+        self._by_date = [leaf for leaf in leaves if _is_of_arrival(leaf)]
+        self._by_header = [leaf for leaf in leaves if isinstance(leaf, Header) or _is_of_sending(leaf)]
+        self._by_text = [leaf for leaf in leaves if isinstance(leaf, Text | Body)]
+
+    def turn(self, mailbox: Mailbox, messages: Sequence[tuple[int, int]]) -> Turn:
+        """Look at the first of these messages, given by index and UID: at one, and at more while there is time."""
+        until = self._monotonic() + self._seconds
+        matching = []
+        for count, (index, uid) in enumerate(messages, 1):
+            if self._matches(mailbox, index, uid):
+                matching.append(index)
+            if self._monotonic() >= until:
+                return Turn(count, matching)
+        return Turn(len(messages), matching)
+
+    def _matches(self, mailbox: Mailbox, index: int, uid: int) -> bool:
+        """Whether a message matches; one that is gone does not."""
+        answers: Answers = {}
+        try:
+            if self._by_date:
+                self._look_at_arrival(mailbox.internal_date(uid), answers)
+            verdict = self._verdict(index, answers)
+            if verdict is _UNKNOWN:
+                verdict = self._read(mailbox.read(uid), index, answers)
+        except MessageGone:
+            return False
+        return verdict is _YES
+
+    def _read(self, reader: WireReader, index: int, answers: Answers) -> Verdict:
+        try:
+            header = reader.read(0, min(header_size(reader), self._limits.header))
+            if self._by_header:
+                self._look_at_header(header, answers)
+            verdict = self._verdict(index, answers)
+            if verdict is _UNKNOWN:
+                self._look_at_text(reader, header, answers)
+                verdict = self._verdict(index, answers)
+            return verdict
+        finally:
+            reader.close()
+
+    def _verdict(self, index: int, answers: Answers) -> Verdict:
+        """What is known by now of the message with this index."""
+
+        def verdict_of(leaf: SearchKey) -> Verdict:
+            known = self._known.get(leaf)
+            if known is not None:
+                return _YES if known.certain >> index & 1 else _NO
+            return answers.get(leaf, _UNKNOWN)
+
+        certain, possible = evaluate(self._program, verdict_of, 1)
+        if certain != possible:
+            return _UNKNOWN
+        return _YES if certain else _NO
+
+    def _look_at_arrival(self, seconds: float, answers: Answers) -> None:
+        """RFC 3501 compares days and no times; ours are those of UTC, as in INTERNALDATE."""
+        day = datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC).date()
+        for leaf in self._by_date:
+            if isinstance(leaf, Younger):
+                answers[leaf] = _YES if seconds >= self._now - leaf.seconds else _NO
+            else:
+                answers[leaf] = _on_day(leaf, day)
+
+    def _look_at_header(self, header: bytes, answers: Answers) -> None:
+        named: dict[bytes, list[str]] = {}
+        wanted = {leaf.name.lower().encode("ascii") for leaf in self._by_header if isinstance(leaf, Header)} | {b"date"}
+        sent: date | None = None
+        for name, value in fields(header):
+            if name in wanted:
+                named.setdefault(name, []).append(fold(decoded_words(value)))
+                sent = sent_day(value) if name == b"date" and sent is None else sent
+        for leaf in self._by_header:
+            if isinstance(leaf, Header):
+                needle = fold(leaf.text)
+                texts = named.get(leaf.name.lower().encode("ascii"), ())
+                answers[leaf] = _YES if any(needle in text for text in texts) else _NO
+            else:
+                answers[leaf] = _on_day(leaf, sent)
+
+    def _look_at_text(self, reader: WireReader, header: bytes, answers: Answers) -> None:
+        """The body first, then the header, of which Text is told too."""
+        needles = Needles(fold(leaf.text) for leaf in self._by_text)
+        message = scan(reader.chunks(), self._limits)
+        for text in _texts(message, reader, self._limits.header):
+            for piece in text:
+                needles.feed(piece)
+            needles.end_of_text()
+            if needles.all_found:
+                break
+        in_body = frozenset(needles.found)
+        if not needles.all_found:
+            for field in _header_texts(header):
+                needles.feed(field)
+                needles.end_of_text()
+        for leaf in self._by_text:
+            found = needles.found if isinstance(leaf, Text) else in_body
+            answers[leaf] = _YES if fold(leaf.text) in found else _NO
+
+
+def fields(header: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The fields of a header: names in lower case, values unfolded. Lines that are no field are passed over."""
+    name, pieces = b"", [b""]
+    for line in header.split(b"\n"):
+        line = line.removesuffix(b"\r")
+        if line[:1] in (b" ", b"\t"):
+            pieces.append(line)
+            continue
+        if name:
+            yield name, b"".join(pieces).strip()
+        written, colon, value = line.partition(b":")
+        name, pieces = written.rstrip().lower() if colon else b"", [value]
+    if name:
+        yield name, b"".join(pieces).strip()
+
+
+def sent_day(value: bytes) -> date | None:
+    """The day that a Date field tells, in its own zone (RFC 3501 section 6.4.4); None where it tells none."""
+    match = _SENT.search(value[:_LONGEST_DATE])
+    month = _MONTH_NUMBERS.get(match[2].decode("ascii").lower()) if match else None
+    if match is None or month is None:
+        return None
+    try:
+        return date(_full_year(match[3]), month, int(match[1]))
+    except ValueError:
+        return None
+
+
+def _full_year(digits: bytes) -> int:
+    """RFC 5322 section 4.3."""
+    year = int(digits)
+    if len(digits) == 2:
+        return year + (2000 if year < 50 else 1900)
+    return year + 1900 if len(digits) == 3 else year
+
+
+def _texts(message: Part, reader: WireReader, most_of_a_header: int) -> Iterator[Iterator[str]]:
+    """What can be read in a message's body: its parts' headers and texts, each in pieces, decoded."""
+    waiting = [message]
+    while waiting:
+        part = waiting.pop()
+        inner = part.message
+        if part is not message:
+            header = reader.read(part.header_start, min(part.body_start - part.header_start, most_of_a_header))
+            yield from ((iter((text,))) for text in _header_texts(header))
+        if part.is_multipart:
+            waiting.extend(reversed(part.children))
+        elif inner is not None:
+            waiting.append(inner)
+        elif part.type in (b"text", b"message"):
+            yield decoded_text(part, reader.read)
+
+
+def _header_texts(header: bytes) -> Iterator[str]:
+    for name, value in fields(header):
+        yield f"{name.decode('ascii', 'replace')}: {decoded_words(value)}"
+
+
+def _on_day(leaf: SearchKey, day: date | None) -> Verdict:
+    if day is None:
+        return _NO
+    if isinstance(leaf, Before):
+        return _YES if day < leaf.day else _NO
+    return _YES if isinstance(leaf, On) and day == leaf.day else _NO
+
+
+def _is_of_arrival(leaf: SearchKey) -> bool:
+    return isinstance(leaf, Younger) or (isinstance(leaf, Before | On) and leaf.clock is Clock.INTERNAL)
+
+
+def _is_of_sending(leaf: SearchKey) -> bool:
+    return isinstance(leaf, Before | On) and leaf.clock is Clock.SENT

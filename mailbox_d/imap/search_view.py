@@ -1,0 +1,61 @@
+"""The keys of SEARCH that a session's view can answer, for all its messages at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from mailbox_d.imap.search_program import bits_of
+from mailbox_d.imap.view import RECENT, View
+from mailbox_d.wire.imap.search import All, HasFlag, Larger, Numbers, SearchKey, Smaller, Uids
+from mailbox_d.wire.imap.sequence import SequenceSet
+
+ANSWERED_BY_THE_VIEW: Final = (All, HasFlag, Numbers, Uids, Larger, Smaller)
+
+
+def everything(view: View) -> int:
+    """The set of all messages."""
+    return bits_of(range(len(view.uids)))
+
+
+def matching(key: SearchKey, view: View) -> int:
+    """The set of messages that match one of these keys. Raises `BadSyntax` for numbers that no message has."""
+    match key:
+        case Numbers(numbers):
+            return _numbered(view, numbers, by_uid=False)
+        case Uids(numbers):
+            return _numbered(view, numbers, by_uid=True)
+        case HasFlag(flag):
+            return _with_flag(view, flag)
+        case Larger(octets):
+            return _bits(view.sizes[uid] > octets for uid in view.uids)
+        case Smaller(octets):
+            return _bits(view.sizes[uid] < octets for uid in view.uids)
+        case _:
+            return everything(view)
+
+
+def _with_flag(view: View, flag: str) -> int:
+    """Keywords are compared without case (RFC 9051 section 2.3.2)."""
+    if flag == RECENT:
+        return _bits(uid in view.recent for uid in view.uids)
+    wanted = flag.lower()
+    having = {flags for flags in set(view.flags.values()) if any(wanted == each.lower() for each in flags)}
+    return _bits(view.flags[uid] in having for uid in view.uids)
+
+
+def _numbered(view: View, numbers: SequenceSet, *, by_uid: bool) -> int:
+    digits = bytearray(b"0") * len(view.uids)
+    for indexes in view.chosen(numbers, by_uid=by_uid):
+        digits[indexes.start : indexes.stop] = b"1" * len(indexes)
+    return set_of(digits)
+
+
+def _bits(hits: Iterable[bool]) -> int:
+    """A set from one truth value for each message."""
+    return set_of(bytes(map(b"01".__getitem__, hits)))
+
+
+def set_of(digits: bytes | bytearray) -> int:
+    """A set from a digit for each message, 0 or 1. Reading digits of base two is linear."""
+    return int(digits[::-1] or b"0", 2)
