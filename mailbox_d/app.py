@@ -13,7 +13,7 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
-from twisted.mail.interfaces import IAccountIMAP, IMessageDelivery
+from twisted.mail.interfaces import IAccountIMAP, IMailboxPOP3, IMessageDelivery
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailbox_d.auth.portal import AvatarFactory, build_portal
@@ -35,6 +35,9 @@ from mailbox_d.net.watchdog import Watchdog
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.site import NotServed, Site, build_site
+from mailbox_d.pop3.maildrop import POP3Maildrop
+from mailbox_d.pop3.server import POP3Server
+from mailbox_d.pop3.service import POP3Limits, POP3Service
 from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.replies import TOO_MANY_CONNECTIONS
 from mailbox_d.smtp.server import SMTPServer
@@ -45,6 +48,7 @@ from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 
 log = Logger()
+TOO_MANY_POP3_CONNECTIONS = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread must let the reactor have its turn; Python's own 5 ms are felt by every session."""
@@ -121,6 +125,9 @@ def listeners(site: Site) -> Iterator[Service]:
     yield from listen(site, kinds.imaps, imap_factory(site, imap, implicit_tls=True))
 
 
+    pop3 = pop3_service(site)
+    yield from listen(site, kinds.pop3, pop3_factory(site, pop3))
+    yield from listen(site, kinds.pop3s, pop3_factory(site, pop3, implicit_tls=True))
 def listen(site: Site, endpoints: Iterable[Endpoint], factory: Any) -> Iterator[Service]:
     """Where one factory's connections come from."""
     for endpoint in endpoints:
@@ -234,7 +241,7 @@ def session_limits(limits: Limits) -> SessionLimits:
 
 def imap_factory(site: Site, service: IMAPService, *, implicit_tls: bool = False) -> Any:
     """Sessions of IMAP."""
-    limits = imap_session_limits(site.configuration.limits)
+    limits = login_session_limits(site.configuration.limits)
     context = site.certificates.context("imap")
 
     def make() -> IMAPServer:
@@ -277,8 +284,45 @@ def imap_limits(limits: Limits) -> IMAPLimits:
     )
 
 
-def imap_session_limits(limits: Limits) -> SessionLimits:
-    """The configured limits that an IMAP session's shell keeps to."""
+def pop3_factory(site: Site, service: POP3Service, *, implicit_tls: bool = False) -> Any:
+    """Sessions of POP3."""
+    limits = login_session_limits(site.configuration.limits)
+    context = site.certificates.context("pop3")
+
+    def make() -> POP3Server:
+        return POP3Server(service, limits, context, implicit_tls=implicit_tls)
+
+    return session_factory(site, "pop3", make, TOO_MANY_POP3_CONNECTIONS, implicit_tls=implicit_tls)
+
+
+def pop3_service(site: Site) -> POP3Service:
+    """What the sessions of POP3 share, inside TLS from the first octet or not: one maildrop, one session."""
+
+    async def avatar(user: User) -> POP3Maildrop:
+        return POP3Maildrop(await site.lanes.store.run(site.store.account, user.address), site.lanes.store)
+
+    return POP3Service(
+        hostname=site.configuration.hostname,
+        gate=login_gate(site, "pop3", IMailboxPOP3, avatar),
+        allow_plaintext=site.configuration.login.allow_plaintext,
+        limits=pop3_limits(site.configuration.limits),
+    )
+
+
+def pop3_limits(limits: Limits) -> POP3Limits:
+    """The configured limits that POP3's commands keep to."""
+    return POP3Limits(
+        command_line=limits.pop3_command_line,
+        login_timeout=limits.login_timeout,
+        idle_timeout=limits.pop3_idle_timeout,
+        login_failures=limits.login_failures,
+        bad_commands_before_login=limits.pop3_bad_commands_preauth,
+        bad_commands_in_a_row=limits.pop3_bad_commands,
+    )
+
+
+def login_session_limits(limits: Limits) -> SessionLimits:
+    """The configured limits that the shell of an IMAP or POP3 session keeps to."""
     return replace(
         session_limits(limits),
         command_timeout=limits.login_timeout,

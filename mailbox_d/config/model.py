@@ -295,6 +295,16 @@ class Limits(Section):
 
     idle_timeout: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 30 * MINUTE
     """Silence of a logged-in IMAP client; RFC 9051 section 5.4 demands 30 min at least."""
+    # POP3
+    pop3_command_line: Annotated[int, Size(least=255, most=MIB)] = 512
+    """A POP3 command with its line end; RFC 2449 section 4 demands 255."""
+
+    pop3_bad_commands: Annotated[int, Count(least=1)] = 20
+    """Unknown, malformed or misplaced POP3 commands in a row after login, after which the connection is closed."""
+
+    pop3_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
+    """Such POP3 commands before login, after which the connection is closed."""
+
 
     write_timeout: Annotated[float, Duration(least=0.1, most=DAY)] = 5 * MINUTE
     """For a client to read what waits for it."""
@@ -314,6 +324,9 @@ class Relay(Section):
 
     username: Annotated[str, Text()] | None = None
     """The name to log in with; null: no login."""
+    pop3_idle_timeout: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 10 * MINUTE
+    """Silence of a logged-in POP3 client; RFC 1939 section 3 demands 10 min at least."""
+
 
     password_file: Annotated[Path, FilePath()] | None = None
     """A file with the password."""

@@ -14,9 +14,6 @@ from mailbox_d.config.load import Loaded, load
 from mailbox_d.config.model import Configuration
 from mailbox_d.net.certificates import CertificateReport, Certificates, declared_pairs
 
-NOT_SERVED_YET = ("pop3", "pop3s")
-"""Listeners that the configuration knows and this version does not open."""
-
 
 @dataclass(frozen=True, slots=True)
 class RealmSummary:
@@ -102,9 +99,6 @@ def _warnings(loaded: Loaded, certificates: tuple[CertificateReport, ...]) -> It
     for name, realm in configuration.realms.items():
         if realm.yaml is None:
             yield f"realms.{name}: this version serves yaml realms only, and will not start with this one"
-    for kind in NOT_SERVED_YET:
-        if getattr(configuration.listeners, kind):
-            yield f"listeners.{kind}: this version does not serve it, and will not listen there"
 
 
 def _lines(path: Path, summary: Summary) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.dialogues import imap_server, smtp_servers
+from tests.dialogues import imap_server, pop3_server, smtp_servers
 from tests.dialogues.memory import Connection
 
 Factory = Callable[[Mapping[str, str]], Connection]
@@ -17,4 +17,5 @@ SERVERS: dict[str, Factory] = {
     "submission": smtp_servers.submission,
     "lmtp": smtp_servers.lmtp,
     "imap": imap_server.imap_dialogue,
+    "pop3": pop3_server.pop3_dialogue,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailbox_d.app import imap_session_limits, smtp_session_limits
+from mailbox_d.app import login_session_limits, smtp_session_limits
 from mailbox_d.config.model import Limits
 from mailbox_d.smtp.service import Kind
 
@@ -17,4 +17,4 @@ def test_only_smtp_clients_from_outside_wait_for_the_greeting(kind: Kind, delay:
 
 
 def test_imap_clients_do_not_wait_for_the_greeting() -> None:
-    assert imap_session_limits(LIMITS).greeting_delay == 0.0
+    assert login_session_limits(LIMITS).greeting_delay == 0.0

@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.mail import imap4, smtp
+from twisted.mail import imap4, pop3, smtp
 
 from mailbox_d.imap.server import INHERITED as IMAP_INHERITED
 from mailbox_d.imap.server import IMAPServer
 from mailbox_d.net.inherited import inherited_methods, is_method, without_inherited
+from mailbox_d.pop3.server import INHERITED as POP3_INHERITED
+from mailbox_d.pop3.server import POP3Server
 from mailbox_d.smtp.server import INHERITED as SMTP_INHERITED
 from mailbox_d.smtp.server import SMTPServer
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "twisted.md"
-SERVERS = [(SMTPServer, smtp.ESMTP, SMTP_INHERITED), (IMAPServer, imap4.IMAP4Server, IMAP_INHERITED)]
+SERVERS = [
+    (SMTPServer, smtp.ESMTP, SMTP_INHERITED),
+    (IMAPServer, imap4.IMAP4Server, IMAP_INHERITED),
+    (POP3Server, pop3.POP3, POP3_INHERITED),
+]
 
 
 @pytest.mark.parametrize(("server", "base", "kept"), SERVERS)
@@ -50,6 +56,11 @@ def test_every_method_on_the_list_is_in_use_and_documented(server: type, base: t
         (IMAPServer, "lineReceived"),
         (IMAPServer, "_IMAP4Server__cbLogin"),
         (IMAPServer, "unauth_LOGIN"),
+        (POP3Server, "do_DELE"),
+        (POP3Server, "do_APOP"),
+        (POP3Server, "processCommand"),
+        (POP3Server, "lineReceived"),
+        (POP3Server, "authenticateUserPASS"),
     ],
 )
 def test_a_sealed_method_raises(server: Any, method: str) -> None:

@@ -1,0 +1,139 @@
+"""The avatar of a user who logged in to POP3: INBOX as it was at login, reached through a lane.
+
+twisted.mail's `IMailboxPOP3`, with coroutines in place of Deferreds or values, and errors of our own vocabulary. A
+message's index counts from 0, its number on the wire from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from twisted.mail.interfaces import IMailboxPOP3
+from zope.interface import implementer
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.net.lanes import Lane
+from mailbox_d.pop3.errors import NoSuchMessage
+from mailbox_d.store.ports import INBOX, Account, Mailbox, Message, WireReader
+
+
+@implementer(IMailboxPOP3)
+class POP3Maildrop:
+    """One user's messages. Until `open` there are none; what is marked as deleted goes at `sync` alone.
+
+    Methods raise `NoSuchMessage`, and what `store.ports.Mailbox` says.
+    """
+
+    def __init__(self, account: Account, lane: Lane) -> None:
+        self.count = 0
+        """Messages that are not marked."""
+        self.octets = 0
+        """Of those messages, on the wire."""
+        self._account = account
+        self._lane = lane
+        self._mailbox: Mailbox | None = None
+        self._uid_validity = 0
+        self._messages: Sequence[Message] = ()
+        self._marked: set[int] = set()
+
+    @property
+    def address(self) -> EmailAddress:
+        return self._account.address
+
+    async def open(self) -> None:
+        """Take the messages that are there now for the whole session."""
+        self._mailbox, self._uid_validity, self._messages = await self._lane.run(_open, self._account)
+        self.undelete()
+
+    def __len__(self) -> int:
+        """How many numbers there are, those of marked messages included."""
+        return len(self._messages)
+
+    def sizes(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """(Number, octets) of the messages from one index up to another, those that are marked left out."""
+        return ((index + 1, self._messages[index].size) for index in self._unmarked(start, end))
+
+    def unique_ids(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """(Number, unique id), likewise."""
+        return ((index + 1, self._unique_id(index)) for index in self._unmarked(start, end))
+
+    def size(self, index: int) -> int:
+        return self._message(index).size
+
+    def unique_id(self, index: int) -> bytes:
+        self._message(index)
+        return self._unique_id(index)
+
+    async def listMessages(self, i: int | None = None) -> int | list[int]:
+        """The octets of one message, or of each: 0 for one that is marked."""
+        if i is not None:
+            return self.size(i)
+        return [0 if index in self._marked else message.size for index, message in enumerate(self._messages)]
+
+    async def getUidl(self, index: int) -> bytes:
+        return self.unique_id(index)
+
+    async def getMessage(self, index: int) -> MessageReader:
+        uid = self._message(index).uid
+        assert self._mailbox is not None
+        return MessageReader(await self._lane.run(self._mailbox.read, uid), self._lane)
+
+    async def deleteMessage(self, index: int) -> None:
+        self.mark(index)
+
+    async def undeleteMessages(self) -> None:
+        self.undelete()
+
+    def mark(self, index: int) -> None:
+        """Mark a message as deleted."""
+        size = self._message(index).size
+        self._marked.add(index)
+        self.count -= 1
+        self.octets -= size
+
+    def undelete(self) -> None:
+        """Take all marks back."""
+        self._marked.clear()
+        self.count = len(self._messages)
+        self.octets = sum(message.size for message in self._messages)
+
+    async def sync(self) -> None:
+        """Remove what is marked, for good."""
+        uids = [self._messages[index].uid for index in self._marked]
+        if uids and self._mailbox is not None:
+            await self._lane.run(self._mailbox.expunge, uids)
+
+    def _message(self, index: int) -> Message:
+        if not 0 <= index < len(self._messages):
+            raise NoSuchMessage("There is no such message")
+        if index in self._marked:
+            raise NoSuchMessage("This message is marked as deleted")
+        return self._messages[index]
+
+    def _unmarked(self, start: int, end: int) -> Iterator[int]:
+        return (index for index in range(start, min(end, len(self._messages))) if index not in self._marked)
+
+    def _unique_id(self, index: int) -> bytes:
+        """UID and UIDVALIDITY as Dovecot's `%08Xu%08Xv` writes them: who comes from there loads nothing twice."""
+        return b"%08x%08x" % (self._messages[index].uid, self._uid_validity)
+
+
+class MessageReader:
+    """A message that is open for reading. Octets are those on the wire."""
+
+    def __init__(self, reader: WireReader, lane: Lane) -> None:
+        self.size = reader.size
+        self._reader = reader
+        self._lane = lane
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await self._lane.run(self._reader.read, offset, length)
+
+    async def close(self) -> None:
+        await self._lane.run(self._reader.close)
+
+
+def _open(account: Account) -> tuple[Mailbox, int, Sequence[Message]]:
+    mailbox = account.open(INBOX)
+    mailbox.refresh()
+    return mailbox, mailbox.uid_validity, tuple(mailbox.messages())

@@ -1,0 +1,101 @@
+"""What a POP3 session knows: its state, the user, the maildrop (RFC 1939 section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Flag, auto
+from typing import Protocol
+
+from mailbox_d.pop3.maildrop import POP3Maildrop
+from mailbox_d.pop3.service import POP3Service
+from mailbox_d.wire.sasl import Mechanism
+
+
+class State(Flag):
+    """How far a session has come; a command may stand in some of these."""
+
+    AUTHORIZATION = auto()
+    TRANSACTION = auto()
+    UPDATE = auto()
+    """QUIT was sent: the session ends, whatever comes."""
+
+    ANY = AUTHORIZATION | TRANSACTION
+
+
+class Connection(Protocol):
+    """What a session needs of the connection that it lives on."""
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether nobody can listen."""
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether TLS could still begin."""
+
+    def send(self, data: bytes) -> None:
+        """Send behind everything that was sent."""
+
+    async def drained(self) -> None:
+        """Wait for a client that reads slowly. Raises `ConnectionDone`."""
+
+    async def give_way(self) -> None:
+        """Let others have their turn. Raises `ConnectionDone`."""
+
+    async def start_tls(self) -> None:
+        """Begin TLS; this session is over, and another takes its place."""
+
+    def close(self, farewell: bytes = b"") -> None:
+        """Say farewell and close."""
+
+    def expect_line(self, octets: int) -> None:
+        """What comes next is no command but a line, which may be this long."""
+
+
+class POP3Session:
+    """One session's state. STLS makes a new one."""
+
+    def __init__(self, service: POP3Service, connection: Connection) -> None:
+        self.service = service
+        self.connection = connection
+        self.state = State.AUTHORIZATION
+        self.name: str | None = None
+        """What USER said, until PASS."""
+        self.exchange: Mechanism | None = None
+        self.bad_commands = 0
+        self.login_failures = 0
+        self._maildrop: POP3Maildrop | None = None
+        self._leave: Callable[[], None] | None = None
+
+    @property
+    def maildrop(self) -> POP3Maildrop:
+        """The maildrop of the user who is logged in."""
+        assert self._maildrop is not None
+        return self._maildrop
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether a password may be sent on this connection (RFC 2595 section 2.1)."""
+        return self.connection.is_tls or self.service.allow_plaintext
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the client has for its next command."""
+        limits = self.service.limits
+        return limits.login_timeout if self.state is State.AUTHORIZATION else limits.idle_timeout
+
+    def enter(self, maildrop: POP3Maildrop, leave: Callable[[], None]) -> None:
+        """The user is in; `leave` is called once, when the session ends."""
+        self._maildrop, self._leave = maildrop, leave
+        self.state = State.TRANSACTION
+        self.bad_commands = 0
+
+    def release(self) -> None:
+        """Let the user's next session in. Harmless when called twice."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()

@@ -1,0 +1,44 @@
+"""DELE, RSET and QUIT: what is to go, and its going (RFC 1939 sections 5 and 6)."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from mailbox_d.errors import MailError
+from mailbox_d.pop3.session import POP3Session, State
+from mailbox_d.printable import one_line
+from mailbox_d.wire.pop3 import commands, replies
+
+log = Logger()
+
+
+async def dele(session: POP3Session, command: commands.Dele) -> bytes:
+    """RFC 1939 section 5: the message goes when the session ends by QUIT."""
+    session.maildrop.mark(command.number - 1)
+    return replies.ok("Marked as deleted")
+
+
+async def rset(session: POP3Session, command: commands.Rset) -> bytes:
+    """RFC 1939 section 5."""
+    session.maildrop.undelete()
+    return replies.ok("No message is marked as deleted")
+
+
+async def quit_(session: POP3Session, command: commands.Quit) -> bytes:
+    """RFC 1939 sections 4 and 6: whoever hears +OK knows that what was marked is gone, and may log in again at once."""
+    logged_in = session.state is State.TRANSACTION
+    session.state = State.UPDATE
+    if not logged_in:
+        return replies.ok("Bye")
+    try:
+        await session.maildrop.sync()
+    except MailError as error:
+        log.warn(
+            "deleted messages of {user} were not removed: {error}",
+            user=str(session.maildrop.address),
+            error=one_line(error),
+        )
+        return replies.err("Some deleted messages were not removed", "SYS/TEMP")
+    finally:
+        session.release()
+    return replies.ok("Bye")

@@ -1,0 +1,78 @@
+"""The POP3 server under test: the user ann@example.org, password secret, and three messages in INBOX.
+
+Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
+`taken=yes` (another session has the maildrop).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.cred.portal import IRealm, Portal
+from twisted.mail.interfaces import IMailboxPOP3
+from zope.interface import implementer
+
+from mailbox_d.net.lanes import InlineLane
+from mailbox_d.net.limits import UserSessions
+from mailbox_d.net.login import LoginGate
+from mailbox_d.net.session import SessionLimits
+from mailbox_d.pop3.maildrop import POP3Maildrop
+from mailbox_d.pop3.server import POP3Server
+from mailbox_d.pop3.service import POP3Limits, POP3Service
+from mailbox_d.store.memory import MemoryStore
+from mailbox_d.store.ports import Store
+from tests.dialogues.imap_server import ANN, OneUser, at_once
+from tests.dialogues.memory import Connection, MemoryTransport
+
+HELLO = b"From: bob@example.org\r\nSubject: hello\r\n\r\nHello Ann,\r\nthis is Bob.\r\n"
+DOTS = b"Subject: dots\r\n\r\n.\r\n..\r\n. .\r\nno last line end."
+LONG = b"Subject: long\r\n\r\n1\r\n2\r\n3\r\n"
+
+
+@implementer(IRealm)
+class OneMaildrop:
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.logged_out = 0
+
+    def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object) -> tuple[object, POP3Maildrop, object]:
+        return IMailboxPOP3, POP3Maildrop(self.store.account(ANN), InlineLane()), self._log_out
+
+    def _log_out(self) -> None:
+        self.logged_out += 1
+
+
+def filled_store(*messages: bytes) -> MemoryStore:
+    store = MemoryStore()
+    inbox = store.account(ANN).open("INBOX")
+    for message in messages:
+        inbox.add(message)
+    return store
+
+
+def pop3_service(
+    store: Store, *, allow_plaintext: bool = False, sessions: int = 0, limits: POP3Limits | None = None
+) -> POP3Service:
+    portal = Portal(OneMaildrop(store), [OneUser()])
+    gate = LoginGate("pop3", IMailboxPOP3, portal, at_once, UserSessions(sessions))
+    return POP3Service("mail.example.org", gate, allow_plaintext, limits or POP3Limits())
+
+
+def pop3_connection(service: POP3Service, *, tls: bool = True, secure: bool = False) -> Connection:
+    server = POP3Server(service, SessionLimits(command_timeout=60.0), object() if tls else None)
+    return Connection(server, MemoryTransport(secure=secure))
+
+
+def pop3_dialogue(options: Mapping[str, str]) -> Connection:
+    """The factory that dialogues use."""
+    unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "taken"}
+    if unknown:
+        raise KeyError(*unknown)
+    service = pop3_service(
+        filled_store(HELLO, DOTS, LONG),
+        allow_plaintext=options.get("allow_plaintext") == "yes",
+        sessions=int(options.get("sessions", "0")),
+    )
+    if options.get("taken") == "yes":
+        service.locks.take(ANN)
+    return pop3_connection(service, tls=options.get("tls") != "no", secure=options.get("secure") == "yes")
