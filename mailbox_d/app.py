@@ -19,8 +19,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from mailbox_d.auth.portal import AvatarFactory, build_portal
 from mailbox_d.auth.realm import User
 from mailbox_d.config.endpoints import Endpoint, UnixEndpoint
-from mailbox_d.config.model import Configuration, Limits
+from mailbox_d.config.model import Configuration, Limits, Mailboxes
 from mailbox_d.imap.account import IMAPAccount
+from mailbox_d.imap.first_login import FirstMailboxes, open_account
 from mailbox_d.imap.server import IMAPServer
 from mailbox_d.imap.service import IMAPLimits, IMAPService
 from mailbox_d.net.connections import SessionFactory
@@ -34,21 +35,22 @@ from mailbox_d.net.state_folder import StateFolder, StateFolderTaken
 from mailbox_d.net.watchdog import Watchdog
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.policy.space import FreeSpace
-from mailbox_d.site import NotServed, Site, build_site
 from mailbox_d.pop3.maildrop import POP3Maildrop
 from mailbox_d.pop3.server import POP3Server
 from mailbox_d.pop3.service import POP3Limits, POP3Service
+from mailbox_d.site import NotServed, Site, build_site
 from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.replies import TOO_MANY_CONNECTIONS
 from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind, SMTPLimits
 from mailbox_d.smtp.service import Service as SMTPService
+from mailbox_d.store.ports import SpecialUse
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
 
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
+TOO_MANY_POP3_CONNECTIONS = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
 
 log = Logger()
-TOO_MANY_POP3_CONNECTIONS = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread must let the reactor have its turn; Python's own 5 ms are felt by every session."""
@@ -123,11 +125,11 @@ def listeners(site: Site) -> Iterator[Service]:
     imap = imap_service(site)
     yield from listen(site, kinds.imap, imap_factory(site, imap))
     yield from listen(site, kinds.imaps, imap_factory(site, imap, implicit_tls=True))
-
-
     pop3 = pop3_service(site)
     yield from listen(site, kinds.pop3, pop3_factory(site, pop3))
     yield from listen(site, kinds.pop3s, pop3_factory(site, pop3, implicit_tls=True))
+
+
 def listen(site: Site, endpoints: Iterable[Endpoint], factory: Any) -> Iterator[Service]:
     """Where one factory's connections come from."""
     for endpoint in endpoints:
@@ -253,8 +255,11 @@ def imap_factory(site: Site, service: IMAPService, *, implicit_tls: bool = False
 def imap_service(site: Site) -> IMAPService:
     """What the sessions of IMAP share."""
 
+    mailboxes = first_mailboxes(site.configuration.mailboxes)
+
     async def avatar(user: User) -> IMAPAccount:
-        return IMAPAccount(await site.lanes.store.run(site.store.account, user.address), site.lanes.store)
+        account = await site.lanes.store.run(site.store.account, user.address)
+        return await open_account(account, site.lanes.store, mailboxes)
 
     return IMAPService(
         hostname=site.configuration.hostname,
@@ -262,6 +267,12 @@ def imap_service(site: Site) -> IMAPService:
         allow_plaintext=site.configuration.login.allow_plaintext,
         limits=imap_limits(site.configuration.limits),
     )
+
+
+def first_mailboxes(mailboxes: Mailboxes) -> FirstMailboxes:
+    """The configured mailboxes that a user finds at first login."""
+    uses = {name: SpecialUse[use.upper()] for name, use in mailboxes.special_use.items()}
+    return FirstMailboxes(uses, mailboxes.create_at_first_login)
 
 
 def imap_limits(limits: Limits) -> IMAPLimits:

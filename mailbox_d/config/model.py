@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.config.endpoints import Endpoint, EndpointText
@@ -23,6 +23,7 @@ from mailbox_d.config.scalars import (
     IPNetwork,
     LdapUri,
     MailAddress,
+    MailboxName,
     Network,
     Port,
     RealmName,
@@ -179,6 +180,23 @@ class Login(Section):
     """Whether IMAP and POP3 take a password before TLS. Submission always wants TLS before AUTH."""
 
 
+Use: TypeAlias = Literal["drafts", "sent", "trash", "junk", "archive"]
+
+
+class Mailboxes(Section):
+    """What every user finds at first login."""
+
+    special_use: Annotated[dict[Annotated[str, MailboxName()], Use], AfterValidator(_freeze)] = Field(
+        default={"Drafts": "drafts", "Sent": "sent", "Trash": "trash", "Junk": "junk", "Archive": "archive"},
+        validate_default=True,
+    )
+    """What mailboxes of these names are for (RFC 6154), which clients are told. Several may be for one thing: the first
+    is made where none of them exists."""
+
+    create_at_first_login: bool = True
+    """Whether these mailboxes are made and subscribed to."""
+
+
 class Limits(Section):
     """What strangers and users may cost. Sizes are octets."""
 
@@ -277,6 +295,16 @@ class Limits(Section):
     imap_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
     """The same before login."""
 
+    # POP3
+    pop3_command_line: Annotated[int, Size(least=255, most=MIB)] = 512
+    """A POP3 command with its line end; RFC 2449 section 4 demands 255."""
+
+    pop3_bad_commands: Annotated[int, Count(least=1)] = 20
+    """Unknown, malformed or misplaced POP3 commands in a row after login, after which the connection is closed."""
+
+    pop3_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
+    """Such POP3 commands before login, after which the connection is closed."""
+
     # Time
     greeting_delay: Annotated[float, Duration(most=MINUTE)] = 0.0
     """How long an SMTP client from outside must wait for the greeting; one that speaks earlier is turned away."""
@@ -295,16 +323,9 @@ class Limits(Section):
 
     idle_timeout: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 30 * MINUTE
     """Silence of a logged-in IMAP client; RFC 9051 section 5.4 demands 30 min at least."""
-    # POP3
-    pop3_command_line: Annotated[int, Size(least=255, most=MIB)] = 512
-    """A POP3 command with its line end; RFC 2449 section 4 demands 255."""
 
-    pop3_bad_commands: Annotated[int, Count(least=1)] = 20
-    """Unknown, malformed or misplaced POP3 commands in a row after login, after which the connection is closed."""
-
-    pop3_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
-    """Such POP3 commands before login, after which the connection is closed."""
-
+    pop3_idle_timeout: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 10 * MINUTE
+    """Silence of a logged-in POP3 client; RFC 1939 section 3 demands 10 min at least."""
 
     write_timeout: Annotated[float, Duration(least=0.1, most=DAY)] = 5 * MINUTE
     """For a client to read what waits for it."""
@@ -324,9 +345,6 @@ class Relay(Section):
 
     username: Annotated[str, Text()] | None = None
     """The name to log in with; null: no login."""
-    pop3_idle_timeout: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 10 * MINUTE
-    """Silence of a logged-in POP3 client; RFC 1939 section 3 demands 10 min at least."""
-
 
     password_file: Annotated[Path, FilePath()] | None = None
     """A file with the password."""
@@ -374,6 +392,9 @@ class Configuration(Section):
 
     login: Login = Login()
     """How users may log in."""
+
+    mailboxes: Mailboxes = Field(default_factory=Mailboxes)
+    """What every user finds at first login."""
 
     limits: Limits = Limits()
     """What strangers and users may cost."""

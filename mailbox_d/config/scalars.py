@@ -24,6 +24,8 @@ IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 HIGHEST_PORT = 65535
 
+_MAILBOX_LEVEL = re.compile(r"(?!~|(?:cur|new|tmp)\Z)[^./]{1,60}")
+
 
 class Scalar:
     """The base of annotations: reads one plain value. A subclass overrides `read` or, for text, `read_text`."""
@@ -112,6 +114,20 @@ class RealmName(Scalar):
     def read_text(self, text: str, folder: Path) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text):
             raise Refusal(f"{shown(text)} is no name for a realm", self.expected)
+        return text
+
+
+class MailboxName(Scalar):
+    """A mailbox beside INBOX, with `/` between its levels."""
+
+    expected = "the name of a mailbox such as Drafts"
+
+    def read_text(self, text: str, folder: Path) -> str:
+        levels = text.split("/")
+        if not text.isprintable() or any(not _MAILBOX_LEVEL.fullmatch(level) for level in levels):
+            raise Refusal(f"{shown(text)} can be no mailbox", self.expected)
+        if levels[0].lower() == "inbox":
+            raise Refusal(f"{shown(text)} is INBOX, or below it", self.expected)
         return text
 
 

@@ -17,7 +17,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxExists
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
-from mailbox_d.store.ports import Account, Listed
+from mailbox_d.store.ports import Account, Listed, SpecialUse
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR
 from mailbox_d.wire.imap.patterns import MailboxPattern
 
@@ -28,8 +28,8 @@ class Folders:
 
     mailboxes: Sequence[Listed]
     subscriptions: Sequence[str] = ()
-    special_uses: Mapping[str, str] = field(default_factory=dict)
-    """By mailbox name, the attribute of RFC 6154."""
+    special_uses: Mapping[str, SpecialUse] = field(default_factory=dict)
+    """By mailbox name (RFC 6154)."""
 
 
 @implementer(IAccountIMAP)
@@ -97,4 +97,5 @@ class IMAPAccount:
 
 
 def _folders(account: Account) -> Folders:
-    return Folders(account.mailboxes(), account.subscriptions())
+    uses = account.special_uses() or {}
+    return Folders(account.mailboxes(), account.subscriptions(), uses)

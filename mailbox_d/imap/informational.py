@@ -21,6 +21,7 @@ _AFTER_LOGIN: Final = (
     b"CHILDREN",
     b"LIST-EXTENDED",
     b"LIST-STATUS",
+    b"SPECIAL-USE",
     b"STATUS=SIZE",
 )
 """What a client needs to know only when it has logged in, when it is told anew."""

@@ -96,7 +96,8 @@ class Listing:
         if ListSelection.SUBSCRIBED in self._criteria:
             sets.append(self._subscribed)
         if ListSelection.SPECIAL_USE in self._criteria:
-            sets.append(self._folders.special_uses.keys() & self._mailboxes.keys())
+            selectable = {name for name, mailbox in self._mailboxes.items() if mailbox.selectable}
+            sets.append(self._folders.special_uses.keys() & selectable)
         return frozenset.intersection(*map(frozenset, sets)) if sets else self._mailboxes.keys()
 
     def _attributes(self, name: str) -> Iterator[bytes]:
@@ -107,7 +108,7 @@ class Listing:
             if self._extended:
                 yield b"\\NonExistent"
         elif name in self._folders.special_uses:
-            yield self._folders.special_uses[name].encode("ascii")
+            yield self._folders.special_uses[name].value.encode("ascii")
         if self._tells_subscribed and name in self._subscribed:
             yield b"\\Subscribed"
 

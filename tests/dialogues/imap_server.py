@@ -1,7 +1,7 @@
 """The IMAP server under test: the user ann@example.org, password secret, and two messages in INBOX.
 
 Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
-`message_size=n` (octets).
+`message_size=n` (octets), `first_login=yes` (the mailboxes of a first login are made).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from zope.interface import implementer
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.imap.account import IMAPAccount
+from mailbox_d.imap.first_login import FirstMailboxes, prepare
 from mailbox_d.imap.server import IMAPServer
 from mailbox_d.imap.service import IMAPLimits, IMAPService
 from mailbox_d.net.lanes import InlineLane
@@ -25,12 +26,13 @@ from mailbox_d.net.limits import UserSessions
 from mailbox_d.net.login import LoginGate
 from mailbox_d.net.session import SessionLimits
 from mailbox_d.store.memory import MemoryStore
-from mailbox_d.store.ports import Store
+from mailbox_d.store.ports import SpecialUse, Store
 from mailbox_d.wire.imap.framer import FramerLimits
 from tests.dialogues.memory import Connection, MemoryTransport
 
 ANN = EmailAddress.parse("ann@example.org")
 HELLO = b"From: bob@example.org\r\nSubject: hello\r\n\r\nHello Ann,\r\nthis is Bob.\r\n"
+FIRST = {"Drafts": SpecialUse.DRAFTS, "Archive/2024": SpecialUse.ARCHIVE, "Archive": SpecialUse.ARCHIVE}
 AGAIN = b"Subject: again\r\n\r\nSecond message.\r\n"
 
 
@@ -88,12 +90,15 @@ def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = Fa
 
 def imap_dialogue(options: Mapping[str, str]) -> Connection:
     """The factory that dialogues use."""
-    unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "message_size"}
+    unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "message_size", "first_login"}
     if unknown:
         raise KeyError(*unknown)
     small = FramerLimits(line=65536, literals=1000, literal_octets=1 << 20, streams_messages=True, drained=1000)
+    store = filled_store()
+    if options.get("first_login") == "yes":
+        prepare(store.account(ANN), FirstMailboxes(FIRST))
     service = imap_service(
-        filled_store(),
+        store,
         allow_plaintext=options.get("allow_plaintext") == "yes",
         sessions=int(options.get("sessions", "0")),
         limits=IMAPLimits(message_size=int(options.get("message_size", "500")), after_login=small),
