@@ -289,6 +289,8 @@ def imap_limits(limits: Limits) -> IMAPLimits:
         input_buffer=limits.input_buffer,
         login_timeout=limits.login_timeout,
         idle_timeout=limits.idle_timeout,
+        idle_time=limits.imap_idle_time,
+        idle_poll=limits.imap_idle_poll,
         login_failures=limits.login_failures,
         bad_commands_before_login=limits.imap_bad_commands_preauth,
         bad_commands_in_a_row=limits.imap_bad_commands,

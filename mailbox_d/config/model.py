@@ -327,6 +327,12 @@ class Limits(Section):
     pop3_idle_timeout: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 10 * MINUTE
     """Silence of a logged-in POP3 client; RFC 1939 section 3 demands 10 min at least."""
 
+    imap_idle_time: Annotated[float, Duration(least=0.1, most=7 * DAY)] = 35 * MINUTE
+    """For an IMAP client to end IDLE, which it should begin anew after 29 min (RFC 2177)."""
+
+    imap_idle_poll: Annotated[float, Duration(least=0.1, most=HOUR)] = 5.0
+    """How often the mailbox of a client in IDLE is looked at for what other programs did."""
+
     write_timeout: Annotated[float, Duration(least=0.1, most=DAY)] = 5 * MINUTE
     """For a client to read what waits for it."""
 

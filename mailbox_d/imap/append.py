@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mailbox_d.errors import MailError, NoSuchMailbox
 from mailbox_d.imap.errors import MessageTooLarge, NoSuchDestination
+from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.imap.session import IMAPSession
-from mailbox_d.store.ports import Refusal
+from mailbox_d.store.ports import Receipt, Refusal
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.errors import BadSyntax
 from mailbox_d.wire.imap.framer import AppendStart
@@ -18,13 +19,18 @@ async def begin(session: IMAPSession, command: commands.Append, start: AppendSta
         raise BadSyntax("A message has at least one octet")
     if start.size > session.service.limits.message_size:
         raise MessageTooLarge("The message is too large")
-    try:
-        mailbox = await session.user.select(command.mailbox)
-    except NoSuchMailbox as error:
-        raise NoSuchDestination(error.public, cause=error.cause) from error
+    mailbox = await destination(session, command.mailbox)
     session.incoming = await mailbox.append(command.flags, command.date)
     if start.waiting:
         session.connection.send(responses.continuation(b"Ready for the message"))
+
+
+async def destination(session: IMAPSession, name: str) -> IMAPMailbox:
+    """The mailbox that messages go into. Raises `NoSuchDestination`, by which a client knows to make it first."""
+    try:
+        return await session.user.select(name)
+    except NoSuchMailbox as error:
+        raise NoSuchDestination(error.public, cause=error.cause) from error
 
 
 async def take(session: IMAPSession, data: bytes) -> None:
@@ -49,7 +55,9 @@ async def end(session: IMAPSession) -> Completion:
     for outcome in outcomes:
         if isinstance(outcome, Refusal):
             raise outcome.error
-    return Completion(Condition.OK, "APPEND completed")
+    given = [outcome.uid for outcome in outcomes if isinstance(outcome, Receipt) and outcome.uid is not None]
+    code = responses.append_uid(incoming.uid_validity, given[0]) if given else b""
+    return Completion(Condition.OK, "APPEND completed", code)
 
 
 async def abandon(session: IMAPSession) -> None:

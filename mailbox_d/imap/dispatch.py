@@ -8,10 +8,11 @@ from collections.abc import Awaitable
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.logger import Logger
 
-from mailbox_d.errors import MailError, NoSuchMailbox
-from mailbox_d.imap import append, authentication
+from mailbox_d.errors import MailError
+from mailbox_d.imap import append, authentication, idle
 from mailbox_d.imap.errors import SERVER_BUG, completion_of
 from mailbox_d.imap.fetch import TornLiteral
+from mailbox_d.imap.news import GONE, announce
 from mailbox_d.imap.session import IMAPSession, State
 from mailbox_d.imap.table import VERBS, Verb, out_of_place
 from mailbox_d.wire.imap import commands, responses
@@ -49,7 +50,7 @@ async def _answer(session: IMAPSession, event: Event) -> None:
         case AppendEnd():
             await _complete(session, session.tag, append.end(session))
         case Line(data):
-            await _complete(session, session.tag, authentication.response(session, data))
+            await _line(session, data)
         case Fault():
             await _fault(session, event)
 
@@ -69,6 +70,12 @@ async def _command(session: IMAPSession, event: Command) -> None:
     session.tag = tag
     keeps_numbers = verb.keeps_numbers(command)
     await _complete(session, tag, verb.run(session, command), expunges=not keeps_numbers, last=verb.ends_session)
+
+
+async def _line(session: IMAPSession, data: bytes) -> None:
+    """A line that is no command: it ends IDLE, or it is the next of a SASL exchange."""
+    answering = idle.end if session.idling is not None else authentication.response
+    await _complete(session, session.tag, answering(session, data))
 
 
 async def _go_ahead(session: IMAPSession, event: GoAhead) -> None:
@@ -119,8 +126,9 @@ async def _decline(session: IMAPSession, tag: bytes, error: Exception) -> None:
 
 async def _fault(session: IMAPSession, fault: Fault) -> None:
     """A command that could not even be cut out of the stream."""
-    tag = session.tag if session.exchange is not None else fault.tag
+    tag = fault.tag if session.exchange is None and session.idling is None else session.tag
     session.exchange = None
+    session.stop_idling()
     await append.abandon(session)
     await _finish(session, tag, Completion(Condition.BAD, fault.text))
     if fault.fatal:
@@ -162,10 +170,10 @@ def _told(session: IMAPSession, error: Exception) -> Completion:
 
 async def _finish(session: IMAPSession, tag: bytes, completion: Completion, *, expunges: bool = False) -> None:
     """What is new in the mailbox, then the tagged response; too much nonsense ends the session."""
-    is_there = await _announce(session, expunges=expunges)
+    is_there = await announce(session, expunges=expunges)
     session.connection.send(responses.tagged(tag, completion))
     if not is_there:
-        session.bye("The mailbox that you selected is gone")
+        session.bye(GONE)
     if completion.condition is Condition.BAD:
         session.bad_commands += 1
     elif session.account is not None:
@@ -178,25 +186,6 @@ def _is_enough(session: IMAPSession) -> bool:
     limits = session.service.limits
     bad = limits.bad_commands_before_login if session.account is None else limits.bad_commands_in_a_row
     return session.bad_commands >= bad or session.login_failures >= limits.login_failures
-
-
-async def _announce(session: IMAPSession, *, expunges: bool) -> bool:
-    """Tell what happened in the selected mailbox; false if that is gone.
-
-    Where it cannot be looked at, the next command tries again.
-    """
-    if session.view is None:
-        return True
-    try:
-        await session.view.catch_up()
-    except NoSuchMailbox:
-        return False
-    except MailError as error:
-        log.warn("news of a mailbox cannot be had: {error}", error=str(error))
-    for line in session.view.announcements(expunges=expunges):
-        session.connection.send(line)
-    await session.connection.drained()
-    return True
 
 
 def _allowed(session: IMAPSession, command: commands.Command) -> Verb:

@@ -6,7 +6,6 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from mailbox_d.imap.errors import NotServed
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR
@@ -23,6 +22,9 @@ _AFTER_LOGIN: Final = (
     b"LIST-STATUS",
     b"SPECIAL-USE",
     b"STATUS=SIZE",
+    b"UIDPLUS",
+    b"MOVE",
+    b"IDLE",
 )
 """What a client needs to know only when it has logged in, when it is told anew."""
 _TO_ENABLE: Final[frozenset[bytes]] = frozenset()
@@ -79,11 +81,6 @@ async def namespace(session: IMAPSession, command: commands.Namespace) -> Comple
     own = b'(("" "%b"))' % SEPARATOR.encode("ascii")
     session.connection.send(responses.data(b"NAMESPACE", own, b"NIL", b"NIL"))
     return Completion(Condition.OK, "NAMESPACE completed")
-
-
-async def not_served(session: IMAPSession, command: commands.Command) -> Completion:
-    """A command that is understood, and that this server does not have yet."""
-    raise NotServed(f"{type(command).__name__.upper()} is not served yet")
 
 
 async def logout(session: IMAPSession, command: commands.Logout) -> Completion:

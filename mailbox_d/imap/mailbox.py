@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mailbox_d.errors import MessageGone
 from mailbox_d.imap.contents import ContentLimits, Contents, Told
@@ -55,8 +56,13 @@ class IMAPMailbox:
     def name(self) -> str:
         return self._mailbox.name
 
-    async def open(self) -> Opened:
-        return await self._lane.run(_open, self._mailbox, not self.read_only)
+    @property
+    def uid_validity(self) -> int:
+        return self._mailbox.uid_validity
+
+    async def open(self, changed: Callable[[], None]) -> Opened:
+        """The mailbox as it is; from now on `changed` is called when there may be news."""
+        return await self._lane.run(_open, self._mailbox, not self.read_only, partial(self._lane.wake, changed))
 
     async def news(self, feed: Feed) -> News:
         """What happened since the feed last told, the disk having been looked at."""
@@ -109,13 +115,20 @@ class IMAPMailbox:
 
     async def append(self, flags: Flags, internal_date: float | None) -> IncomingMessage:
         delivery = await self._lane.run(self._mailbox.append, flags=flags, internal_date=internal_date)
-        return IncomingMessage(delivery, self._lane)
+        return IncomingMessage(delivery, self._lane, self.uid_validity)
+
+    async def copy(self, uids: Collection[int], destination: IMAPMailbox, *, strict: bool) -> Mapping[int, int]:
+        return await self._lane.run(self._mailbox.copy, uids, destination._mailbox, strict=strict)
+
+    async def move(self, uids: Collection[int], destination: IMAPMailbox, *, strict: bool) -> Mapping[int, int]:
+        return await self._lane.run(self._mailbox.move, uids, destination._mailbox, strict=strict)
 
 
 class IncomingMessage:
-    """A message on its way into a mailbox."""
+    """A message on its way into a mailbox whose UIDs have this validity."""
 
-    def __init__(self, delivery: Delivery, lane: Lane) -> None:
+    def __init__(self, delivery: Delivery, lane: Lane, uid_validity: int) -> None:
+        self.uid_validity = uid_validity
         self._delivery = delivery
         self._lane = lane
 
@@ -129,9 +142,9 @@ class IncomingMessage:
         await self._lane.run(self._delivery.abort)
 
 
-def _open(mailbox: Mailbox, claim: bool) -> Opened:
+def _open(mailbox: Mailbox, claim: bool, changed: Callable[[], None]) -> Opened:
     mailbox.refresh()
-    feed = mailbox.feed()
+    feed = mailbox.feed(changed)
     return Opened(
         feed, feed.messages, frozenset(mailbox.recent(claim=claim)), mailbox.status(), mailbox.keywords_full()
     )

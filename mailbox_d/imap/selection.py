@@ -11,6 +11,7 @@ from mailbox_d.imap.view import View
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.flags import SYSTEM_FLAGS
 from mailbox_d.wire.imap.responses import Completion, Condition
+from mailbox_d.wire.imap.sequence import SequenceSet
 
 _SYSTEM = frozenset(SYSTEM_FLAGS.values())
 _DELETED = r"\Deleted"
@@ -47,13 +48,16 @@ async def expunge(session: IMAPSession, command: commands.Expunge) -> Completion
     """RFC 3501 section 6.4.3; the client is told with the other news at the command's end."""
     if session.selected.read_only:
         raise NotAllowed("The mailbox is open for reading alone")
-    await _expunge(session.selected)
+    await _expunge(session.selected, command.uids)
     return Completion(Condition.OK, "EXPUNGE completed")
 
 
-async def _expunge(view: View) -> None:
+async def _expunge(view: View, among: SequenceSet | None = None) -> None:
+    """Remove what is deleted, with `among` only of these UIDs (RFC 4315 section 2.1)."""
     await view.catch_up()
-    deleted = [uid for uid, flags in view.flags.items() if _DELETED in flags]
+    ranges = [range(len(view.uids))] if among is None else view.chosen(among, by_uid=True)
+    chosen = (uid for found in ranges for uid in view.uids[found.start : found.stop])
+    deleted = [uid for uid in chosen if _DELETED in view.flags[uid]]
     if deleted:
         await view.mailbox.expunge(deleted)
 
@@ -62,7 +66,7 @@ async def _select(session: IMAPSession, name: str, *, read_only: bool) -> None:
     """Leave the mailbox that is selected, whether or not there will be another (RFC 3501 section 6.3.1)."""
     await session.unselect()
     mailbox = await session.user.select(name, rw=not read_only)
-    opened = await mailbox.open()
+    opened = await mailbox.open(session.notice)
     session.view = View(mailbox, opened)
     session.connection.send(b"".join(_greeting(session.view, opened)))
 

@@ -24,6 +24,10 @@ class IMAPLimits:
     """For each command before login."""
     idle_timeout: float = 1800.0
     """For each command afterwards: at least half an hour (RFC 3501 section 5.4)."""
+    idle_time: float = 2100.0
+    """For the end of IDLE: clients begin it anew after 29 minutes (RFC 2177)."""
+    idle_poll: float = 5.0
+    """After how long the mailbox of a client in IDLE is looked at for what other programs did."""
     login_failures: int = 3
     bad_commands_before_login: int = 3
     bad_commands_in_a_row: int = 20

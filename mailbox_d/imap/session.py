@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Protocol
+from typing import Any, Protocol
 
 from mailbox_d.imap.account import IMAPAccount
 from mailbox_d.imap.mailbox import IncomingMessage
@@ -41,6 +42,13 @@ class Connection(Protocol):
     def can_start_tls(self) -> bool:
         """Whether TLS could still begin."""
 
+    @property
+    def callLater(self) -> Callable[..., Any]:
+        """The reactor's."""
+
+    def interject(self, answer: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `answer` as soon as no command runs and the client reads what it is sent."""
+
     def send(self, data: bytes) -> None:
         """Send behind everything that was sent."""
 
@@ -66,6 +74,20 @@ class Connection(Protocol):
         """See `Framer.refuse`."""
 
 
+@dataclass(slots=True)
+class Idling:
+    """A client in IDLE: how to have it told what is new, and the time at which that is done in any case."""
+
+    wake: Callable[[], None]
+    look_again: Any = None
+
+    def cancel(self) -> None:
+        """Do not look again by the clock."""
+        look_again, self.look_again = self.look_again, None
+        if look_again is not None and look_again.active():
+            look_again.cancel()
+
+
 class IMAPSession:
     """One session's state. STARTTLS makes a new one."""
 
@@ -76,8 +98,9 @@ class IMAPSession:
         self.logout: Callable[[], None] | None = None
         self.view: View | None = None
         self.tag = b"*"
-        """Of the command that waits for more from the client: a SASL exchange, or an APPEND."""
+        """Of the command that waits for more from the client: a SASL exchange, an APPEND, or IDLE."""
         self.exchange: Mechanism | None = None
+        self.idling: Idling | None = None
         self.incoming: IncomingMessage | None = None
         self.bad_commands = 0
         self.login_failures = 0
@@ -112,11 +135,24 @@ class IMAPSession:
     def patience(self) -> float:
         """Seconds that the client has for its next command."""
         limits = self.service.limits
+        if self.idling is not None:
+            return limits.idle_time
         return limits.login_timeout if self.account is None else limits.idle_timeout
 
     def bye(self, text: str, code: bytes = b"") -> None:
         """End the session from our side."""
         self.connection.close(untagged(Condition.BYE, text, code))
+
+    def notice(self) -> None:
+        """There may be news of the selected mailbox: who waits for them is told, others with their next command."""
+        if self.idling is not None:
+            self.idling.wake()
+
+    def stop_idling(self) -> None:
+        """The client waits no more."""
+        idling, self.idling = self.idling, None
+        if idling is not None:
+            idling.cancel()
 
     async def unselect(self) -> None:
         """Leave the selected mailbox, if there is one."""
@@ -126,6 +162,7 @@ class IMAPSession:
 
     async def release(self) -> None:
         """The connection is gone: leave nothing behind."""
+        self.stop_idling()
         incoming, self.incoming = self.incoming, None
         logout, self.logout = self.logout, None
         try:

@@ -9,7 +9,9 @@ from typing import Any, Final
 from mailbox_d.imap import (
     append,
     authentication,
+    copy,
     fetch,
+    idle,
     informational,
     listing,
     mailboxes,
@@ -66,7 +68,9 @@ VERBS: Final[Mapping[type, Verb]] = {
     commands.Search: Verb(search.search, State.SELECTED, keeps_numbers=_by_number),
     commands.Fetch: Verb(fetch.fetch, State.SELECTED, keeps_numbers=_by_number),
     commands.Store: Verb(store_flags.store, State.SELECTED, keeps_numbers=_by_number),
-    commands.Copy: Verb(informational.not_served, State.SELECTED),
+    commands.Copy: Verb(copy.copy, State.SELECTED),
+    commands.Move: Verb(copy.move, State.SELECTED),
+    commands.Idle: Verb(idle.idle),
 }
 
 

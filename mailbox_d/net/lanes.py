@@ -48,6 +48,10 @@ class Lane:
                 await sleep(self._reactor, pause)
         return await self._threads.do(bound)
 
+    def wake(self, call: Callable[[], None]) -> None:
+        """Have `call` run in the reactor's thread; to be called from any thread, and waits for nothing."""
+        self._reactor.callFromThread(call)
+
     def _pauses(self) -> Iterator[float]:
         """Seconds between two tries: 2 ms at first, never over half a second, the lane's patience in all."""
         pause, waited = 0.002, 0.0
@@ -90,6 +94,9 @@ class InlineLane(Lane):
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return work(*args, **kwargs)
+
+    def wake(self, call: Callable[[], None]) -> None:
+        call()
 
 
 def sleep(reactor: Any, seconds: float) -> Deferred[None]:

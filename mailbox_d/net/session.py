@@ -101,6 +101,8 @@ class SessionShell(TimeoutMixin):
     _ignored: int
     """Octets that came after the session was closed."""
     _closing: bool
+    _interjection: Callable[[], Coroutine[Deferred[Any], None, None]] | None
+    """What is to be said to the peer without its having asked."""
     _winding_down: bool
     _gone: bool
 
@@ -157,6 +159,15 @@ class SessionShell(TimeoutMixin):
         """Give the peer this long for the unit that is being waited for; the next unit has the usual time again."""
         self._deadline = seconds
 
+    def interject(self, answer: Callable[[], Coroutine[Deferred[Any], None, None]]) -> None:
+        """Run `answer` between two units, when nothing else runs and the peer reads; only the last one asked for.
+
+        The time that the peer has for its next unit goes on.
+        """
+        if self._interjection is None:
+            self.callLater(0, self._pump_again)
+        self._interjection = answer
+
     def close(self, farewell: bytes = b"") -> None:
         """Say farewell, then close; what the peer still sends is not looked at."""
         if not self._closing:
@@ -206,6 +217,7 @@ class SessionShell(TimeoutMixin):
         self._pumping = False
         self._timed = True
         self._turn_waits = False
+        self._interjection = None
         self._ignored = 0
         self._closing = False
         self._winding_down = False
@@ -277,6 +289,8 @@ class SessionShell(TimeoutMixin):
             self.abort()
         elif not self._running:
             self.close(self.farewell("timeout"))
+        else:
+            self._timed = False
 
     # -- one unit at a time -------------------------------------------------------------------------------------
 
@@ -331,6 +345,11 @@ class SessionShell(TimeoutMixin):
             self._read_or_wait()
 
     def _answer_next(self) -> bool:
+        interjection, self._interjection = self._interjection, None
+        if interjection is not None:
+            self._running = True
+            self._advance(interjection())
+            return True
         try:
             event = self._framer.next_event()
         except Exception:
