@@ -88,7 +88,7 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
 
     async def give_way(self) -> None:
         turn: Deferred[None] = Deferred()
-        self.callLater(0, turn.callback, None)
+        self.callLater(0, lambda: turn.callback(None))
         await turn
         await self.drained()
 

@@ -80,7 +80,7 @@ class POP3Server(SessionShell, pop3.POP3):
 
     async def give_way(self) -> None:
         turn: Deferred[None] = Deferred()
-        self.callLater(0, turn.callback, None)
+        self.callLater(0, lambda: turn.callback(None))
         await turn
         await self.drained()
 

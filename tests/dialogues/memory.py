@@ -50,7 +50,7 @@ class Connection:
     clock: Clock = field(default_factory=Clock)
 
     def connect(self) -> None:
-        self.protocol.callLater = self.clock.callLater
+        self.protocol.callLater = lambda seconds, call: self.clock.callLater(seconds, call)  # no more, as in Twisted
         self.protocol.monotonic = self.clock.seconds
         self.protocol.makeConnection(self.transport)
         self.settle()
