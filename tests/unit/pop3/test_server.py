@@ -1,0 +1,274 @@
+"""The POP3 server as a whole, on a transport in memory: what a dialogue cannot show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from twisted.internet.error import ConnectionDone
+from twisted.mail import pop3
+from twisted.mail.interfaces import IMailboxPOP3
+from twisted.python.failure import Failure
+from zope.interface.verify import verifyObject
+
+from mailbox_d.errors import MailboxBusy, MailError, MessageGone, StorageFault
+from mailbox_d.net.inherited import inherited_methods
+from mailbox_d.net.lanes import InlineLane
+from mailbox_d.pop3.maildrop import POP3Maildrop
+from mailbox_d.pop3.server import INHERITED, POP3Server
+from mailbox_d.pop3.service import POP3Limits, POP3Service
+from mailbox_d.store.memory import MemoryStore
+from mailbox_d.store.memory_mailbox import MemoryMailbox
+from mailbox_d.store.message_file import HeldMessage
+from tests.dialogues.memory import Connection
+from tests.dialogues.pop3_server import ANN, DOTS, HELLO, LONG, filled_store, pop3_connection, pop3_service
+
+SMALL = POP3Limits(messages_a_write=2, octets_a_read=3)
+
+
+def connected(service: POP3Service, *, secure: bool = True) -> Connection:
+    connection = pop3_connection(service, secure=secure)
+    connection.connect()
+    assert connection.transport.take() == b"+OK mail.example.org ready\r\n"
+    return connection
+
+
+def logged_in(service: POP3Service) -> Connection:
+    connection = connected(service)
+    assert said(connection, b"USER ann@example.org\r\nPASS secret").startswith(b"+OK Send the password\r\n+OK ")
+    return connection
+
+
+def said(connection: Connection, command: bytes) -> bytes:
+    connection.send(command + b"\r\n")
+    return connection.transport.take()
+
+
+def drop(connection: Connection) -> None:
+    connection.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+def inbox(store: MemoryStore) -> MemoryMailbox:
+    return store.account(ANN).open("INBOX")
+
+
+def uids(store: MemoryStore) -> list[int]:
+    return [message.uid for message in inbox(store).messages()]
+
+
+def raising(error: BaseException) -> Callable[..., object]:
+    def fail(*args: object, **kwargs: object) -> object:
+        raise error
+
+    return fail
+
+
+def test_no_method_of_twisted_mail_can_be_reached() -> None:
+    assert inherited_methods(POP3Server).keys() <= INHERITED
+
+
+def test_it_is_a_pop3_whose_capabilities_hook_tells_ours() -> None:
+    connection = connected(pop3_service(filled_store()))
+    assert isinstance(connection.protocol, pop3.POP3)
+    assert b"SASL PLAIN" in connection.protocol.listCapabilities()
+
+
+def test_the_maildrop_has_the_methods_of_twisteds_interface() -> None:
+    assert verifyObject(IMailboxPOP3, POP3Maildrop(filled_store().account(ANN), InlineLane()))
+
+
+# -- deleting -----------------------------------------------------------------------------------------------------
+
+
+def test_quit_removes_what_is_marked_and_nothing_else() -> None:
+    store = filled_store(HELLO, DOTS, LONG)
+    connection = logged_in(pop3_service(store))
+    assert said(connection, b"DELE 1\r\nDELE 3\r\nQUIT").endswith(b"+OK Bye\r\n")
+    assert connection.closed
+    assert uids(store) == [2]
+
+
+def test_attack_76_without_quit_nothing_is_removed() -> None:
+    store = filled_store(HELLO, DOTS)
+    connection = logged_in(pop3_service(store))
+    said(connection, b"DELE 1\r\nDELE 2")
+    drop(connection)
+    assert uids(store) == [1, 2]
+
+
+@pytest.mark.parametrize("end", ["timeout", "shutdown", "nonsense"])
+def test_attack_76_an_end_that_is_no_quit_removes_nothing(end: str) -> None:
+    store = filled_store(HELLO)
+    connection = logged_in(pop3_service(store))
+    said(connection, b"DELE 1")
+    if end == "timeout":
+        connection.clock.advance(601)
+    elif end == "shutdown":
+        connection.protocol.wind_down()
+        assert connection.transport.take() == b"-ERR [SYS/TEMP] The service is being stopped\r\n"
+    else:
+        said(connection, b"x\r\n" * 20)
+    assert connection.closed
+    assert uids(store) == [1]
+
+
+def test_a_removal_that_fails_is_told_without_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = logged_in(pop3_service(filled_store(HELLO)))
+    said(connection, b"DELE 1")
+    monkeypatch.setattr(MemoryMailbox, "expunge", raising(StorageFault("The disk", cause="/secret")))
+    assert said(connection, b"QUIT") == b"-ERR [SYS/TEMP] Some deleted messages were not removed\r\n"
+    assert connection.closed
+
+
+def test_what_another_program_removed_meanwhile_is_no_fault() -> None:
+    store = filled_store(HELLO, DOTS)
+    connection = logged_in(pop3_service(store))
+    inbox(store).expunge([1])
+    assert said(connection, b"RETR 1").startswith(b"-ERR ")
+    assert said(connection, b"DELE 1\r\nDELE 2\r\nQUIT").endswith(b"+OK Bye\r\n")
+    assert uids(store) == []
+
+
+def test_the_maildrop_stays_as_it_was_at_login() -> None:
+    store = filled_store(HELLO)
+    connection = logged_in(pop3_service(store))
+    inbox(store).add(DOTS)
+    assert said(connection, b"STAT") == b"+OK 1 67\r\n"
+
+
+# -- one session for a maildrop -----------------------------------------------------------------------------------
+
+
+def test_attack_79_a_second_session_is_told_in_use_until_the_first_has_ended() -> None:
+    service = pop3_service(filled_store(HELLO))
+    first, second = logged_in(service), connected(service)
+    login = b"USER ann@example.org\r\nPASS secret"
+    assert said(second, login).endswith(b"-ERR [IN-USE] Another session has your maildrop\r\n")
+    said(first, b"QUIT")
+    assert said(second, login).endswith(b"+OK 1 messages\r\n")
+    drop(second)
+    logged_in(service)
+
+
+def test_a_login_whose_maildrop_cannot_be_read_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = pop3_service(filled_store(HELLO), sessions=1)
+    connection = connected(service)
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "refresh", raising(MailboxBusy("The mailbox is in use")))
+        answer = said(connection, b"USER ann@example.org\r\nPASS secret")
+    assert answer.endswith(b"-ERR [SYS/TEMP] The mailbox is in use\r\n")
+    logged_in(service)
+
+
+def test_too_many_sessions_of_a_user() -> None:
+    service = pop3_service(filled_store(HELLO), sessions=1)
+    service.gate.sessions.admit(str(ANN))
+    answer = said(connected(service), b"USER ann@example.org\r\nPASS secret")
+    assert answer.endswith(b"-ERR [SYS/TEMP] You have too many connections\r\n")
+
+
+# -- messages -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("octets", [1, 2, 3, 7, 65536])
+def test_attack_78_a_message_is_the_same_in_pieces_of_any_size(octets: int) -> None:
+    limits = replace(SMALL, octets_a_read=octets)
+    connection = logged_in(pop3_service(filled_store(DOTS, LONG), limits=limits))
+    sent = b"Subject: dots\r\n\r\n..\r\n...\r\n. .\r\n".replace(b"\r\n. .", b"\r\n.. .") + b"no last line end.\r\n.\r\n"
+    assert said(connection, b"RETR 1") == b"+OK 46 octets\r\n" + sent
+    assert said(connection, b"TOP 2 1") == b"+OK The message follows\r\nSubject: long\r\n\r\n1\r\n.\r\n"
+
+
+def test_all_messages_are_listed_in_slices() -> None:
+    connection = logged_in(pop3_service(filled_store(*[LONG] * 5), limits=SMALL))
+    said(connection, b"DELE 3")
+    assert said(connection, b"LIST").endswith(b"1 26\r\n2 26\r\n4 26\r\n5 26\r\n.\r\n")
+    assert said(connection, b"UIDL").count(b"\r\n") == 6
+
+
+def test_unique_ids_are_uid_and_uidvalidity_in_lower_case_hexadecimal() -> None:
+    store = filled_store(HELLO)
+    validity = inbox(store).uid_validity
+    connection = logged_in(pop3_service(store))
+    assert said(connection, b"UIDL 1") == b"+OK 1 00000001%08x\r\n" % validity
+
+
+def test_attack_79_a_client_that_does_not_read_is_waited_for() -> None:
+    connection = logged_in(pop3_service(filled_store(*[LONG] * 9), limits=SMALL))
+    connection.transport.producer.pauseProducing()
+    first = said(connection, b"UIDL")
+    assert not first.endswith(b".\r\n")
+    connection.transport.producer.resumeProducing()
+    connection.settle()
+    assert (first + connection.transport.take()).count(b"\r\n") == 11
+
+
+@pytest.mark.parametrize("error", [StorageFault("The disk", cause="/secret"), RuntimeError("bug")])
+def test_fault_8_a_message_that_breaks_off_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    connection = logged_in(pop3_service(filled_store(HELLO), limits=SMALL))
+    read = HeldMessage.read
+
+    def broken(self: HeldMessage, offset: int, length: int) -> bytes:
+        if offset:
+            raise error
+        return read(self, offset, length)
+
+    monkeypatch.setattr(HeldMessage, "read", broken)
+    assert said(connection, b"RETR 1") == b"+OK 67 octets\r\nFro"
+    assert connection.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (StorageFault("The disk", cause="/secret"), b"-ERR [SYS/TEMP] The disk\r\n"),
+        (MessageGone("The message is gone"), b"-ERR The message is gone\r\n"),
+        (MailError("No", cause="/secret"), b"-ERR No\r\n"),
+        (RuntimeError("/secret"), b"-ERR [SYS/TEMP] Internal error, see the server's log\r\n"),
+    ],
+)
+def test_a_message_that_cannot_be_opened_is_told_and_the_session_goes_on(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, answer: bytes
+) -> None:
+    connection = logged_in(pop3_service(filled_store(HELLO)))
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "read", raising(error))
+        assert said(connection, b"RETR 1") == answer
+    assert said(connection, b"RETR 1").startswith(b"+OK 67 octets\r\n")
+
+
+# -- before login -------------------------------------------------------------------------------------------------
+
+
+def test_attack_44_plaintext_behind_stls_ends_the_connection() -> None:
+    connection = connected(pop3_service(filled_store()), secure=False)
+    connection.send(b"STLS\r\nUSER ann@example.org\r\n")
+    assert b"Send the password" not in connection.transport.take()
+    assert not connection.transport.tls_begun
+    assert connection.transport.disconnecting or connection.transport.aborting
+
+
+def test_attack_33_an_endless_response_ends_the_connection() -> None:
+    connection = connected(pop3_service(filled_store(), limits=replace(SMALL, auth_line=600)))
+    assert said(connection, b"AUTH PLAIN") == b"+ \r\n"
+    connection.send(b"A" * 600)
+    assert connection.transport.take() == b"-ERR The line is too long\r\n"
+    assert connection.closed
+
+
+def test_a_response_may_be_longer_than_a_command() -> None:
+    connection = connected(pop3_service(filled_store()))
+    said(connection, b"AUTH PLAIN")
+    assert said(connection, b"A" * 10000).startswith(b"-ERR The response does not consist of three parts")
+
+
+def test_attack_33_who_hangs_up_in_an_exchange_leaves_nothing_behind() -> None:
+    service = pop3_service(filled_store(), sessions=1)
+    for _ in range(100):
+        connection = connected(service)
+        said(connection, b"AUTH PLAIN")
+        drop(connection)
+    logged_in(service)
