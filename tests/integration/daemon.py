@@ -16,7 +16,7 @@ from tests.integration.site import HOST, Site
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
-AWAITED = ("smtp", "submission", "submissions", "imap", "imaps")
+AWAITED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 TWISTD = Path(sys.executable).with_name("twistd")
 FAULT = re.compile(r"Traceback \(most recent call last\)|Unhandled [Ee]rror|\[critical\]|CRITICAL")
 
