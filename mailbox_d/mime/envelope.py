@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from mailbox_d.mime.structure import Address, Envelope
@@ -52,6 +53,8 @@ _COMMENT = re.compile(rb"[^()\\]++|\\.|[()]|\\\Z", re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _BLANKS = re.compile(rb"[ \t\r\n]++")
 
+_TOKENS_AN_ADDRESS = 32
+"""Words, marks and comments that an address may have on average in a field that is read to its end."""
 _CACHED_OCTETS = 256
 """Fields up to this length are remembered; a stranger's long ones would only fill memory."""
 _CACHED_FIELDS = 4096
@@ -76,7 +79,7 @@ def envelope(values: Mapping[str, bytes], max_addresses: int) -> Envelope:
 
 
 def addresses(value: bytes, most: int) -> tuple[Address, ...]:
-    """The addresses of an unfolded field, groups included; the first `most` of them."""
+    """The addresses of an unfolded field, groups included; the first `most` of them, and of a sane number of words."""
     if not value:
         return ()
     reader = _addresses if len(value) <= _CACHED_OCTETS else _addresses.__wrapped__
@@ -180,7 +183,7 @@ def _any_addresses(value: bytes, most: int) -> tuple[Address, ...]:
     found: list[Address] = []
     member = _Member()
     in_group = False
-    for token in _tokens(value):
+    for token in islice(_tokens(value), most * _TOKENS_AN_ADDRESS):
         if token.mark == b":" and not in_group and member.names_group():
             found.append(Address(None, None, member.phrase(), None))
             in_group = True

@@ -26,10 +26,10 @@ class MimeLimits:
     """Octets of a part's header; a part with more of them is one `application/octet-stream`."""
     header_kept: int = 256 * 1024
     """Octets of a part's header that are read; the others count as part of the header and are not looked at."""
-    headers_kept: int = 16 * 1024 * 1024
+    headers_kept: int = 4 * 1024 * 1024
     """Octets of all the headers of a message that are read."""
     addresses: int = 1000
-    """Addresses of one field, begins and ends of groups included."""
+    """Addresses of one field, begins and ends of groups included; also bounds the words and marks looked at."""
     parameters: int = 100
     """Parameters of one field, and pieces of parameters."""
     boundary: int = 998

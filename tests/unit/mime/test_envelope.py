@@ -55,6 +55,10 @@ def test_attack_100_addresses_are_cut(value: bytes) -> None:
     assert len(addresses(value, 10)) == 10
 
 
+def test_attack_100_words_without_end_are_cut() -> None:
+    assert len(addresses(b"a " * 100_000, 10)[0].mailbox or b"") < 1000
+
+
 def test_attack_100_nested_comments_are_not_recursed_into() -> None:
     assert addresses(b"(" * 100_000 + b"a@b", 10) == ()
     assert addresses(b"(" * 100_000 + b")" * 100_000 + b"a@b", 10)[0].host == b"b"
