@@ -22,6 +22,8 @@ _AFTER_LOGIN: Final = (
     b"LIST-STATUS",
     b"SPECIAL-USE",
     b"STATUS=SIZE",
+    b"ESEARCH",
+    b"WITHIN",
     b"UIDPLUS",
     b"MOVE",
     b"IDLE",
