@@ -27,8 +27,10 @@ SERVICES = {
     "lmtp": ("LMTP", "none (local)"),
     "imap": ("IMAP", "STARTTLS"),
     "imaps": ("IMAPS", "TLS"),
+    "pop3": ("POP3", "STLS"),
+    "pop3s": ("POP3S", "TLS"),
 }
-LOGIN_SERVICES = ("submission", "submissions", "imap", "imaps")
+LOGIN_SERVICES = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def test_introduction_survives_a_removed_password_file(site: Site) -> None:
 def test_table_has_a_row_for_each_service_and_user(site: Site) -> None:
     lines = sample_site.introduction(site).splitlines()
     passwords = sample_site.read_passwords(site)
-    for address in ("127.0.0.1:2587", "127.0.0.1:2465", "127.0.0.1:2143", "127.0.0.1:2993"):
+    for address in ("127.0.0.1:2587", "127.0.0.1:2465", "127.0.0.1:2143", "127.0.0.1:2993", "127.0.0.1:2995"):
         rows = [line.split() for line in lines if f" {address} " in line]
         assert [row[-2:] for row in rows] == [[user, passwords[user]] for user in sample_site.USERS]
     assert any("127.0.0.1:2525" in line for line in lines)
