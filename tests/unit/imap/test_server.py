@@ -427,6 +427,65 @@ def test_attack_63_a_search_ends_with_its_connection() -> None:
     assert connection.transport.take() == b""
 
 
+def test_messages_are_marked_as_seen_as_they_are_sent() -> None:
+    store = filled_store()
+    for _ in range(10):
+        inbox(store).add(b"x" * 70_000)
+    connection = selected(store, IMAPLimits(contents=ContentLimits(octets_a_turn=1)))
+    connection.transport.producer.pauseProducing()
+    connection.send(b"c FETCH 3:* BODY[]\r\n")
+    seen = [message for message in inbox(store).messages()[2:] if r"\Seen" in message.flags]
+    assert len(seen) < 3
+    connection.transport.producer.resumeProducing()
+    connection.settle()
+    assert all(r"\Seen" in message.flags for message in inbox(store).messages()[2:])
+
+
+def test_attack_63_a_search_in_messages_gives_way_and_ends_with_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    reads: list[int] = []
+    read = MemoryMailbox.read
+    monkeypatch.setattr(MemoryMailbox, "read", lambda self, uid: reads.append(uid) or read(self, uid))
+    connection = selected(store, IMAPLimits(search_turn=0.0))
+    connection.protocol.dataReceived(b"c SEARCH TEXT nothing\r\n")
+    assert reads == [1]
+    connection.protocol.connectionLost(Failure(ConnectionDone()))
+    connection.clock.advance(0)
+    assert reads == [1]
+    assert connection.protocol.session.view is None
+
+
+def test_attack_98_a_message_of_many_parts_is_told() -> None:
+    store = filled_store()
+    inbox(store).add(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n\r\n" * 100_000)
+    connection = selected(store)
+    [told, completion] = said(connection, b"c FETCH 3 BODY")
+    assert told.count(b'"text" "plain"') <= 10_000
+    assert completion == b"c OK FETCH completed"
+    assert said(connection, b"d FETCH 3 BODY[10001]")[0] == b"* 3 FETCH (FLAGS (\\Recent \\Seen) BODY[10001] NIL)"
+
+
+def test_attack_99_a_header_that_floods_parameters_is_told() -> None:
+    store = filled_store()
+    inbox(store).add(b'Content-Type: text/plain; a="' + b";" * 80_000 + b"\r\n\r\n")
+    flood = b"".join(b"; a*%d=x" % number for number in range(10_000))
+    inbox(store).add(b"Content-Type: text/plain" + flood + b"\r\n\r\n")
+    connection = selected(store)
+    for number in (b"3", b"4"):
+        told = said(connection, b"c FETCH %b BODYSTRUCTURE" % number)
+        assert told[0].startswith(b'* %b FETCH (BODYSTRUCTURE ("text" "plain"' % number)
+        assert told[-1] == b"c OK FETCH completed"
+
+
+def test_attack_104_parts_of_no_octets_are_told() -> None:
+    store = filled_store()
+    inbox(store).add(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b\r\n--b--")
+    connection = selected(store)
+    told = said(connection, b"c FETCH 3 (BODY BODY.PEEK[1] BODY.PEEK[2])")
+    assert told[0].endswith(b"BODY[1] {0}")
+    assert told[1:] == [b" BODY[2] {0}", b")", b"c OK FETCH completed"]
+
+
 def test_attack_67_a_keyword_of_another_program_cannot_split_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled_store()
     connection = selected(store)
