@@ -6,7 +6,9 @@ message's index counts from 0, its number on the wire from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from twisted.mail.interfaces import IMailboxPOP3
 from zope.interface import implementer
@@ -15,6 +17,9 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.net.lanes import Lane
 from mailbox_d.pop3.errors import NoSuchMessage
 from mailbox_d.store.ports import INBOX, Account, Mailbox, Message, WireReader
+
+_UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
+"""RFC 1939 section 7."""
 
 
 @implementer(IMailboxPOP3)
@@ -33,6 +38,7 @@ class POP3Maildrop:
         self._lane = lane
         self._mailbox: Mailbox | None = None
         self._uid_validity = 0
+        self._named: Mapping[int, bytes] = {}
         self._messages: Sequence[Message] = ()
         self._marked: set[int] = set()
 
@@ -42,7 +48,9 @@ class POP3Maildrop:
 
     async def open(self) -> None:
         """Take the messages that are there now for the whole session."""
-        self._mailbox, self._uid_validity, self._messages = await self._lane.run(_open, self._account)
+        opened = await self._lane.run(_open, self._account)
+        self._mailbox, self._messages = opened.mailbox, opened.messages
+        self._uid_validity, self._named = opened.uid_validity, opened.named
         self.undelete()
 
     def __len__(self) -> int:
@@ -114,8 +122,9 @@ class POP3Maildrop:
         return (index for index in range(start, min(end, len(self._messages))) if index not in self._marked)
 
     def _unique_id(self, index: int) -> bytes:
-        """UID and UIDVALIDITY as Dovecot's `%08Xu%08Xv` writes them: who comes from there loads nothing twice."""
-        return b"%08x%08x" % (self._messages[index].uid, self._uid_validity)
+        """What the store was told, or UID and UIDVALIDITY as Dovecot's `%08Xu%08Xv` writes them: none loads twice."""
+        uid = self._messages[index].uid
+        return self._named.get(uid) or b"%08x%08x" % (uid, self._uid_validity)
 
 
 class MessageReader:
@@ -133,7 +142,18 @@ class MessageReader:
         await self._lane.run(self._reader.close)
 
 
-def _open(account: Account) -> tuple[Mailbox, int, Sequence[Message]]:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """INBOX at login."""
+
+    mailbox: Mailbox
+    messages: Sequence[Message]
+    uid_validity: int
+    named: Mapping[int, bytes]
+
+
+def _open(account: Account) -> _Opened:
     mailbox = account.open(INBOX)
     mailbox.refresh()
-    return mailbox, mailbox.uid_validity, tuple(mailbox.messages())
+    named = {uid: name for uid, name in mailbox.unique_ids().items() if _UNIQUE_ID.fullmatch(name)}
+    return _Opened(mailbox, tuple(mailbox.messages()), mailbox.uid_validity, named)

@@ -261,6 +261,14 @@ class FolderView:
         self._log_ignored([*difference.ignored, *irregular])
         return difference
 
+    def unique_ids(self) -> dict[int, bytes]:
+        """The uidlist's `P` by UID: what POP3 clients called a message where it was before."""
+        if not self._extensions:
+            return {}
+        uid_of = self.listing.bases()
+        ids = {uid_of[base]: extension(found, b"P") for base, found in self._extensions.items() if base in uid_of}
+        return {uid: unique_id for uid, unique_id in ids.items() if unique_id}
+
     def _is_regular(self, place: Place) -> bool:
         """Whether a file is one that may become a message: no link, pipe, device or directory."""
         status = find(self._disk.files, self.path(place))

@@ -103,6 +103,11 @@ class MaildirMailbox(Mailbox):
         return self._with_file(uid, lambda path, _: self._disk.files.lstat(path).st_mtime)
 
     @storage_faults
+    def unique_ids(self) -> Mapping[int, bytes]:
+        with self._turn():
+            return self._view.unique_ids()
+
+    @storage_faults
     def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
         with self._changing() as lock:
             if action is not FlagAction.REMOVE:

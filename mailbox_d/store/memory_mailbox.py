@@ -98,6 +98,9 @@ class MemoryMailbox(Mailbox):
     def internal_date(self, uid: int) -> float:
         return self._find(uid).internal_date
 
+    def unique_ids(self) -> Mapping[int, bytes]:
+        return {}
+
     def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
         with self._lock:
             self.refresh()

@@ -208,6 +208,9 @@ class Mailbox(Protocol):
     def internal_date(self, uid: int) -> float:
         """When the message came, in seconds since 1970 (RFC 3501 section 2.3.3). Raises `MessageGone`."""
 
+    def unique_ids(self) -> Mapping[int, bytes]:
+        """By UID, what POP3 clients call messages that another program named for them, as of the last refresh."""
+
     def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
         """Change flags in one go and return what each message that is still there has now.
 
