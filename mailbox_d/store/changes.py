@@ -85,13 +85,13 @@ class Feeds:
 
     def publish(self, changes: Iterable[Change]) -> None:
         """Note changes in every feed, and wake whoever waits for them."""
-        woken: list[Callable[[], None] | None] = []
         with self.guard:
             listeners = list(self._feeds)
-            for change in changes if listeners else ():
-                for feed in listeners:
+            told = list(changes) if listeners else []
+            for feed in listeners:
+                for change in told:
                     feed.note(change)
-                    woken.append(feed.waking())
+            woken = [feed.waking() for feed in listeners if told]
         _call(woken)
 
     def wake(self) -> None:

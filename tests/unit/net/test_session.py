@@ -376,3 +376,75 @@ def test_released_comes_once_and_after_the_last_answer(running: bool) -> None:
     if running:
         session.gate.callback(None)
     assert session.given_back == 1
+
+
+# What is said without having been asked for
+
+
+def interject(session: Any, *texts: bytes) -> None:
+    async def say(text: bytes) -> None:
+        session.send(text)
+
+    for text in texts:
+        session.interject(lambda text=text: say(text))
+
+
+def test_an_interjection_is_said_at_once_where_nothing_else_is() -> None:
+    session, transport, clock = connect()
+    interject(session, b"news\n")
+    clock.advance(0)
+    assert transport.value() == b"hello\nnews\n"
+
+
+def test_an_interjection_waits_for_the_answer_that_is_under_way_and_the_last_one_counts() -> None:
+    session, transport, clock = connect()
+    session.dataReceived(b"wait\nnext\n")
+    interject(session, b"old\n", b"news\n")
+    clock.advance(0)
+    assert transport.value() == b"hello\n"
+    session.gate.callback(None)
+    clock.advance(0)
+    assert transport.value() == b"hello\nwait\nnews\nnext\n"
+
+
+def test_an_interjection_waits_for_a_peer_that_does_not_read() -> None:
+    session, transport, clock = connect()
+    transport.producer.pauseProducing()
+    interject(session, b"news\n")
+    clock.advance(0)
+    assert transport.value() == b"hello\n"
+    transport.producer.resumeProducing()
+    assert transport.value() == b"hello\nnews\n"
+
+
+def test_an_interjection_gives_the_peer_no_more_time() -> None:
+    session, transport, clock = connect(command_timeout=30)
+    for _ in range(3):
+        clock.advance(9)
+        interject(session, b"news\n")
+        clock.advance(0)
+    clock.advance(4)
+    assert transport.value() == b"hello\n" + b"news\n" * 3 + b"bye timeout\n"
+
+
+def test_time_runs_again_where_it_ran_out_within_an_interjection() -> None:
+    session, transport, clock = connect(command_timeout=30)
+    gate: Deferred[None] = Deferred()
+
+    async def wait() -> None:
+        await gate
+
+    session.interject(wait)
+    clock.advance(31)
+    assert not transport.disconnecting
+    gate.callback(None)
+    clock.advance(31)
+    assert transport.disconnecting
+
+
+def test_nothing_is_interjected_when_the_session_is_over() -> None:
+    session, transport, clock = connect()
+    interject(session, b"news\n")
+    session.close(b"bye\n")
+    clock.advance(0)
+    assert transport.value() == b"hello\nbye\n"
