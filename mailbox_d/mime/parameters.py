@@ -42,7 +42,10 @@ PLAIN_TEXT = ContentType(b"text", b"plain", ((b"charset", b"us-ascii"),))
 
 
 def content_type(value: bytes, max_parameters: int) -> ContentType:
-    """What a Content-Type says; `PLAIN_TEXT` if it cannot be read."""
+    """What a Content-Type says; `PLAIN_TEXT` if it cannot be read.
+
+    Text that does not tell its charset is told to be in US-ASCII (RFC 2045 section 5.2), as IMAP servers do.
+    """
     reader = _content_type if len(value) <= _CACHED_OCTETS else _content_type.__wrapped__
     return reader(value, max_parameters)
 
@@ -53,7 +56,11 @@ def _content_type(value: bytes, max_parameters: int) -> ContentType:
     named = _TYPE.match(value)
     if named is None:
         return PLAIN_TEXT
-    return ContentType(named[1].lower(), named[2].lower(), parameters(value, named.end(), max_parameters))
+    type_ = named[1].lower()
+    told = parameters(value, named.end(), max_parameters)
+    if type_ == b"text" and all(name != b"charset" for name, _ in told):
+        told += PLAIN_TEXT.parameters
+    return ContentType(type_, named[2].lower(), told)
 
 
 def disposition(value: bytes, max_parameters: int) -> Disposition | None:
