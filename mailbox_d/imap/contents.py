@@ -48,11 +48,13 @@ Pieces: TypeAlias = tuple[bytes | Extent | Decoded, ...]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is to be said of one message. `reader` gives what is not octets yet; whoever has this closes it."""
+    """What is to be said of one message. `reader` gives what is not octets yet, and is to be given back."""
 
     uid: int
     pieces: Pieces
     reader: WireReader | None = None
+    in_part: bool = False
+    """The client reads the message a part at a time, and will probably ask for more of it."""
 
 
 class Contents:
@@ -86,13 +88,11 @@ class Contents:
                 break
         return told
 
-    def give_back(self, told: Told, *, keep: bool) -> None:
-        """The pieces of a message were sent. With `keep` the client will ask for more of it."""
-        if told.reader is None:
-            return
-        if keep:
+    def give_back(self, told: Told) -> None:
+        """The pieces of a message were sent, or never will be."""
+        if told.reader is not None and told.in_part:
             self._keep(told.uid, told.reader)
-        else:
+        elif told.reader is not None:
             told.reader.close()
 
     def close(self) -> None:
@@ -132,10 +132,11 @@ class Contents:
         except BaseException:
             reader.close()
             raise
+        told = Told(uid, pieces, reader, _in_part(attributes))
         if all(isinstance(piece, bytes) for piece in pieces):
-            self._keep(uid, reader) if _in_part(attributes) else reader.close()
-            return Told(uid, pieces), message.looked_at
-        return Told(uid, pieces, reader), message.looked_at
+            self.give_back(told)
+            told = Told(uid, pieces)
+        return told, message.looked_at
 
     def _take(self, uid: int) -> WireReader | None:
         if self._kept is None or self._kept[0] != uid:

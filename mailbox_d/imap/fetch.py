@@ -40,11 +40,6 @@ class Plan:
         """Whether the messages are read by this (RFC 3501 section 6.4.5)."""
         return any(isinstance(each, BodySection | BinarySection) and not each.peek for each in self.contents)
 
-    @property
-    def reads_on(self) -> bool:
-        """Whether the client reads messages a part at a time, and will probably ask for more of the same."""
-        return any(isinstance(each, BodySection | BinarySection) and each.partial for each in self.contents)
-
 
 def plan_of(attributes: Sequence[FetchAttribute], *, by_uid: bool) -> Plan:
     """Sort what is asked for; UID FETCH always tells the UID (RFC 3501 section 6.4.8)."""
@@ -63,34 +58,31 @@ async def fetch(session: IMAPSession, command: commands.Fetch) -> Completion:
     plan = plan_of(command.attributes, by_uid=command.by_uid)
     view = session.selected
     answer = _tell_contents if plan.contents else _tell_figures
-    missed = False
-    for found in list(view.chosen(command.numbers, by_uid=command.by_uid)):
-        while found:
-            count, some_gone = await answer(session, plan, found)
-            found = found[count:]
-            missed |= some_gone
-            await session.connection.drained()
+    indexes = [index for found in view.chosen(command.numbers, by_uid=command.by_uid) for index in found]
+    done, missed = 0, False
+    while done < len(indexes):
+        count, some_gone = await answer(session, plan, indexes[done : done + session.service.limits.messages_a_write])
+        done += count
+        missed |= some_gone
+        await session.connection.drained()
     if missed and not command.by_uid:
         raise MessageGone("Some of these messages are gone")
     return Completion(Condition.OK, "FETCH completed")
 
 
-async def _tell_figures(session: IMAPSession, plan: Plan, found: range) -> tuple[int, bool]:
-    """Answer for the first messages of `found`: for how many, and whether one of them was gone."""
-    batch = found[: session.service.limits.messages_a_write]
+async def _tell_figures(session: IMAPSession, plan: Plan, batch: Sequence[int]) -> tuple[int, bool]:
+    """Answer for the first messages at these indexes: for how many, and whether one of them was gone."""
     rows = await _figures(session.selected, plan, batch, frozenset())
     lines = [responses.fetch(index + 1, row) for index, row in zip(batch, rows, strict=True) if row is not None]
     session.connection.send(b"".join(lines))
     return len(batch), None in rows
 
 
-async def _tell_contents(session: IMAPSession, plan: Plan, found: range) -> tuple[int, bool]:
+async def _tell_contents(session: IMAPSession, plan: Plan, batch: Sequence[int]) -> tuple[int, bool]:
     """As `_tell_figures`, for so many messages as are looked up in one turn; these alone are marked as seen."""
     view = session.selected
-    limits = session.service.limits.contents
-    contents = view.mailbox.contents(limits)
-    batch = found[: limits.messages_a_turn]
-    told = await view.mailbox.told(contents, view.uids[batch.start : batch.stop], plan.contents)
+    contents = view.mailbox.contents(session.service.limits.contents)
+    told = await view.mailbox.told(contents, _uids(view, batch), plan.contents)
     batch = batch[: len(told)]
     try:
         seen_now = await _mark_seen(view, batch) if plan.marks_seen and not view.read_only else frozenset()
@@ -99,7 +91,7 @@ async def _tell_contents(session: IMAPSession, plan: Plan, found: range) -> tupl
             if row is not None and answer is not None:
                 await _tell_message(session, index + 1, row, answer)
     finally:
-        await view.mailbox.give_back(contents, told, keep=plan.reads_on)
+        await view.mailbox.give_back(contents, told)
     return len(batch), None in rows or None in told
 
 
@@ -119,9 +111,9 @@ async def _tell_message(session: IMAPSession, number: int, figures: bytes, told:
     session.connection.send(b")\r\n")
 
 
-async def _mark_seen(view: View, batch: range) -> frozenset[int]:
+async def _mark_seen(view: View, batch: Sequence[int]) -> frozenset[int]:
     """Set `\\Seen` where it is not set, and tell for which messages. Reading goes on where that cannot be kept."""
-    unseen = [uid for uid in view.uids[batch.start : batch.stop] if not view.flags[uid] >= _SEEN]
+    unseen = [uid for uid in _uids(view, batch) if not view.flags[uid] >= _SEEN]
     if not unseen:
         return frozenset()
     try:
@@ -133,14 +125,18 @@ async def _mark_seen(view: View, batch: range) -> frozenset[int]:
     return frozenset(now)
 
 
-async def _figures(view: View, plan: Plan, batch: range, seen_now: frozenset[int]) -> list[bytes | None]:
+async def _figures(view: View, plan: Plan, batch: Sequence[int], seen_now: frozenset[int]) -> list[bytes | None]:
     """The figures of each message, in the order asked for; None for a message that turns out to be gone."""
-    uids = view.uids[batch.start : batch.stop]
+    uids = _uids(view, batch)
     columns = [await _column(view, item, uids) for item in plan.items]
     if seen_now and FetchItem.FLAGS not in plan.items:
         columns.append([b"FLAGS " + view.shown_flags(uid) if uid in seen_now else b"" for uid in uids])
     rows = zip(*columns, strict=True) if columns else [()] * len(uids)
     return [None if None in row else b" ".join(filter(None, row)) for row in rows]
+
+
+def _uids(view: View, batch: Sequence[int]) -> list[int]:
+    return [view.uids[index] for index in batch]
 
 
 async def _column(view: View, item: FetchItem, uids: Sequence[int]) -> Sequence[bytes | None]:

@@ -89,11 +89,11 @@ class IMAPMailbox:
         """What FETCH tells of the first of these messages; see `Contents.told`."""
         return await self._lane.run(contents.told, uids, attributes)
 
-    async def give_back(self, contents: Contents, told: Sequence[Told | None], *, keep: bool) -> None:
+    async def give_back(self, contents: Contents, told: Sequence[Told | None]) -> None:
         """These were sent; see `Contents.give_back`."""
         for each in told:
             if each is not None and each.reader is not None:
-                await self._lane.run(contents.give_back, each, keep=keep)
+                await self._lane.run(contents.give_back, each)
 
     async def next_octets(self, octets: Iterator[bytes]) -> bytes:
         """The next of the octets that are read from a message; empty at their end."""

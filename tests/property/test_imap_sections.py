@@ -72,7 +72,7 @@ def fetched(contents: Contents, uid: int, attribute: str) -> bytes | None:
     said = b"".join(
         piece if isinstance(piece, bytes) else b"".join(octets_in(piece, told.reader)) for piece in told.pieces
     )
-    contents.give_back(told, keep=False)
+    contents.give_back(told)
     if said.endswith(b" NIL"):
         return None
     start, _, octets = said.partition(b"}\r\n")

@@ -81,7 +81,7 @@ def test_what_is_large_is_left_to_be_streamed() -> None:
     [told] = told_of(contents, "(BODY[] BODY[HEADER])")
     assert told.pieces == (b"BODY[] {1008}\r\n", Extent(0, 1008), b" BODY[HEADER] {8}\r\nA: b\r\n\r\n")
     assert not mailbox.opened[0].is_closed
-    contents.give_back(told, keep=False)
+    contents.give_back(told)
     assert mailbox.opened[0].is_closed
 
 
