@@ -81,10 +81,12 @@ class POP3Maildrop:
     async def getUidl(self, index: int) -> bytes:
         return self.unique_id(index)
 
-    async def getMessage(self, index: int) -> MessageReader:
+    async def getMessage(self, index: int, ahead: int = 0) -> MessageReader:
+        """A message, of which so many octets are read already: most messages need the lane only once."""
         uid = self._message(index).uid
         assert self._mailbox is not None
-        return MessageReader(await self._lane.run(self._mailbox.read, uid), self._lane)
+        reader, first = await self._lane.run(_begin, self._mailbox, uid, ahead)
+        return MessageReader(reader, first, self._lane)
 
     async def deleteMessage(self, index: int) -> None:
         self.mark(index)
@@ -128,10 +130,11 @@ class POP3Maildrop:
 
 
 class MessageReader:
-    """A message that is open for reading. Octets are those on the wire."""
+    """A message that is open for reading, and its first octets. Octets are those on the wire."""
 
-    def __init__(self, reader: WireReader, lane: Lane) -> None:
+    def __init__(self, reader: WireReader, first: bytes, lane: Lane) -> None:
         self.size = reader.size
+        self.first = first
         self._reader = reader
         self._lane = lane
 
@@ -139,7 +142,8 @@ class MessageReader:
         return await self._lane.run(self._reader.read, offset, length)
 
     async def close(self) -> None:
-        await self._lane.run(self._reader.close)
+        if len(self.first) < self.size:
+            await self._lane.run(self._reader.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,19 @@ class _Opened:
     messages: Sequence[Message]
     uid_validity: int
     named: Mapping[int, bytes]
+
+
+def _begin(mailbox: Mailbox, uid: int, ahead: int) -> tuple[WireReader, bytes]:
+    """Open a message and read its first octets; a message that has no others is closed."""
+    reader = mailbox.read(uid)
+    try:
+        first = reader.read(0, ahead)
+    except BaseException:
+        reader.close()
+        raise
+    if len(first) >= reader.size:
+        reader.close()
+    return reader, first
 
 
 def _open(account: Account) -> _Opened:

@@ -23,23 +23,22 @@ async def top(session: POP3Session, command: commands.Top) -> bytes:
 
 
 async def _send(session: POP3Session, number: int, cutter: TopCutter | None) -> bytes:
-    reader = await session.maildrop.getMessage(number - 1)
+    reader = await session.maildrop.getMessage(number - 1, session.service.limits.octets_a_read)
     try:
-        piece = await reader.read(0, session.service.limits.octets_a_read)
         session.connection.send(replies.ok("The message follows" if cutter else f"{reader.size} octets"))
-        return await _stream(session, reader, piece, cutter)
+        return await _stream(session, reader, cutter)
     finally:
         await reader.close()
 
 
-async def _stream(session: POP3Session, reader: MessageReader, piece: bytes, cutter: TopCutter | None) -> bytes:
-    """Send a message whose first piece was read; what is returned ends it. Raises `TornMessage`."""
+async def _stream(session: POP3Session, reader: MessageReader, cutter: TopCutter | None) -> bytes:
+    """Send a message; what is returned ends it. Raises `TornMessage`."""
     stuffer = DotStuffer()
-    offset = 0
+    piece, offset = reader.first, 0
     while piece:
         offset += len(piece)
         session.connection.send(stuffer.feed(cutter.feed(piece) if cutter else piece))
-        if cutter is not None and cutter.is_done:
+        if offset >= reader.size or (cutter is not None and cutter.is_done):
             break
         await session.connection.drained()
         try:
