@@ -86,3 +86,19 @@ def test_other_errors_are_not_tried_again(clock: Clock) -> None:
 
 def test_the_inline_lane_works_where_it_stands() -> None:
     assert outcome_of(InlineLane().run(max, 1, 2)) == [2]
+
+
+def test_a_wake_up_from_any_thread_runs_in_the_reactor_s() -> None:
+    class Reactor:
+        def __init__(self) -> None:
+            self.calls: list[Any] = []
+
+        def callFromThread(self, call: Any) -> None:
+            self.calls.append(call)
+
+    reactor, woken = Reactor(), []
+    Lane(reactor, "store", 1).wake(lambda: woken.append(True))
+    assert not woken
+    (call,) = reactor.calls
+    call()
+    assert woken == [True]

@@ -111,3 +111,8 @@ def test_numbers() -> None:
 )
 def test_sections_are_named_as_they_were_asked_for(attribute: BodySection, name: bytes) -> None:
     assert responses.section_name(attribute) == name
+
+
+def test_uids_of_new_messages_are_told_as_sets_in_the_same_order() -> None:
+    assert responses.append_uid(7, 3) == b"APPENDUID 7 3"
+    assert responses.copy_uid(7, {1: 5, 2: 6, 3: 7, 9: 8}) == b"COPYUID 7 1:3,9 5:8"
