@@ -107,6 +107,11 @@ class POP3Maildrop:
         self.count = len(self._messages)
         self.octets = sum(message.size for message in self._messages)
 
+    @property
+    def marked(self) -> int:
+        """How many messages are marked as deleted."""
+        return len(self._marked)
+
     async def sync(self) -> None:
         """Remove what is marked, for good."""
         uids = [self._messages[index].uid for index in self._marked]

@@ -28,17 +28,19 @@ async def quit_(session: POP3Session, command: commands.Quit) -> bytes:
     """RFC 1939 sections 4 and 6: whoever hears +OK knows that what was marked is gone, and may log in again at once."""
     logged_in = session.state is State.TRANSACTION
     session.state = State.UPDATE
-    if not logged_in:
-        return replies.ok("Bye")
+    return await _update(session) if logged_in else replies.ok("Bye")
+
+
+async def _update(session: POP3Session) -> bytes:
+    maildrop = session.maildrop
+    user, marked = one_line(maildrop.address), maildrop.marked
     try:
-        await session.maildrop.sync()
+        await maildrop.sync()
     except MailError as error:
-        log.warn(
-            "deleted messages of {user} were not removed: {error}",
-            user=str(session.maildrop.address),
-            error=one_line(error),
-        )
+        log.warn("deleted messages of {user} were not removed: {error}", user=user, error=one_line(error))
         return replies.err("Some deleted messages were not removed", "SYS/TEMP")
     finally:
         session.release()
+    if marked:
+        log.info("{marked} messages of {user} were removed by POP3", marked=marked, user=user)
     return replies.ok("Bye")
