@@ -9,11 +9,9 @@ from mailbox_d.imap.mailbox import Opened
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.view import View
 from mailbox_d.wire.imap import commands, responses
-from mailbox_d.wire.imap.flags import SYSTEM_FLAGS
 from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.imap.sequence import SequenceSet
 
-_SYSTEM = frozenset(SYSTEM_FLAGS.values())
 _DELETED = r"\Deleted"
 _SEEN = r"\Seen"
 
@@ -73,20 +71,12 @@ async def _select(session: IMAPSession, name: str, *, read_only: bool) -> None:
 
 def _greeting(view: View, opened: Opened) -> Iterator[bytes]:
     """What a client is told of the mailbox that it opens (RFC 3501 section 6.3.1)."""
-    flags = _SYSTEM.union(*set(view.flags.values()))
-    yield responses.data(b"FLAGS", responses.flag_list(flags))
+    yield view.defined_flags()
     yield responses.exists(len(view.uids))
     yield responses.recent(len(view.recent))
     unseen = next((number for number, uid in enumerate(view.uids, 1) if _SEEN not in view.flags[uid]), None)
     if unseen is not None:
         yield responses.untagged(Condition.OK, "First unseen message", b"UNSEEN %d" % unseen)
-    yield responses.untagged(Condition.OK, "Flags that are kept", b"PERMANENTFLAGS " + _permanent(view, opened, flags))
+    yield view.permanent_flags()
     yield responses.untagged(Condition.OK, "UIDs are valid", b"UIDVALIDITY %d" % opened.status.uid_validity)
     yield responses.untagged(Condition.OK, "Next UID, or above it", b"UIDNEXT %d" % opened.status.uid_next)
-
-
-def _permanent(view: View, opened: Opened, flags: frozenset[str]) -> bytes:
-    if view.read_only:
-        return b"()"
-    known = responses.flag_list(flags)
-    return known if opened.keywords_full else known[:-1] + b" \\*)"

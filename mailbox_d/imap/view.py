@@ -12,9 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from mailbox_d.imap.mailbox import IMAPMailbox, News, Opened
 from mailbox_d.store.ports import Arrived, Expunged, Flagged, Flags
 from mailbox_d.wire.imap import responses
+from mailbox_d.wire.imap.flags import SYSTEM_FLAGS
+from mailbox_d.wire.imap.responses import Condition
 from mailbox_d.wire.imap.sequence import SequenceSet
 
 RECENT = r"\Recent"
+
+_SYSTEM = frozenset(SYSTEM_FLAGS.values())
 
 
 class View:
@@ -31,6 +35,9 @@ class View:
         self._told_count = len(self.uids)
         self._gone: set[int] = set()
         self._changed: set[int] = set()
+        self._defined: Flags = _SYSTEM.union(*set(self.flags.values()))
+        self._told_defined = self._defined
+        self._takes_keywords = not opened.keywords_full
 
     @property
     def read_only(self) -> bool:
@@ -49,11 +56,23 @@ class View:
         flags = self.flags[uid]
         return responses.flag_list(flags | {RECENT} if uid in self.recent else flags)
 
+    def defined_flags(self) -> bytes:
+        """The flags of this mailbox (RFC 3501 section 7.2.6)."""
+        return responses.data(b"FLAGS", responses.flag_list(self._told_defined))
+
+    def permanent_flags(self) -> bytes:
+        """Those that a client may change for good; whether new keywords may be made is as it was at the beginning."""
+        flags = b"()" if self.read_only else responses.flag_list(self._told_defined)
+        if self._takes_keywords and not self.read_only:
+            flags = flags[:-1] + b" \\*)"
+        return responses.untagged(Condition.OK, "Flags that are kept", b"PERMANENTFLAGS " + flags)
+
     def learn(self, flags: Mapping[int, Flags]) -> None:
         """Take flags that the client is being told, or knows because it has set them."""
         for uid, now in flags.items():
             if uid in self.flags:
                 self.flags[uid] = now
+                self._define(now)
                 self._changed.discard(uid)
 
     def learn_silently(self, flags: Mapping[int, Flags], expected: Mapping[int, Flags]) -> None:
@@ -71,9 +90,11 @@ class View:
                 case Arrived(message) if message.uid not in self.flags:
                     self.uids.append(message.uid)
                     self.flags[message.uid] = message.flags
+                    self._define(message.flags)
                     self.sizes[message.uid] = message.size
                 case Flagged(uid, flags) if self.flags.get(uid, flags) != flags:
                     self.flags[uid] = flags
+                    self._define(flags)
                     self._changed.add(uid)
                 case Expunged(uid) if uid in self.flags:
                     self._gone.add(uid)
@@ -83,6 +104,7 @@ class View:
         """The untagged responses that tell the client what changed; with `expunges` also which messages are gone."""
         if expunges and self._gone:
             yield from self._announce_gone()
+        yield from self._announce_defined()
         if len(self.uids) != self._told_count:
             self._told_count = len(self.uids)
             yield responses.exists(len(self.uids))
@@ -91,6 +113,17 @@ class View:
         for uid in sorted(changed):
             number = bisect_left(self.uids, uid) + 1
             yield responses.fetch(number, b"UID %d FLAGS %b" % (uid, self.shown_flags(uid)))
+
+    def _announce_defined(self) -> Iterator[bytes]:
+        """Keywords that nobody had when FLAGS was told last, but for those that IMAP cannot say."""
+        told, self._told_defined = self._told_defined, self._defined
+        if told is not self._defined and responses.flag_list(told) != responses.flag_list(self._defined):
+            yield self.defined_flags()
+            yield self.permanent_flags()
+
+    def _define(self, flags: Flags) -> None:
+        if not flags <= self._defined:
+            self._defined |= flags
 
     def _announce_gone(self) -> Iterable[bytes]:
         """The highest number first, so that no number shifts before it is told."""

@@ -128,9 +128,9 @@ def test_no_expunge_is_told_while_sequence_numbers_must_stand() -> None:
     inbox(store).expunge([1])
     assert said(connection, b"c FETCH 1:2 UID")[-1] == b"c OK FETCH completed"
     assert said(connection, b"d SEARCH ALL") == [b"* SEARCH 1 2", b"d OK SEARCH completed"]
-    assert said(connection, b"e STORE 2 FLAGS.SILENT (x)") == [b"e OK STORE completed"]
+    assert said(connection, b"e STORE 2 FLAGS.SILENT (work)") == [b"e OK STORE completed"]
     assert said(connection, b"f UID FETCH 2 FLAGS") == [
-        b"* 2 FETCH (UID 2 FLAGS (\\Recent x))",
+        b"* 2 FETCH (UID 2 FLAGS (\\Recent work))",
         b"* 1 EXPUNGE",
         b"f OK FETCH completed",
     ]
@@ -403,7 +403,8 @@ def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) 
     assert connection.transport.take() == b""
     waiting.callback({1: frozenset({"x"})})
     connection.settle()
-    assert connection.transport.take() == b"c OK STORE completed\r\nd OK NOOP completed\r\n"
+    completions = connection.transport.take().splitlines()[2:]
+    assert completions == [b"c OK STORE completed", b"d OK NOOP completed"]
 
 
 MANY_KEYS = b"c SEARCH" + b"".join(b" OR SEEN NOT KEYWORD k%d" % number for number in range(200))
@@ -492,6 +493,20 @@ def test_attack_67_a_keyword_of_another_program_cannot_split_a_response(monkeypa
     evil = frozenset({"a)\r\n* BYE", r"\Seen"})
     monkeypatch.setattr(MemoryMailbox, "change_flags", lambda *_: {1: evil})
     assert said(connection, b"c STORE 1 FLAGS (x)") == [b"* 1 FETCH (FLAGS (\\Recent \\Seen))", b"c OK STORE completed"]
+
+
+def test_a_keyword_that_is_new_to_the_session_is_told_as_one_of_the_mailbox() -> None:
+    store = filled_store()
+    connection = selected(store)
+    inbox(store).change_flags([1], FlagAction.REPLACE, frozenset({"new"}))
+    assert said(connection, b"c NOOP") == [
+        rb"* FLAGS (\Answered \Deleted \Draft \Flagged \Seen new work)",
+        rb"* OK [PERMANENTFLAGS (\Answered \Deleted \Draft \Flagged \Seen new work \*)] Flags that are kept",
+        rb"* 1 FETCH (UID 1 FLAGS (\Recent new))",
+        b"c OK NOOP completed",
+    ]
+    inbox(store).change_flags([2], FlagAction.REPLACE, frozenset({"new"}))
+    assert said(connection, b"d NOOP") == [rb"* 2 FETCH (UID 2 FLAGS (\Recent new))", b"d OK NOOP completed"]
 
 
 def test_flags_reach_the_store() -> None:
