@@ -110,4 +110,7 @@ class POP3Client:
             yield from stream
 
     def close(self) -> None:
+        """End the session well, so that the next one finds the maildrop free."""
+        self._socket.sendall(b"QUIT\r\n")
+        self._expect_ok()
         self._socket.close()

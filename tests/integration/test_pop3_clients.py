@@ -42,7 +42,7 @@ def test_poplib_reads_deletes_and_finds_the_same_after_a_restart(own_daemon: Dae
     assert [b"\r\n".join(client.retr(number)[1]) + b"\r\n" for number in range(1, len(SENT) + 1)] == SENT
     names = [line.split()[1] for line in client.uidl()[1]]
     assert len(set(names)) == len(SENT)
-    assert client.top(1, 0)[1] == SENT[0].partition(b"\r\n\r\n")[0].split(b"\r\n") + [b""]
+    assert client.top(1, 0)[1] == [*SENT[0].partition(b"\r\n\r\n")[0].split(b"\r\n"), b""]
     client.dele(2)
     client.quit()
     assert [stored.octets for stored in all_stored(site, ALICE)] == [SENT[0], *SENT[2:]]
