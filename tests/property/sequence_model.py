@@ -349,13 +349,17 @@ class Model:
         count = client.view[-1] if by_uid else len(client.view)
         pairs = [sorted(self.random.choices(range(1, count + 1), k=2)) for _ in range(self.random.choice([1, 1, 2]))]
         pairs = [[low, low] if self.random.random() < 0.4 else [low, high] for low, high in pairs]
-        numbers = b",".join(self._range(low, high, count) for low, high in pairs)
+        last = count if not by_uid or client.view == sorted(self._truth.flags) else 0
+        numbers = b",".join(self._range(low, high, last) for low, high in pairs)
         inside = {number for low, high in pairs for number in range(low, high + 1)}
         named = [uid for n, uid in enumerate(client.view, 1) if (uid if by_uid else n) in inside]
         return b"UID " if by_uid else b"", numbers, named
 
     def _range(self, low: int, high: int, last: int) -> bytes:
-        """The range as clients write it: in either order, `*` for the last."""
+        """The range as clients write it: in either order, and `*` for the last.
+
+        Not where others have added to the mailbox: as a UID, `*` may be of a message that this client does not know.
+        """
         ends = [b"*" if end == last and self.random.random() < 0.3 else b"%d" % end for end in (low, high)]
         if low == high:
             return ends[0]
