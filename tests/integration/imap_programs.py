@@ -54,7 +54,7 @@ set ssl_ca_certificates_file={certificate} ssl_force_tls=yes ssl_verify_host=yes
 set imap_user={user} imap_pass={password} imap_check_subscribed=no imap_keepalive=300 mail_check=600
 set folder=imaps://localhost:{port}/ spoolfile=+INBOX
 set delete=yes quit=yes confirmappend=no confirmcreate=no move=no mark_old=no wait_key=no sort=mailbox-order
-set header_cache= message_cachedir= tmpdir={folder} resolve=no beep=no
+set header_cache="" message_cachedir="" tmpdir={folder} resolve=no beep=no
 """
 
 _TRANSFERS = re.compile(r"[FN]: \+([0-9]+)/[0-9]+ \*([0-9]+)/[0-9]+ #([0-9]+)/[0-9]+")
@@ -123,7 +123,7 @@ def on_terminal(command: list[str], folder: Path) -> str:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "vt100", "LINES": "25", "COLUMNS": "80", "HOME": str(folder)}
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=folder, start_new_session=True
     )
     os.close(theirs)
     try:
