@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import codecs
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TypeAlias
 
 from mailbox_d.errors import UnknownEncoding
@@ -37,6 +38,10 @@ def decoded(part: Part, read: Read) -> Iterator[bytes]:
             raise UnknownEncoding("The transfer encoding of this part is not known")
 
 
+_UNMARKED = {"utf-16": "utf-16-be", "utf-32": "utf-32-be"}
+"""What text without a byte order mark is (RFC 2781 section 4.3)."""
+
+
 def decoded_text(part: Part, read: Read) -> Iterator[str]:
     """The text of a part, in pieces; what its charset cannot say is U+FFFD.
 
@@ -51,10 +56,15 @@ def decoded_text(part: Part, read: Read) -> Iterator[str]:
 
 
 def _in_charset(pieces: Iterable[bytes], charset: str) -> Iterator[str]:
+    """Some of Python's decoders fail in spite of "replace": the rest is then read by one that cannot."""
     decoder = codecs.getincrementaldecoder(charset)("replace")
-    for piece in pieces:
-        yield decoder.decode(piece)
-    yield decoder.decode(b"", final=True)
+    for piece, final in chain(((piece, False) for piece in pieces), [(b"", True)]):
+        try:
+            text = decoder.decode(piece, final)
+        except UnicodeError:
+            decoder = codecs.getincrementaldecoder(_UNMARKED.get(charset, "ascii"))("replace")
+            text = decoder.decode(piece, final)
+        yield text
 
 
 def _body(part: Part, read: Read) -> Iterator[bytes]:

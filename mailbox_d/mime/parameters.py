@@ -82,6 +82,10 @@ def token(value: bytes) -> bytes:
     return named[0].lower() if named else b""
 
 
+_CONTINUES = b" "
+"""Marks the place of a parameter in pieces; no name can begin with a blank."""
+
+
 def parameters(value: bytes, start: int, most: int) -> Parameters:
     """The parameters that begin behind `start`, the first of each name; at most `most` are looked at."""
     plain: dict[bytes, bytes] = {}
@@ -95,7 +99,7 @@ def parameters(value: bytes, start: int, most: int) -> Parameters:
         if piece is None:
             plain.setdefault(name, text)
         else:
-            plain.setdefault(piece[1] + b"*0", b"")
+            plain.setdefault(_CONTINUES + piece[1], b"")
             continued.setdefault(piece[1], {}).setdefault(int(piece[2]), (text, bool(piece[3])))
     return _joined(plain, continued) if continued else tuple(plain.items())
 
@@ -104,7 +108,7 @@ def _joined(plain: dict[bytes, bytes], continued: dict[bytes, dict[int, tuple[by
     """Put pieces together where the first of them stood (RFC 2231 section 3); a gap ends the value."""
     joined: dict[bytes, bytes] = {}
     for name, text in plain.items():
-        stem = name.removesuffix(b"*0")
+        stem = name.removeprefix(_CONTINUES)
         if stem == name:
             joined.setdefault(name, text)
         elif 0 in continued[stem]:

@@ -97,3 +97,26 @@ def test_attack_101_what_is_no_charset_is_not_decoded_with(charset: bytes) -> No
 
 def test_text_of_an_unknown_encoding_is_what_is_written() -> None:
     assert "".join(decoded_text(part_of(b"abc", b"x-odd"), reading(b"abc"))) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("charset", "body", "expected"),
+    [
+        (b"utf-16", "hello".encode("utf-16-be"), "hello"),
+        (b"utf-16", "hello".encode("utf-16"), "hello"),
+        (b"utf-32", "hello".encode("utf-32-be"), "hello"),
+    ],
+)
+def test_text_without_a_byte_order_mark(charset: bytes, body: bytes, expected: str) -> None:
+    assert "".join(decoded_text(part_of(body, b"8bit", charset), reading(body))) == expected
+
+
+@given(
+    st.sampled_from([b"utf-16", b"utf-32", b"utf-7", b"iso-2022-jp", b"iso-2022-kr", b"gb18030", b"big5"]),
+    st.binary(max_size=60),
+    st.integers(1, 20),
+)
+def test_attack_101_octets_that_a_charset_does_not_know_are_text_all_the_same(
+    charset: bytes, body: bytes, most: int
+) -> None:
+    assert isinstance("".join(decoded_text(part_of(body, b"8bit", charset), reading(body, most))), str)
