@@ -82,16 +82,6 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
 
     # -- what the session asks for ------------------------------------------------------------------------------
 
-    @property
-    def can_start_tls(self) -> bool:
-        return self.tls_context is not None and not self.is_tls
-
-    async def give_way(self) -> None:
-        turn: Deferred[None] = Deferred()
-        self.callLater(0, lambda: turn.callback(None))
-        await turn
-        await self.drained()
-
     def expect_line(self) -> None:
         self.framer.expect_line()
 

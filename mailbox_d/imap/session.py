@@ -11,6 +11,7 @@ from mailbox_d.imap.account import IMAPAccount
 from mailbox_d.imap.mailbox import IncomingMessage
 from mailbox_d.imap.service import IMAPService
 from mailbox_d.imap.view import View
+from mailbox_d.net.client_connection import ClientConnection
 from mailbox_d.wire.imap.framer import FramerLimits
 from mailbox_d.wire.imap.responses import Condition, untagged
 from mailbox_d.wire.sasl import Mechanism
@@ -27,20 +28,8 @@ class State(Flag):
     LOGGED_IN = AUTHENTICATED | SELECTED
 
 
-class Connection(Protocol):
+class Connection(ClientConnection, Protocol):
     """What a session needs of the connection that it lives on."""
-
-    @property
-    def peer(self) -> str:
-        """The client's address."""
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether nobody can listen."""
-
-    @property
-    def can_start_tls(self) -> bool:
-        """Whether TLS could still begin."""
 
     @property
     def callLater(self) -> Callable[..., Any]:
@@ -48,21 +37,6 @@ class Connection(Protocol):
 
     def interject(self, answer: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `answer` as soon as no command runs and the client reads what it is sent."""
-
-    def send(self, data: bytes) -> None:
-        """Send behind everything that was sent."""
-
-    async def drained(self) -> None:
-        """Wait for a client that reads slowly. Raises `ConnectionDone`."""
-
-    async def give_way(self) -> None:
-        """Let others have their turn. Raises `ConnectionDone`."""
-
-    async def start_tls(self) -> None:
-        """Begin TLS; this session is over, and another takes its place."""
-
-    def close(self, farewell: bytes = b"") -> None:
-        """Say farewell and close."""
 
     def expect_line(self) -> None:
         """What comes next is no command but a line."""

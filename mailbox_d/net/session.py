@@ -155,6 +155,18 @@ class SessionShell(TimeoutMixin):
         """Wait until the peer has read enough of what was sent. Raises `ConnectionDone`."""
         await self._output.drained()
 
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether TLS could still begin."""
+        return self.tls_context is not None and not self.is_tls
+
+    async def give_way(self) -> None:
+        """Let other connections have their turn, and wait for a peer that reads slowly. Raises `ConnectionDone`."""
+        turn: Deferred[None] = Deferred()
+        self.callLater(0, lambda: turn.callback(None))
+        await turn
+        await self.drained()
+
     def set_deadline(self, seconds: float) -> None:
         """Give the peer this long for the unit that is being waited for; the next unit has the usual time again."""
         self._deadline = seconds

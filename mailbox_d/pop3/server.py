@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.mail import pop3
 
 from mailbox_d.net.inherited import without_inherited
@@ -73,16 +72,6 @@ class POP3Server(SessionShell, pop3.POP3):
         self.session.release()
 
     # -- what the session asks for ------------------------------------------------------------------------------
-
-    @property
-    def can_start_tls(self) -> bool:
-        return self.tls_context is not None and not self.is_tls
-
-    async def give_way(self) -> None:
-        turn: Deferred[None] = Deferred()
-        self.callLater(0, lambda: turn.callback(None))
-        await turn
-        await self.drained()
 
     def expect_line(self, octets: int) -> None:
         self.framer.allow(octets)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import Flag, auto
 from typing import Protocol
 
+from mailbox_d.net.client_connection import ClientConnection
 from mailbox_d.pop3.maildrop import POP3Maildrop
 from mailbox_d.pop3.service import POP3Service
 from mailbox_d.wire.sasl import Mechanism
@@ -22,35 +23,8 @@ class State(Flag):
     ANY = AUTHORIZATION | TRANSACTION
 
 
-class Connection(Protocol):
+class Connection(ClientConnection, Protocol):
     """What a session needs of the connection that it lives on."""
-
-    @property
-    def peer(self) -> str:
-        """The client's address."""
-
-    @property
-    def is_tls(self) -> bool:
-        """Whether nobody can listen."""
-
-    @property
-    def can_start_tls(self) -> bool:
-        """Whether TLS could still begin."""
-
-    def send(self, data: bytes) -> None:
-        """Send behind everything that was sent."""
-
-    async def drained(self) -> None:
-        """Wait for a client that reads slowly. Raises `ConnectionDone`."""
-
-    async def give_way(self) -> None:
-        """Let others have their turn. Raises `ConnectionDone`."""
-
-    async def start_tls(self) -> None:
-        """Begin TLS; this session is over, and another takes its place."""
-
-    def close(self, farewell: bytes = b"") -> None:
-        """Say farewell and close."""
 
     def expect_line(self, octets: int) -> None:
         """What comes next is no command but a line, which may be this long."""
