@@ -10,13 +10,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from twisted.logger import Logger
 from twisted.mail.interfaces import IMailboxPOP3
 from zope.interface import implementer
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.net.lanes import Lane
 from mailbox_d.pop3.errors import NoSuchMessage
+from mailbox_d.printable import one_line
 from mailbox_d.store.ports import INBOX, Account, Mailbox, Message, WireReader
+
+log = Logger()
 
 _UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
 """RFC 1939 section 7."""
@@ -147,8 +151,9 @@ class MessageReader:
         return await self._lane.run(self._reader.read, offset, length)
 
     async def close(self) -> None:
+        """Give back the file. Raises nothing: a part of the message is out, and no response may stand inside it."""
         if len(self.first) < self.size:
-            await self._lane.run(self._reader.close)
+            await self._lane.run(_close, self._reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +172,18 @@ def _begin(mailbox: Mailbox, uid: int, ahead: int) -> tuple[WireReader, bytes]:
     try:
         first = reader.read(0, ahead)
     except BaseException:
-        reader.close()
+        _close(reader)
         raise
     if len(first) >= reader.size:
-        reader.close()
+        _close(reader)
     return reader, first
+
+
+def _close(reader: WireReader) -> None:
+    try:
+        reader.close()
+    except Exception as error:  # what was read is right all the same
+        log.warn("the file of a message could not be closed: {error}", error=one_line(error))
 
 
 def _open(account: Account) -> _Opened:

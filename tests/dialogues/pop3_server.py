@@ -20,7 +20,7 @@ from mailbox_d.pop3.maildrop import POP3Maildrop
 from mailbox_d.pop3.server import POP3Server
 from mailbox_d.pop3.service import POP3Limits, POP3Service
 from mailbox_d.store.memory import MemoryStore
-from mailbox_d.store.ports import Store
+from mailbox_d.store.ports import Account, Store
 from tests.dialogues.imap_server import ANN, OneUser, at_once
 from tests.dialogues.memory import Connection, MemoryTransport
 
@@ -36,7 +36,10 @@ class OneMaildrop:
         self.logged_out = 0
 
     def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: object) -> tuple[object, POP3Maildrop, object]:
-        return IMailboxPOP3, POP3Maildrop(self.store.account(ANN), InlineLane()), self._log_out
+        return IMailboxPOP3, self.maildrop(self.store.account(ANN)), self._log_out
+
+    def maildrop(self, account: Account) -> POP3Maildrop:
+        return POP3Maildrop(account, InlineLane())
 
     def _log_out(self) -> None:
         self.logged_out += 1
