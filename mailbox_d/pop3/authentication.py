@@ -81,10 +81,10 @@ async def _advance(session: POP3Session, step: Callable[[], Step]) -> bytes:
 async def _log_in(session: POP3Session, credentials: Credentials) -> bytes:
     try:
         admission = await session.service.gate.admit(
-            credentials, peer=session.connection.peer, failures=session.login_failures
+            credentials, peer=session.connection.peer, failures=session.offences.login_failures
         )
     except AuthenticationFailed:
-        session.login_failures += 1
+        session.offences.login_failures += 1
         raise
     await _open(session, admission)
     return replies.ok(f"{session.maildrop.count} messages")
@@ -111,5 +111,6 @@ async def _open(session: POP3Session, admission: Admission) -> None:
 
 async def _refuse(session: POP3Session) -> NoReturn:
     """Refuse whoever wants to be somebody else as a wrong password is refused. Raises `AuthenticationFailed`."""
-    failures, session.login_failures = session.login_failures, session.login_failures + 1
+    offences = session.offences
+    failures, offences.login_failures = offences.login_failures, offences.login_failures + 1
     await session.service.gate.refuse("", peer=session.connection.peer, failures=failures)

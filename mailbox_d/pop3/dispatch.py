@@ -62,7 +62,8 @@ async def _run(session: POP3Session, line: bytes) -> bytes:
     if complaint is not None:
         raise BadCommand(complaint)
     reply = await verb.run(session, command)
-    session.bad_commands = 0 if session.state is State.TRANSACTION else session.bad_commands
+    if session.state is State.TRANSACTION:
+        session.offences.bad_commands = 0
     return reply
 
 
@@ -77,7 +78,7 @@ def _parse(session: POP3Session, line: bytes) -> commands.Command:
 
 def _told(session: POP3Session, error: MailError) -> bytes:
     if isinstance(error, BadCommand):
-        session.bad_commands += 1
+        session.offences.bad_commands += 1
     if error.temporary:
         log.warn("told {peer}: {error}", peer=session.connection.peer, error=one_line(error))
     return reply_of(error)
@@ -85,10 +86,10 @@ def _told(session: POP3Session, error: MailError) -> bytes:
 
 def _end_if_enough(session: POP3Session) -> None:
     """QUIT ends the session, and so does too much nonsense."""
-    limits = session.service.limits
+    limits, offences = session.service.limits, session.offences
     logged_in = session.state is State.TRANSACTION
     bad = limits.bad_commands_in_a_row if logged_in else limits.bad_commands_before_login
     if session.state is State.UPDATE:
         session.connection.close()
-    elif session.bad_commands >= bad or session.login_failures >= limits.login_failures:
+    elif offences.bad_commands >= bad or offences.login_failures >= limits.login_failures:
         session.connection.close(replies.err("Too many bad commands or failed logins"))

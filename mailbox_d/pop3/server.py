@@ -13,7 +13,7 @@ from mailbox_d.pop3 import dispatch
 from mailbox_d.pop3.errors import INTERNAL_ERROR
 from mailbox_d.pop3.informational import capabilities
 from mailbox_d.pop3.service import POP3Service
-from mailbox_d.pop3.session import POP3Session
+from mailbox_d.pop3.session import Offences, POP3Session
 from mailbox_d.wire.pop3 import replies
 from mailbox_d.wire.pop3.framer import Event, Framer
 
@@ -48,6 +48,7 @@ class POP3Server(SessionShell, pop3.POP3):
         self.limits = limits
         self.tls_context = tls_context
         self.implicit_tls = implicit_tls
+        self._offences = Offences()
 
     # -- what the shell asks for --------------------------------------------------------------------------------
 
@@ -63,7 +64,7 @@ class POP3Server(SessionShell, pop3.POP3):
         self.set_deadline(self.session.patience)
 
     def forget(self) -> None:
-        self.session = POP3Session(self.service, self)
+        self.session = POP3Session(self.service, self, self._offences)
 
     def farewell(self, reason: str) -> bytes:
         return _FAREWELLS[reason]

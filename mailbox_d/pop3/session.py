@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol
 
@@ -30,18 +31,26 @@ class Connection(ClientConnection, Protocol):
         """What comes next is no command but a line, which may be this long."""
 
 
+@dataclass(slots=True)
+class Offences:
+    """What a client has done wrong on its connection. Nothing of it is forgotten at STLS."""
+
+    bad_commands: int = 0
+    """Before login in all, afterwards in a row."""
+    login_failures: int = 0
+
+
 class POP3Session:
     """One session's state. STLS makes a new one."""
 
-    def __init__(self, service: POP3Service, connection: Connection) -> None:
+    def __init__(self, service: POP3Service, connection: Connection, offences: Offences) -> None:
         self.service = service
         self.connection = connection
+        self.offences = offences
         self.state = State.AUTHORIZATION
         self.name: str | None = None
         """What USER said, until PASS."""
         self.exchange: Mechanism | None = None
-        self.bad_commands = 0
-        self.login_failures = 0
         self._maildrop: POP3Maildrop | None = None
         self._leave: Callable[[], None] | None = None
 
@@ -66,7 +75,7 @@ class POP3Session:
         """The user is in; `leave` is called once, when the session ends."""
         self._maildrop, self._leave = maildrop, leave
         self.state = State.TRANSACTION
-        self.bad_commands = 0
+        self.offences.bad_commands = 0
 
     def release(self) -> None:
         """Let the user's next session in. Harmless when called twice."""
