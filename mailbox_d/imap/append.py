@@ -1,9 +1,13 @@
-"""APPEND (RFC 3501 section 6.3.11): a message goes from the connection to the disk in chunks."""
+"""APPEND (RFC 3501 section 6.3.11): a message goes from the connection to the disk in chunks.
+
+It may come as a literal8 (RFC 3516 section 4.4). NUL in one is refused: a message with it could be sent to no client
+that asks for all of it, and is not changed here.
+"""
 
 from __future__ import annotations
 
 from mailbox_d.errors import MailError, NoSuchMailbox
-from mailbox_d.imap.errors import MessageTooLarge, NoSuchDestination
+from mailbox_d.imap.errors import BinaryNotKept, MessageTooLarge, NoSuchDestination
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.store.ports import Receipt, Refusal
@@ -21,6 +25,7 @@ async def begin(session: IMAPSession, command: commands.Append, start: AppendSta
         raise MessageTooLarge("The message is too large")
     mailbox = await destination(session, command.mailbox)
     session.incoming = await mailbox.append(command.flags, command.date)
+    session.incoming_is_binary = command.binary
     if start.waiting:
         session.connection.send(responses.continuation(b"Ready for the message"))
 
@@ -37,6 +42,8 @@ async def take(session: IMAPSession, data: bytes) -> None:
     """The next octets. What fails here has left nothing behind."""
     assert session.incoming is not None
     try:
+        if session.incoming_is_binary and b"\0" in data:
+            raise BinaryNotKept("A message with NUL in it is not kept; give it a transfer encoding")
         await session.incoming.write(data)
     except BaseException:
         await abandon(session)

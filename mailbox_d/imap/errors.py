@@ -36,6 +36,10 @@ class MessageTooLarge(MailError):
     """APPEND of more octets than a message may have."""
 
 
+class BinaryNotKept(MailError):
+    """APPEND of octets that no other client could be sent (RFC 3516 section 4.4)."""
+
+
 class NoSuchDestination(MailError):
     """The mailbox to put a message into does not exist; creating it would help."""
 
@@ -50,6 +54,7 @@ _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
     (NotServed, Condition.NO, b"CANNOT"),
     (NotAllowed, Condition.NO, b"READ-ONLY"),
     (MessageTooLarge, Condition.NO, b"TOOBIG"),
+    (BinaryNotKept, Condition.NO, b"UNKNOWN-CTE"),
     (NoSuchDestination, Condition.NO, b"TRYCREATE"),
     (PrivacyRequired, Condition.NO, b"PRIVACYREQUIRED"),
     (TooManySessions, Condition.NO, b"LIMIT"),

@@ -24,6 +24,7 @@ _AFTER_LOGIN: Final = (
     b"STATUS=SIZE",
     b"ESEARCH",
     b"WITHIN",
+    b"BINARY",
     b"UIDPLUS",
     b"MOVE",
     b"IDLE",

@@ -76,6 +76,7 @@ class IMAPSession:
         self.exchange: Mechanism | None = None
         self.idling: Idling | None = None
         self.incoming: IncomingMessage | None = None
+        self.incoming_is_binary = False
         self.bad_commands = 0
         self.login_failures = 0
         self.enabled: set[bytes] = set()

@@ -144,6 +144,10 @@ class Append:
     mailbox: str
     flags: frozenset[str] = frozenset()
     date: float | None = None
+    binary: bool = False
+    """Whether the message comes as a literal8 (RFC 3516 section 4.4)."""
+    utf8: bool = False
+    """Whether the client says that there may be UTF-8 in its header (RFC 6855 section 4)."""
 
 
 @dataclass(frozen=True, slots=True)

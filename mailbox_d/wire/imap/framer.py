@@ -24,10 +24,11 @@ _TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]++")
 _UP_TO_MESSAGE = re.compile(
     rb"[^ ]++ APPEND "
     rb"(?:\0|\"[^\"\\]*+(?>(?:\\.[^\"\\]*+)*)\"|[^\x00-\x20(){\"]++) "
-    rb"(?>(?:\([^()]*+\) )?)(?>(?:\"[^\"]*+\" )?)~?+\Z",
+    rb"(?>(?:\([^()]*+\) )?)(?>(?:\"[^\"]*+\" )?)(?>(?:UTF8 \()?)~?+\Z",
     re.IGNORECASE,
 )
-"""A command up to the literal that is APPEND's message (RFC 3501 section 6.3.11; literal8 of RFC 3516)."""
+"""A command up to the literal that is APPEND's message (RFC 3501 section 6.3.11; literal8 of RFC 3516, UTF8 of RFC 6855
+section 4)."""
 
 _LARGEST_NUMBER = 0xFFFFFFFF
 """RFC 3501 section 9, `number`."""
@@ -231,8 +232,10 @@ class Framer:
         line = self._take_line()
         if not isinstance(line, bytes):
             return line
-        if line:
-            return self._fault(b"", "Nothing may follow the message", fatal=line.endswith(b"+}"))
+        closing = b")" if self._text.endswith((b"(", b"(~")) else b""
+        if line != closing:
+            complaint = "The message ends with a closing parenthesis" if closing else "Nothing may follow the message"
+            return self._fault(b"", complaint, fatal=line.endswith(b"+}"))
         self._begin()
         return AppendEnd()
 
@@ -289,6 +292,8 @@ class Framer:
         if self.limits.streams_messages and _UP_TO_MESSAGE.match(self._text):
             self._state = self._message
             return AppendStart(self._text + LITERAL_MARK, tuple(self._literals), size, waiting)
+        if before.endswith(b"~"):
+            return self._unwanted("A literal8 can only be APPEND's message")
         if len(self._literals) == self.limits.literals:
             return self._unwanted("The command has too many literals")
         if self._literal_octets + size > self.limits.literal_octets:

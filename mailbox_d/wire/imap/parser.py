@@ -181,9 +181,12 @@ def _append(cursor: Cursor) -> Command:
     if cursor.next_is(b'"'):
         date = parse_date_time(cursor)
         cursor.space()
-    if not cursor.accept(b"\0"):
-        raise BadSyntax("Expected the message as a literal")
-    return Append(mailbox, flags, date)
+    utf8 = cursor.text[cursor.at : cursor.at + 6].upper() == b"UTF8 ("
+    cursor.at += 6 if utf8 else 0
+    binary = cursor.accept(b"~")
+    if not cursor.accept(b"\0") or binary < utf8:
+        raise BadSyntax("Expected the message as a literal8" if utf8 else "Expected the message as a literal")
+    return Append(mailbox, flags, date, binary, utf8)
 
 
 def _search(by_uid: bool) -> Parse:

@@ -70,6 +70,46 @@ def test_what_is_no_append_holds_its_literal(text: bytes) -> None:
     assert events(text + b"\r\nword\r\n", LOGGED_IN) == [Command(text.removesuffix(b"{4+}") + b"\0", (b"word",))]
 
 
+@pytest.mark.parametrize(("announced", "waiting"), [(b"~{3}", True), (b"~{3+}", False)])
+def test_a_message_may_come_as_a_literal8(announced: bytes, waiting: bool) -> None:
+    assert events(b"a APPEND INBOX " + announced + b"\r\na\0b\r\nb NOOP\r\n", LOGGED_IN) == [
+        AppendStart(b"a APPEND INBOX ~\0", (), 3, waiting),
+        Chunk(b"a\0b"),
+        AppendEnd(),
+        Command(b"b NOOP"),
+    ]
+
+
+def test_a_message_with_utf_8_in_its_header_ends_with_a_parenthesis() -> None:
+    assert events(b"a APPEND x () utf8 (~{2+}\r\nhi)\r\nb NOOP\r\n", LOGGED_IN) == [
+        AppendStart(b"a APPEND x () utf8 (~\0", (), 2, waiting=False),
+        Chunk(b"hi"),
+        AppendEnd(),
+        Command(b"b NOOP"),
+    ]
+
+
+@pytest.mark.parametrize("end", [b"", b" )", b"))", b") (x)"])
+def test_nothing_else_ends_a_message_in_parentheses(end: bytes) -> None:
+    assert events(b"a APPEND x UTF8 (~{2+}\r\nhi" + end + b"\r\nb NOOP\r\n", LOGGED_IN)[2:] == [
+        Fault(b"a", "The message ends with a closing parenthesis", fatal=False),
+        Command(b"b NOOP"),
+    ]
+
+
+@pytest.mark.parametrize("text", [b"a SELECT ~", b"a LOGIN ann ~", b"a APPEND ~", b"a APPEND x (~", b"a ~", b"~"])
+@pytest.mark.parametrize("limits", [FramerLimits(drained=3), LOGGED_IN])
+def test_a_literal8_that_is_no_message_is_refused_without_a_go_ahead(text: bytes, limits: FramerLimits) -> None:
+    refused = Fault(text[:1].replace(b"~", b"*"), "A literal8 can only be APPEND's message", fatal=False)
+    assert events(text + b"{3}\r\nb NOOP\r\n", limits) == [refused, Command(b"b NOOP")]
+    assert events(text + b"{3+}\r\na\0b x\r\nb NOOP\r\n", limits) == [refused, Command(b"b NOOP")]
+
+
+def test_before_login_a_literal8_is_refused() -> None:
+    refused = Fault(b"a", "A literal8 can only be APPEND's message", fatal=False)
+    assert events(b"a APPEND x ~{3}\r\n") == [refused]
+
+
 def test_nothing_may_follow_the_message() -> None:
     data = b"a APPEND x {2+}\r\nhi (\\Seen)\r\nb NOOP\r\n"
     assert events(data, LOGGED_IN)[2:] == [
