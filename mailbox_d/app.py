@@ -318,6 +318,7 @@ def pop3_service(site: Site) -> POP3Service:
         hostname=site.configuration.hostname,
         gate=login_gate(site, "pop3", IMailboxPOP3, avatar),
         allow_plaintext=site.configuration.login.allow_plaintext,
+        marks_seen=site.configuration.pop3.marks_seen,
         limits=pop3_limits(site.configuration.limits),
     )
 

@@ -197,6 +197,13 @@ class Mailboxes(Section):
     """Whether these mailboxes are made and subscribed to."""
 
 
+class Pop3(Section):
+    """How POP3 and IMAP share a mailbox."""
+
+    marks_seen: bool = True
+    """Whether a message that a client retrieved is seen (`\\Seen`) from its QUIT on, as with Dovecot."""
+
+
 class Limits(Section):
     """What strangers and users may cost. Sizes are octets."""
 
@@ -401,6 +408,9 @@ class Configuration(Section):
 
     mailboxes: Mailboxes = Field(default_factory=Mailboxes)
     """What every user finds at first login."""
+
+    pop3: Pop3 = Pop3()
+    """How POP3 and IMAP share a mailbox."""
 
     limits: Limits = Limits()
     """What strangers and users may cost."""

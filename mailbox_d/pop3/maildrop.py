@@ -18,17 +18,18 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.net.lanes import Lane
 from mailbox_d.pop3.errors import NoSuchMessage
 from mailbox_d.printable import one_line
-from mailbox_d.store.ports import INBOX, Account, Mailbox, Message, WireReader
+from mailbox_d.store.ports import INBOX, Account, FlagAction, Mailbox, Message, WireReader
 
 log = Logger()
 
 _UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
 """RFC 1939 section 7."""
+_SEEN = frozenset({"\\Seen"})
 
 
 @implementer(IMailboxPOP3)
 class POP3Maildrop:
-    """One user's messages. Until `open` there are none; what is marked as deleted goes at `sync` alone.
+    """One user's messages. Until `open` there are none; nothing is changed in the store but by `sync` and `flag_seen`.
 
     Methods raise `NoSuchMessage`, and what `store.ports.Mailbox` says.
     """
@@ -45,6 +46,7 @@ class POP3Maildrop:
         self._named: Mapping[int, bytes] = {}
         self._messages: Sequence[Message] = ()
         self._marked: set[int] = set()
+        self._retrieved: set[int] = set()
 
     @property
     def address(self) -> EmailAddress:
@@ -105,9 +107,14 @@ class POP3Maildrop:
         self.count -= 1
         self.octets -= size
 
+    def note_retrieved(self, index: int) -> None:
+        """This message went out whole."""
+        self._retrieved.add(index)
+
     def undelete(self) -> None:
-        """Take all marks back."""
+        """Take all marks back, and forget what was retrieved."""
         self._marked.clear()
+        self._retrieved.clear()
         self.count = len(self._messages)
         self.octets = sum(message.size for message in self._messages)
 
@@ -121,6 +128,12 @@ class POP3Maildrop:
         uids = [self._messages[index].uid for index in self._marked]
         if uids and self._mailbox is not None:
             await self._lane.run(self._mailbox.expunge, uids)
+
+    async def flag_seen(self) -> None:
+        """Give `\\Seen` to what was retrieved and stays."""
+        uids = [self._messages[index].uid for index in self._retrieved - self._marked]
+        if uids and self._mailbox is not None:
+            await self._lane.run(self._mailbox.change_flags, uids, FlagAction.ADD, _SEEN)
 
     def _message(self, index: int) -> Message:
         if not 0 <= index < len(self._messages):

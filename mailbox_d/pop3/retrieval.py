@@ -14,7 +14,9 @@ class TornMessage(Exception):
 
 async def retr(session: POP3Session, command: commands.Retr) -> bytes:
     """RFC 1939 section 5."""
-    return await _send(session, command.number, None)
+    end = await _send(session, command.number, None)
+    session.maildrop.note_retrieved(command.number - 1)
+    return end
 
 
 async def top(session: POP3Session, command: commands.Top) -> bytes:

@@ -39,5 +39,7 @@ class POP3Service:
     gate: LoginGate
     allow_plaintext: bool = False
     """Whether passwords are taken without TLS."""
+    marks_seen: bool = True
+    """Whether a message that was retrieved is seen from QUIT on."""
     limits: POP3Limits = field(default_factory=POP3Limits)
     locks: MaildropLocks = field(default_factory=MaildropLocks)

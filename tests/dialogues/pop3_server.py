@@ -54,11 +54,16 @@ def filled_store(*messages: bytes) -> MemoryStore:
 
 
 def pop3_service(
-    store: Store, *, allow_plaintext: bool = False, sessions: int = 0, limits: POP3Limits | None = None
+    store: Store,
+    *,
+    allow_plaintext: bool = False,
+    marks_seen: bool = True,
+    sessions: int = 0,
+    limits: POP3Limits | None = None,
 ) -> POP3Service:
     portal = Portal(OneMaildrop(store), [OneUser()])
     gate = LoginGate("pop3", IMailboxPOP3, portal, at_once, UserSessions(sessions))
-    return POP3Service("mail.example.org", gate, allow_plaintext, limits or POP3Limits())
+    return POP3Service("mail.example.org", gate, allow_plaintext, marks_seen, limits or POP3Limits())
 
 
 def pop3_connection(service: POP3Service, *, tls: bool = True, secure: bool = False) -> Connection:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemon import Daemon
+from tests.integration.account import snapshot
+from tests.integration.daemon import Daemon, running
 from tests.integration.mail import ALL_MAIL, EIGHT_BIT_MAIL, Mail
 from tests.integration.programs import require, run
 from tests.integration.reading import all_stored, assert_arrived, trust
 from tests.integration.sending import by_smtplib
-from tests.integration.site import BOB, HOST, PASSWORD, Site
+from tests.integration.site import BOB, HOST, PASSWORD, Site, make_site
 
 TLS = pytest.mark.parametrize("implicit", [True, False], ids=["tls", "stls"])
 
@@ -79,6 +80,39 @@ def test_what_is_deleted_is_gone_after_quit_for_imap_too(own_daemon: Daemon, tmp
         assert len(own_daemon.site.message_files(BOB)) == 3
     assert len(own_daemon.site.message_files(BOB)) == 2
     assert [stored.uid for stored in all_stored(own_daemon.site)] == [1, 3]
+
+
+def seen_by_imap(site: Site) -> list[int]:
+    messages = snapshot(site, BOB).mailboxes["INBOX"].messages
+    return [message.uid for message in messages if r"\Seen" in message.flags]
+
+
+def test_what_was_retrieved_is_seen_by_imap_from_quit_on(own_daemon: Daemon, tmp_path: Path) -> None:
+    for mail in ALL_MAIL[:4]:
+        by_smtplib(own_daemon.site, mail, tmp_path, True)
+    with maildrop(own_daemon.site) as client:
+        client.retr(1)
+        client.close()
+    with maildrop(own_daemon.site) as client:
+        client.retr(2)
+        client.top(3, 1000)
+        client.retr(4)
+        client.dele(4)
+        assert seen_by_imap(own_daemon.site) == []
+    assert seen_by_imap(own_daemon.site) == [2]
+    own_daemon.restart()
+    assert seen_by_imap(own_daemon.site) == [2]
+
+
+def test_a_site_may_want_no_flags_from_pop3(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site")
+    with site.configuration.open("a") as configuration:
+        configuration.write("\npop3: {marks_seen: false}\n")
+    with running(site):
+        by_smtplib(site, ALL_MAIL[0], tmp_path, True)
+        with maildrop(site) as client:
+            client.retr(1)
+        assert seen_by_imap(site) == []
 
 
 def test_attack_76_a_connection_that_breaks_deletes_nothing(own_daemon: Daemon, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mailbox_d.pop3.service import POP3Limits, POP3Service
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.memory_mailbox import MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
+from mailbox_d.store.ports import FlagAction, Flags
 from tests.dialogues.memory import Connection
 from tests.dialogues.pop3_server import ANN, DOTS, HELLO, LONG, filled_store, pop3_connection, pop3_service
 
@@ -135,6 +136,102 @@ def test_the_maildrop_stays_as_it_was_at_login() -> None:
     connection = logged_in(pop3_service(store))
     inbox(store).add(DOTS)
     assert said(connection, b"STAT") == b"+OK 1 67\r\n"
+
+
+# -- seen ---------------------------------------------------------------------------------------------------------
+
+
+def seen(store: MemoryStore) -> list[int]:
+    return [message.uid for message in inbox(store).messages() if "\\Seen" in message.flags]
+
+
+def test_what_was_retrieved_is_seen_after_quit() -> None:
+    store = filled_store(HELLO, DOTS, LONG, LONG)
+    connection = logged_in(pop3_service(store))
+    said(connection, b"RETR 1\r\nTOP 2 1000\r\nLIST 2\r\nRETR 3\r\nDELE 3")
+    assert seen(store) == []
+    assert said(connection, b"QUIT") == b"+OK Bye\r\n"
+    assert uids(store) == [1, 2, 4]
+    assert seen(store) == [1]
+
+
+def test_flags_that_a_retrieved_message_has_stay() -> None:
+    store = filled_store(HELLO)
+    inbox(store).change_flags([1], FlagAction.ADD, frozenset({"\\Flagged", "$Work"}))
+    connection = logged_in(pop3_service(store))
+    said(connection, b"RETR 1\r\nQUIT")
+    assert inbox(store).messages()[0].flags == {"\\Flagged", "$Work", "\\Seen"}
+
+
+@pytest.mark.parametrize("end", ["drop", "timeout", "shutdown", "nonsense"])
+def test_without_quit_nothing_becomes_seen(end: str) -> None:
+    store = filled_store(HELLO)
+    connection = logged_in(pop3_service(store))
+    said(connection, b"RETR 1")
+    match end:
+        case "timeout":
+            connection.clock.advance(601)
+        case "shutdown":
+            connection.protocol.wind_down()
+        case "nonsense":
+            said(connection, b"x\r\n" * 20)
+    drop(connection)
+    assert seen(store) == []
+
+
+def test_rset_forgets_what_was_retrieved() -> None:
+    store = filled_store(HELLO, DOTS)
+    connection = logged_in(pop3_service(store))
+    said(connection, b"RETR 1\r\nRSET\r\nRETR 2\r\nQUIT")
+    assert seen(store) == [2]
+
+
+def test_a_site_may_want_no_flags_from_pop3() -> None:
+    store = filled_store(HELLO)
+    connection = logged_in(pop3_service(store, marks_seen=False))
+    assert said(connection, b"RETR 1\r\nQUIT").endswith(b"+OK Bye\r\n")
+    assert seen(store) == []
+
+
+def test_a_message_that_could_not_be_opened_was_not_retrieved(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store(HELLO)
+    connection = logged_in(pop3_service(store))
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "read", raising(StorageFault("The disk")))
+        said(connection, b"RETR 1")
+    said(connection, b"QUIT")
+    assert seen(store) == []
+
+
+def test_flags_are_changed_in_one_go_and_only_where_there_is_something_to_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed: list[list[int]] = []
+    change_flags = MemoryMailbox.change_flags
+
+    def counted(self: MemoryMailbox, uids: list[int], action: FlagAction, flags: Flags) -> object:
+        changed.append(sorted(uids))
+        return change_flags(self, uids, action, flags)
+
+    store = filled_store(HELLO, DOTS, LONG)
+    monkeypatch.setattr(MemoryMailbox, "change_flags", counted)
+    said(logged_in(pop3_service(store)), b"RETR 1\r\nRETR 2\r\nRETR 1\r\nQUIT")
+    assert changed == [[1, 2]]
+    said(logged_in(pop3_service(store)), b"LIST\r\nQUIT")
+    said(logged_in(pop3_service(store)), b"RETR 3\r\nDELE 3\r\nQUIT")
+    assert changed == [[1, 2]]
+
+
+@pytest.mark.parametrize("error", [StorageFault("The disk", cause="/secret"), MailboxBusy("In use")])
+def test_a_flag_that_cannot_be_set_fails_no_removal(monkeypatch: pytest.MonkeyPatch, error: MailError) -> None:
+    store = filled_store(HELLO, DOTS)
+    service = pop3_service(store)
+    connection = logged_in(service)
+    said(connection, b"RETR 1\r\nDELE 2")
+    monkeypatch.setattr(MemoryMailbox, "change_flags", raising(error))
+    assert said(connection, b"QUIT") == b"+OK Bye\r\n"
+    assert uids(store) == [1]
+    logged_in(service)
 
 
 # -- one session for a maildrop -----------------------------------------------------------------------------------
