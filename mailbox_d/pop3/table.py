@@ -22,6 +22,7 @@ class Verb:
 VERBS: Final[Mapping[type, Verb]] = {
     commands.Capa: Verb(informational.capa, State.ANY),
     commands.Stls: Verb(authentication.stls, State.AUTHORIZATION),
+    commands.Utf8: Verb(informational.utf8, State.AUTHORIZATION),
     commands.User: Verb(authentication.user, State.AUTHORIZATION),
     commands.Pass: Verb(authentication.pass_, State.AUTHORIZATION),
     commands.Auth: Verb(authentication.auth, State.AUTHORIZATION),

@@ -124,6 +124,20 @@ def test_attack_76_a_connection_that_breaks_deletes_nothing(own_daemon: Daemon, 
     assert len(own_daemon.site.message_files(BOB)) == 1
 
 
+def test_a_name_and_a_password_in_utf_8(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site")
+    users = site.folder / "users.yaml"
+    users.write_text(users.read_text().replace("users:\n", 'users:\n  größe@example.org: {password: "{PLAIN}süß"}\n'))
+    with running(site):
+        client = connect(site)
+        assert client.capa()["UTF8"] == ["USER"]
+        client.utf8()
+        client.user("größe@example.org")
+        client.pass_("süß")
+        assert client.stat() == (0, 0)
+        client.quit()
+
+
 def test_unique_ids_are_those_of_dovecots_default_and_stay_over_a_restart(own_daemon: Daemon, tmp_path: Path) -> None:
     for mail in ALL_MAIL[:3]:
         by_smtplib(own_daemon.site, mail, tmp_path, True)

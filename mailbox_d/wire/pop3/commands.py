@@ -1,4 +1,4 @@
-"""POP3 command lines (RFC 1939, RFC 2449, RFC 2595, RFC 5034), parsed into frozen values."""
+"""POP3 command lines (RFC 1939, RFC 2449, RFC 2595, RFC 5034, RFC 6856), parsed into frozen values."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ class Capa:
 @dataclass(frozen=True, slots=True)
 class Stls:
     """Begin TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utf8:
+    """The client takes UTF-8 everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Quit:
     """Remove what is marked, and end."""
 
 
-Command = Capa | Stls | User | Pass | Auth | Stat | List | Uidl | Retr | Top | Dele | Noop | Rset | Quit
+Command = Capa | Stls | Utf8 | User | Pass | Auth | Stat | List | Uidl | Retr | Top | Dele | Noop | Rset | Quit
 
 _VERB: Final = re.compile(rb"([A-Za-z0-9]{1,16}+)(?: (.*+))?", re.DOTALL)
 _NUMBER: Final = re.compile(rb"[0-9]{1,10}")
@@ -191,6 +196,7 @@ def _numbers(argument: bytes, *, least: int, most: int) -> list[int]:
 _PARSERS: Final[Mapping[bytes, Callable[[bytes], Command]]] = {
     b"CAPA": _alone(Capa),
     b"STLS": _alone(Stls),
+    b"UTF8": _alone(Utf8),
     b"USER": _user,
     b"PASS": _pass,
     b"AUTH": _auth,

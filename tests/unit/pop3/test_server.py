@@ -346,6 +346,17 @@ def test_a_message_that_cannot_be_opened_is_told_and_the_session_goes_on(
     assert said(connection, b"RETR 1").startswith(b"+OK 67 octets\r\n")
 
 
+def test_a_header_in_utf_8_is_the_same_for_who_asked_for_it_and_who_did_not() -> None:
+    message = "Subject: Grüße, 日本語\r\n\r\nЖизнь\r\n".encode()
+    service = pop3_service(filled_store(message))
+    for ask in (b"", b"UTF8\r\n"):
+        connection = connected(service)
+        said(connection, ask + b"USER ann@example.org\r\nPASS secret")
+        assert said(connection, b"LIST 1") == b"+OK 1 %d\r\n" % len(message)
+        assert said(connection, b"RETR 1") == b"+OK %d octets\r\n%b.\r\n" % (len(message), message)
+        assert said(connection, b"QUIT") == b"+OK Bye\r\n"
+
+
 # -- before login -------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from mailbox_d.wire.pop3.commands import BadCommand, is_http, parse_command
     [
         (b"CAPA", commands.Capa()),
         (b"stls", commands.Stls()),
+        (b"UTF8", commands.Utf8()),
         (b"USER ann@example.org", commands.User("ann@example.org")),
         ("USER ä@example.org".encode(), commands.User("ä@example.org")),
         (b"PASS  two blanks ", commands.Pass(b" two blanks ")),
@@ -42,6 +43,7 @@ def test_commands(line: bytes, command: commands.Command) -> None:
         b"",
         b" NOOP",
         b"NOOP x",
+        b"UTF8 x",
         b"USER",
         b"USER  ",
         b"USER \xff",
