@@ -18,7 +18,7 @@ from mailbox_d.errors import MailboxExists
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import Account, Listed, SpecialUse
-from mailbox_d.wire.imap.mailbox_names import SEPARATOR
+from mailbox_d.wire.imap.mailbox_names import SEPARATOR, is_name
 from mailbox_d.wire.imap.patterns import MailboxPattern
 
 
@@ -71,7 +71,7 @@ class IMAPAccount:
 
     async def subscriptions(self) -> Sequence[str]:
         """Every name subscribed to, whether or not there is such a mailbox."""
-        return await self._lane.run(self._account.subscriptions)
+        return await self._lane.run(_subscriptions, self._account)
 
     async def isSubscribed(self, name: str) -> bool:
         return name in await self.subscriptions()
@@ -98,4 +98,9 @@ class IMAPAccount:
 
 def _folders(account: Account) -> Folders:
     uses = account.special_uses() or {}
-    return Folders(account.mailboxes(), account.subscriptions(), uses)
+    return Folders(account.mailboxes(), _subscriptions(account), uses)
+
+
+def _subscriptions(account: Account) -> Sequence[str]:
+    """The names that can be told: other programs may have subscribed to what no mailbox can be called."""
+    return [name for name in account.subscriptions() if is_name(name)]

@@ -19,6 +19,8 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 
 async def begin(session: IMAPSession, command: commands.Append, start: AppendStart) -> None:
     """Make ready for the message and ask for it. Raises where it is not wanted."""
+    if command.utf8 and not session.utf8:
+        raise BadSyntax("Enable UTF8=ACCEPT first")
     if not start.size:
         raise BadSyntax("A message has at least one octet")
     if start.size > session.service.limits.message_size:

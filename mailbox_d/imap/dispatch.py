@@ -59,7 +59,7 @@ async def _command(session: IMAPSession, event: Command) -> None:
     tag, verb = b"*", None
     try:
         tag, at = parse_tag(event.text)
-        command = parse_command(event.text, at, event.literals, session.service.limits.grammar)
+        command = parse_command(event.text, at, event.literals, session.service.limits.grammar, utf8=session.utf8)
         verb = _allowed(session, command)
     except MailError as error:
         if isinstance(error, BadSyntax) and session.state is State.NOT_AUTHENTICATED and _HTTP.match(event.text):
@@ -99,7 +99,7 @@ async def _append_start(session: IMAPSession, event: AppendStart) -> None:
     tag = b"*"
     try:
         tag, at = parse_tag(event.text)
-        command = parse_command(event.text, at, event.literals, session.service.limits.grammar)
+        command = parse_command(event.text, at, event.literals, session.service.limits.grammar, utf8=session.utf8)
         assert isinstance(command, commands.Append)
         _allowed(session, command)
         session.tag = tag

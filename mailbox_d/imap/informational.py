@@ -25,12 +25,13 @@ _AFTER_LOGIN: Final = (
     b"ESEARCH",
     b"WITHIN",
     b"BINARY",
+    b"UTF8=ACCEPT",
     b"UIDPLUS",
     b"MOVE",
     b"IDLE",
 )
 """What a client needs to know only when it has logged in, when it is told anew."""
-_TO_ENABLE: Final[frozenset[bytes]] = frozenset()
+_TO_ENABLE: Final[frozenset[bytes]] = frozenset({b"UTF8=ACCEPT"})
 """Capabilities that begin to matter when a client enables them (RFC 5161)."""
 _LOGGED_FIELD = 200
 """Octets of an ID field's value that go into the log."""

@@ -62,7 +62,7 @@ async def lsub(session: IMAPSession, command: commands.Lsub) -> Completion:
             if match is not None and match not in told:
                 told.add(match)
                 attributes = () if match in subscribed else (b"\\Noselect",)
-                session.connection.send(responses.listed(b"LSUB", attributes, match))
+                session.connection.send(responses.listed(b"LSUB", attributes, match, utf8=session.utf8))
         await session.connection.give_way()
     return Completion(Condition.OK, "LSUB completed")
 
@@ -117,7 +117,8 @@ class Listing:
 
 
 async def _tell(session: IMAPSession, found: Found, command: List) -> None:
-    session.connection.send(responses.listed(b"LIST", found.attributes, found.name, found.below))
+    line = responses.listed(b"LIST", found.attributes, found.name, found.below, utf8=session.utf8)
+    session.connection.send(line)
     if command.status and found.chosen and b"\\Noselect" not in found.attributes:
         try:
             session.connection.send(await told_status(session, found.name, command.status))

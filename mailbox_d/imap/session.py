@@ -102,6 +102,11 @@ class IMAPSession:
         return self.view
 
     @property
+    def utf8(self) -> bool:
+        """Whether names and quoted strings are in UTF-8 (RFC 6855)."""
+        return b"UTF8=ACCEPT" in self.enabled
+
+    @property
     def takes_passwords(self) -> bool:
         """Whether a password may be sent on this connection (RFC 3501 section 11.2)."""
         return self.connection.is_tls or self.service.allow_plaintext

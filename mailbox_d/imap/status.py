@@ -22,7 +22,8 @@ async def told_status(session: IMAPSession, name: str, items: Sequence[StatusIte
     mailbox = await session.user.select(name, rw=False)
     figures = await mailbox.status()
     limit = session.service.limits.message_size
-    return responses.status(name, [(item.value, _figure(figures, item, limit)) for item in items])
+    told = [(item.value, _figure(figures, item, limit)) for item in items]
+    return responses.status(name, told, utf8=session.utf8)
 
 
 def _figure(figures: ports.Status, item: StatusItem, append_limit: int) -> int:

@@ -42,15 +42,22 @@ DEFAULT_LIMITS: Final = GrammarLimits()
 class Cursor:
     """A place in a command's text. Every method raises `BadSyntax` where the text does not go on as asked."""
 
-    __slots__ = ("_literals", "at", "limits", "text")
+    __slots__ = ("_literals", "at", "limits", "text", "utf8")
 
     def __init__(
-        self, text: bytes, at: int = 0, literals: Sequence[bytes] = (), limits: GrammarLimits = DEFAULT_LIMITS
+        self,
+        text: bytes,
+        at: int = 0,
+        literals: Sequence[bytes] = (),
+        limits: GrammarLimits = DEFAULT_LIMITS,
+        *,
+        utf8: bool = False,
     ) -> None:
-        """`text` has a NUL in place of each literal, as the framer gives it."""
+        """`text` has a NUL in place of each literal, as the framer gives it; `utf8` if UTF8=ACCEPT is enabled."""
         self.text = text
         self.at = at
         self.limits = limits
+        self.utf8 = utf8
         self._literals = iter(literals)
 
     @property
@@ -108,13 +115,18 @@ class Cursor:
         return self.take(_LIST_CHARS, "a mailbox pattern")
 
     def string(self) -> bytes:
-        """A quoted string or a literal. Quoted strings may hold 8-bit octets, which many clients send in passwords."""
+        """A quoted string or a literal. Quoted strings may hold 8-bit octets, which many clients send in passwords.
+
+        With UTF8=ACCEPT they must be UTF-8 (RFC 6855 section 3).
+        """
         if self.accept(b"\0"):
             return next(self._literals)
         match = _QUOTED.match(self.text, self.at)
         if match is None:
             raise BadSyntax("Expected a string")
         self.at = match.end()
+        if self.utf8 and not _is_utf8(match[1]):
+            raise BadSyntax("A quoted string is in UTF-8")
         return _ESCAPE.sub(rb"\1", match[1]) if b"\\" in match[1] else match[1]
 
     def nstring(self) -> bytes | None:
@@ -141,6 +153,14 @@ def number(digits: bytes) -> int:
     if len(digits) > 10 or (value := int(digits)) > _LARGEST_NUMBER:
         raise BadSyntax("A number is at most 4294967295")
     return value
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _shown(token: bytes) -> str:

@@ -58,7 +58,7 @@ def parse_list(cursor: Cursor) -> List:
     """All behind the verb. Raises `BadSyntax`, `MailboxNameError`."""
     cursor.space()
     selection = _selection(cursor) if cursor.next_is(b"(") else None
-    reference = from_wire(cursor.astring())
+    reference = from_wire(cursor.astring(), utf8=cursor.utf8)
     cursor.space()
     several = cursor.next_is(b"(")
     patterns = tuple(_patterns(cursor)) if several else (_pattern(cursor),)
@@ -68,7 +68,7 @@ def parse_list(cursor: Cursor) -> List:
 
 
 def _pattern(cursor: Cursor) -> str:
-    return from_wire(cursor.list_mailbox())
+    return from_wire(cursor.list_mailbox(), utf8=cursor.utf8)
 
 
 def _patterns(cursor: Cursor) -> Iterator[str]:

@@ -45,7 +45,7 @@ from mailbox_d.wire.imap.errors import BadSyntax, UnknownCommand
 from mailbox_d.wire.imap.fetch import parse_fetch_attributes
 from mailbox_d.wire.imap.flags import parse_flag_list, parse_flags
 from mailbox_d.wire.imap.listing import parse_list
-from mailbox_d.wire.imap.mailbox_names import from_wire
+from mailbox_d.wire.imap.mailbox_names import from_wire, new_from_wire
 from mailbox_d.wire.imap.search import parse_return_options, parse_search_key
 from mailbox_d.wire.imap.sequence import SequenceSet, parse_sequence_set
 from mailbox_d.wire.imap.status import parse_status_items
@@ -83,9 +83,14 @@ def is_verb(verb: bytes) -> bool:
 
 
 def parse_command(
-    text: bytes, at: int, literals: Sequence[bytes] = (), limits: GrammarLimits = DEFAULT_LIMITS
+    text: bytes,
+    at: int,
+    literals: Sequence[bytes] = (),
+    limits: GrammarLimits = DEFAULT_LIMITS,
+    *,
+    utf8: bool = False,
 ) -> Command:
-    """The command whose verb begins at `at`; `text` has a NUL in place of each literal.
+    """The command whose verb begins at `at`; `text` has a NUL in place of each literal. `utf8`: see `Cursor`.
 
     Raises `BadSyntax`, `UnknownCommand`, `BadCharset`, `MailboxNameError`.
     """
@@ -93,7 +98,7 @@ def parse_command(
     parse = _VERBS.get(verb)
     if parse is None:
         raise UnknownCommand("There is no such command" if verb else "Missing command")
-    cursor = Cursor(text, at + len(verb), literals, limits)
+    cursor = Cursor(text, at + len(verb), literals, limits, utf8=utf8)
     command = parse(cursor)
     if cursor.at != len(text):
         cursor.end()
@@ -106,7 +111,12 @@ def _alone(command: Command) -> Parse:
 
 def _mailbox(cursor: Cursor) -> str:
     cursor.space()
-    return from_wire(cursor.astring())
+    return from_wire(cursor.astring(), utf8=cursor.utf8)
+
+
+def _new_mailbox(cursor: Cursor) -> str:
+    cursor.space()
+    return new_from_wire(cursor.astring(), utf8=cursor.utf8)
 
 
 def _named(make: Callable[[str], Command]) -> Parse:
@@ -144,14 +154,18 @@ def _login(cursor: Cursor) -> Command:
     return Login(user, cursor.astring())
 
 
+def _create(cursor: Cursor) -> Command:
+    return Create(_new_mailbox(cursor))
+
+
 def _rename(cursor: Cursor) -> Command:
-    return Rename(_mailbox(cursor), _mailbox(cursor))
+    return Rename(_mailbox(cursor), _new_mailbox(cursor))
 
 
 def _lsub(cursor: Cursor) -> Command:
     reference = _mailbox(cursor)
     cursor.space()
-    return Lsub(reference, from_wire(cursor.list_mailbox()))
+    return Lsub(reference, from_wire(cursor.list_mailbox(), utf8=cursor.utf8))
 
 
 def _enable(cursor: Cursor) -> Command:
@@ -242,7 +256,7 @@ _VERBS: Final[dict[bytes, Parse]] = {
     b"CHECK": _alone(Check()),
     b"CLOSE": _alone(Close()),
     b"COPY": _transfer(Copy, by_uid=False),
-    b"CREATE": _named(Create),
+    b"CREATE": _create,
     b"DELETE": _named(Delete),
     b"ENABLE": _enable,
     b"EXAMINE": _named(Examine),

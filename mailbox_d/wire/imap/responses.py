@@ -22,6 +22,7 @@ _NOT_TEXT = re.compile(r"[^\x20-\x7e]")
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
 _FLAG = re.compile(r"\\?[^\x00-\x20\x7f-\U0010ffff(){%*\"\\\]]++")
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}+")
+_QUOTABLE_IN_UTF_8 = re.compile(rb"[^\x00-\x1f\x7f]{0,1000}+")
 _SPECIALS = re.compile(rb"([\"\\])")
 
 
@@ -65,9 +66,7 @@ def continuation(data: bytes) -> bytes:
 
 def string(octets: bytes) -> bytes:
     """A quoted string, or a literal where quotes cannot hold the octets."""
-    if _QUOTABLE.fullmatch(octets):
-        return b'"%b"' % _SPECIALS.sub(rb"\\\1", octets)
-    return b"{%d}\r\n%b" % (len(octets), octets)
+    return _quoted(octets) if _QUOTABLE.fullmatch(octets) else b"{%d}\r\n%b" % (len(octets), octets)
 
 
 def nstring(octets: bytes | None) -> bytes:
@@ -79,9 +78,11 @@ def astring(octets: bytes) -> bytes:
     return octets if _ATOM.fullmatch(octets) and octets.upper() != b"NIL" else string(octets)
 
 
-def mailbox(name: str) -> bytes:
-    """A mailbox name in modified UTF-7."""
-    return astring(to_wire(name))
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """A mailbox name in modified UTF-7; in UTF-8 for a client that enabled that (RFC 6855 section 3)."""
+    octets = to_wire(name, utf8=utf8)
+    in_utf8 = utf8 and not octets.isascii() and _QUOTABLE_IN_UTF_8.fullmatch(octets)
+    return _quoted(octets) if in_utf8 else astring(octets)
 
 
 @lru_cache(maxsize=4096)
@@ -95,16 +96,19 @@ def capability(names: Iterable[bytes]) -> bytes:
     return b"CAPABILITY " + b" ".join(names)
 
 
-def listed(kind: bytes, attributes: Iterable[bytes], name: str, below: Iterable[bytes] = ()) -> bytes:
+def listed(
+    kind: bytes, attributes: Iterable[bytes], name: str, below: Iterable[bytes] = (), *, utf8: bool = False
+) -> bytes:
     """A LIST or LSUB response (RFC 3501 sections 7.2.2 and 7.2.3), with CHILDINFO (RFC 5258 section 3.5)."""
     options = b" ".join(map(string, below))
     extended = (b'("CHILDINFO" (%b))' % options,) if options else ()
-    return data(kind, b"(%b)" % b" ".join(attributes), b'"%b"' % SEPARATOR.encode("ascii"), mailbox(name), *extended)
+    separator = b'"%b"' % SEPARATOR.encode("ascii")
+    return data(kind, b"(%b)" % b" ".join(attributes), separator, mailbox(name, utf8=utf8), *extended)
 
 
-def status(name: str, figures: Iterable[tuple[bytes, int]]) -> bytes:
+def status(name: str, figures: Iterable[tuple[bytes, int]], *, utf8: bool = False) -> bytes:
     """A STATUS response (RFC 3501 section 7.2.4)."""
-    return data(b"STATUS", mailbox(name), b"(%b)" % b" ".join(b"%b %d" % figure for figure in figures))
+    return data(b"STATUS", mailbox(name, utf8=utf8), b"(%b)" % b" ".join(b"%b %d" % figure for figure in figures))
 
 
 def search(numbers: Iterable[int]) -> bytes:
@@ -184,6 +188,10 @@ def _origin(partial: tuple[int, int] | None) -> bytes:
 def literal_start(size: int, *, binary: bool = False) -> bytes:
     """What announces a literal of `size` octets; a binary one may hold NULs (RFC 3516 section 4.1)."""
     return b"%b{%d}\r\n" % (b"~" if binary else b"", size)
+
+
+def _quoted(octets: bytes) -> bytes:
+    return b'"%b"' % _SPECIALS.sub(rb"\\\1", octets)
 
 
 def _text(text: str) -> bytes:

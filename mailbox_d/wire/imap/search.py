@@ -265,6 +265,8 @@ def _simple_key(cursor: Cursor, charset: str) -> SearchKey:
 def _charset(cursor: Cursor) -> str:
     if cursor.text[cursor.at : cursor.at + 8].upper() != b"CHARSET ":
         return "utf-8"
+    if cursor.utf8:
+        raise BadSyntax("With UTF8=ACCEPT, SEARCH is in UTF-8 and names no character set")
     cursor.at += 8
     name = _CHARSETS.get(cursor.astring().upper())
     if name is None:

@@ -107,6 +107,43 @@ def test_commands(text: bytes, literals: tuple[bytes, ...], command: Command) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "literals", "command"),
+    [
+        (b'SELECT "Entw\xc3\xbcrfe"', (), commands.Select("Entwürfe")),
+        (b"SELECT Entw&APw-rfe", (), commands.Select("Entw&APw-rfe")),
+        (b"DELETE \0", (b"\xc3\xbc",), commands.Delete("ü")),
+        (b'CREATE "\xc3\xbc\\"\\\\"', (), commands.Create('ü"\\')),
+        (b'RENAME "\xc3\xa4" "\xc3\xbc"', (), commands.Rename("ä", "ü")),
+        (b'LIST "\xc3\xa4" ("\xc3\xb6*" %)', (), commands.List("ä", ("ö*", "%"), extended=True)),
+        (b'LSUB "" "\xc3\xbc%"', (), commands.Lsub("", "ü%")),
+        (b'COPY 1 "\xc3\xbc"', (), commands.Copy(ONE, "ü")),
+        (b'SEARCH SUBJECT "\xc3\xbc"', (), commands.Search(Header("Subject", "ü"))),
+        (b'APPEND "\xc3\xbc" UTF8 (~\0', (), commands.Append("ü", binary=True, utf8=True)),
+    ],
+)
+def test_commands_in_utf_8(text: bytes, literals: tuple[bytes, ...], command: Command) -> None:
+    assert parse_command(text, 0, literals, utf8=True) == command
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'SELECT "\xc3"',
+        b'SELECT "\xc0\xaf"',
+        b"SELECT \xc3\xbc",
+        b'LIST "" "\xff*"',
+        b'SEARCH SUBJECT "\xfc"',
+        b"SEARCH CHARSET UTF-8 ALL",
+        b"UID SEARCH RETURN () charset X ALL",
+        b'ID ("\xff" NIL)',
+    ],
+)
+def test_bad_syntax_in_utf_8(text: bytes) -> None:
+    with pytest.raises(BadSyntax):
+        parse_command(text, 0, utf8=True)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *(

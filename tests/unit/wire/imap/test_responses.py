@@ -45,6 +45,25 @@ def test_mailbox_names_are_in_modified_utf7() -> None:
     assert responses.mailbox('a "b"') == b'"a \\"b\\""'
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Entwürfe", '"Entwürfe"'.encode()),
+        ('ü "\\', b'"\xc3\xbc \\"\\\\"'),
+        ("a&b", b"a&b"),
+        ("a b", b'"a b"'),
+        ("nil", b'"nil"'),
+        ("", b'""'),
+        ("ü" * 501, b"{1002}\r\n" + b"\xc3\xbc" * 501),
+        ("ü\r\n", b"{4}\r\n\xc3\xbc\r\n"),
+    ],
+)
+def test_mailbox_names_in_utf_8(name: str, written: bytes) -> None:
+    assert responses.mailbox(name, utf8=True) == written
+    assert responses.status(name, [], utf8=True) == b"* STATUS %b ()\r\n" % written
+    assert responses.listed(b"LIST", [], name, utf8=True) == b'* LIST () "/" %b\r\n' % written
+
+
 def test_flags_are_in_order() -> None:
     assert responses.flag_list(frozenset({r"\Seen", "work", "$Junk"})) == b"($Junk \\Seen work)"
     assert responses.flag_list(frozenset()) == b"()"
