@@ -1,9 +1,8 @@
 """What FETCH tells of messages' contents: looked up in the lane, many small ones at once, large ones to be streamed.
 
 All of it is blocking code for one session at a time. A message is scanned when its structure is asked for and not
-remembered; an index of rendered envelopes and structures would be asked in `_Open.envelope` and `_Open.bodystructure`.
-Scanning is Python's own work, about a millisecond for 100 kB, and keeps the reactor from its turn meanwhile: large
-messages will have to be scanned in a process of their own.
+remembered; an index of rendered envelopes and structures would be asked in `OpenMessage.item`. What is told of a
+message is looked up item by item, and in several turns where that is much.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from mailbox_d.errors import MailError, MessageGone, StorageFault
+from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault
 from mailbox_d.imap.bodystructure import bodystructure
 from mailbox_d.imap.envelope import envelope
+from mailbox_d.imap.python_work import PYTHON_WORK
 from mailbox_d.imap.sections import Decoded, Extent, Octets, binary_octets, octets_of
-from mailbox_d.mime.decode import decoded
-from mailbox_d.mime.scanner import scan
+from mailbox_d.mime.decoded_part import DecodedPart
+from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.mime.structure import MimeLimits, Part, section
 from mailbox_d.store.ports import Mailbox, WireReader
 from mailbox_d.wire.imap import responses
@@ -34,27 +34,47 @@ class ContentLimits:
 
     messages_a_turn: int = 50
     octets_a_turn: int = 1 << 20
-    """Of all the messages that are opened for one turn."""
+    """Of all the messages that are opened for one turn, and of one that takes several."""
     held: int = 64 * 1024
-    """Octets that are told of one message at once; more are streamed."""
+    """Octets that are told of one message at once; more are streamed, or looked up in further turns."""
     structures: int = 32
     parts_remembered: int = 200
-    """A message of more parts is scanned again when it is asked for again."""
+    """A message of more parts is scanned again when it is asked for again, unless it is read in part."""
+    decoded_parts: int = 8
+    """Parts that were read without their transfer encoding, and can be read on from where that was."""
     mime: MimeLimits = field(default_factory=MimeLimits)
 
 
-Pieces: TypeAlias = tuple[bytes | Extent | Decoded, ...]
+Piece: TypeAlias = bytes | Extent | Decoded
+Pieces: TypeAlias = tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is to be said of one message. `reader` gives what is not octets yet, and is to be given back."""
+    """What is to be said of one message, or the next of it.
+
+    `message` gives what is not octets yet, and is to be given back.
+    """
 
     uid: int
     pieces: Pieces
-    reader: WireReader | None = None
+    message: OpenMessage | None = None
     in_part: bool = False
     """The client reads the message a part at a time, and will probably ask for more of it."""
+    waiting: Sequence[FetchAttribute] = ()
+    """What was not looked up yet."""
+
+    @property
+    def reader(self) -> WireReader | None:
+        return None if self.message is None else self.message.reader
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A message of which nothing is to be said, and why."""
+
+    uid: int
+    error: Exception
 
 
 class Contents:
@@ -66,41 +86,49 @@ class Contents:
         self.limits = limits
         self._mailbox = mailbox
         self._structures: OrderedDict[int, Part] = OrderedDict()
-        self._kept: tuple[int, WireReader] | None = None
+        self._decoded: OrderedDict[tuple[int, int, int], DecodedPart] = OrderedDict()
+        self._kept: OpenMessage | None = None
 
-    def told(self, uids: Sequence[int], attributes: Sequence[FetchAttribute]) -> list[Told | None]:
+    def told(self, uids: Sequence[int], attributes: Sequence[FetchAttribute]) -> list[Told | Failed | None]:
         """What these attributes are of the first of these messages, None for one that is gone.
 
-        At least one message's, and of others as many as fit a turn. Raises `StorageFault` for the first alone.
+        At least one message's, and of others as many as fit a turn. Raises `MailboxBusy` for the first alone.
         """
-        told: list[Told | None] = []
+        told: list[Told | Failed | None] = []
         octets = 0
         for uid in uids[: self.limits.messages_a_turn]:
             try:
                 answer, size = self._of_one(uid, attributes)
-            except MailError:
+            except MailboxBusy:
                 if told:
                     break
                 raise
             told.append(answer)
             octets += size
-            if octets >= self.limits.octets_a_turn or (answer is not None and answer.reader is not None):
+            if octets >= self.limits.octets_a_turn or (isinstance(answer, Told) and answer.message is not None):
                 break
         return told
 
+    def more(self, told: Told) -> Told:
+        """What follows, where something was left waiting: items, each whole. Raises whatever their look-up raises."""
+        assert told.message is not None
+        pieces, waiting = told.message.next_pieces(told.waiting)
+        return Told(told.uid, pieces, told.message, told.in_part, waiting)
+
     def give_back(self, told: Told) -> None:
         """The pieces of a message were sent, or never will be."""
-        if told.reader is not None and told.in_part:
-            self._keep(told.uid, told.reader)
-        elif told.reader is not None:
-            told.reader.close()
+        if told.message is not None and told.in_part:
+            self._keep(told.message)
+        elif told.message is not None:
+            told.message.reader.close()
 
     def close(self) -> None:
         """Forget everything."""
         self._structures.clear()
+        self._decoded.clear()
         kept, self._kept = self._kept, None
         if kept is not None:
-            kept[1].close()
+            kept.reader.close()
 
     def structure(self, uid: int, reader: WireReader) -> Part:
         """What a message is made of."""
@@ -108,7 +136,7 @@ class Contents:
         if known is not None:
             self._structures.move_to_end(uid)
             return known
-        part = scan(reader.chunks(), self.limits.mime)
+        part = _scanned(reader.chunks(), self.limits.mime)
         if not _has_more_parts(part, self.limits.parts_remembered):
             self._structures[uid] = part
             if len(self._structures) > self.limits.structures:
@@ -119,77 +147,120 @@ class Contents:
         """The structure of a message if it is remembered."""
         return self._structures.get(uid)
 
-    def _of_one(self, uid: int, attributes: Sequence[FetchAttribute]) -> tuple[Told | None, int]:
-        """What is told of one message, and its size."""
+    def decoded(self, uid: int, part: Part, reader: WireReader) -> tuple[DecodedPart, int]:
+        """A part without its transfer encoding, and how many octets were read for that. Raises `UnknownEncoding`."""
+        place = (uid, part.header_start, part.body_start)
+        known = self._decoded.get(place)
+        if known is not None:
+            self._decoded.move_to_end(place)
+            return known, 0
+        found = self._decoded[place] = DecodedPart(part, reader.read)
+        if len(self._decoded) > self.limits.decoded_parts:
+            self._decoded.popitem(last=False)
+        return found, part.size
+
+    def _of_one(self, uid: int, attributes: Sequence[FetchAttribute]) -> tuple[Told | Failed | None, int]:
+        """What is told of one message, and how many octets of it were looked at. Raises `MailboxBusy`."""
         try:
-            reader = self._take(uid) or self._mailbox.read(uid)
+            message = self._take(uid) or OpenMessage(self, uid, self._mailbox.read(uid))
         except MessageGone:
             return None, 0
-        message = _Open(self, uid, reader)
-        try:
-            items = _joined(message.item(attribute) for attribute in attributes)
-            pieces = _held(items, message, self.limits.held)
-        except BaseException:
-            reader.close()
+        except MailboxBusy:
             raise
-        told = Told(uid, pieces, reader, _in_part(attributes))
-        if all(isinstance(piece, bytes) for piece in pieces):
+        except Exception as error:
+            return Failed(uid, error), 0
+        try:
+            told = self.more(Told(uid, (), message, _in_part(attributes), attributes))
+        except MailboxBusy:
+            message.reader.close()
+            raise
+        except Exception as error:
+            message.reader.close()
+            return Failed(uid, error), message.looked_at
+        if not told.waiting and all(isinstance(piece, bytes) for piece in told.pieces):
             self.give_back(told)
-            told = Told(uid, pieces)
+            told = Told(uid, told.pieces)
         return told, message.looked_at
 
-    def _take(self, uid: int) -> WireReader | None:
-        if self._kept is None or self._kept[0] != uid:
+    def _take(self, uid: int) -> OpenMessage | None:
+        if self._kept is None or self._kept.uid != uid:
             return None
-        reader = self._kept[1]
-        self._kept = None
-        return reader
+        message, self._kept = self._kept, None
+        message.looked_at = 0
+        return message
 
-    def _keep(self, uid: int, reader: WireReader) -> None:
+    def _keep(self, message: OpenMessage) -> None:
         if self._kept is not None:
-            self._kept[1].close()
-        self._kept = (uid, reader)
+            self._kept.reader.close()
+        self._kept = message
 
 
-class _Open:
-    """A message that is open for the time of one turn."""
+class OpenMessage:
+    """A message that is open, with what was found out about it meanwhile."""
 
     def __init__(self, contents: Contents, uid: int, reader: WireReader) -> None:
+        self.uid = uid
+        self.reader = reader
         self.size = reader.size
         self.looked_at = 0
-        self.read = reader.read
+        """Octets that were read and worked on."""
         self._contents = contents
         self._limits = contents.limits
-        self._uid = uid
-        self._reader = reader
-        self._header: bytes | None = None
         self._header_size = -1
         self._structure: Part | None = None
+
+    def read(self, offset: int, length: int) -> bytes:
+        octets = self.reader.read(offset, length)
+        self.looked_at += len(octets)
+        return octets
 
     def structure(self) -> Part:
         if self._structure is None:
             self.looked_at += self.size
-            self._structure = self._contents.structure(self._uid, self._reader)
+            self._structure = self._contents.structure(self.uid, self.reader)
         return self._structure
 
     def header_size(self) -> int:
         if self._header_size < 0:
-            known = self._contents.known_structure(self._uid)
-            self._header_size = known.body_start if known is not None else header_size(self._reader)
+            known = self._known_structure()
+            self._header_size = known.body_start if known is not None else header_size(self.reader)
             self.looked_at += self._header_size
         return self._header_size
 
-    def measured(self, part: Part) -> tuple[int, bool]:
-        self.looked_at += part.size
-        size, binary = 0, False
-        for piece in decoded_body(part, self._reader):
-            size += len(piece)
-            binary = binary or b"\0" in piece
-        return size, binary
+    def decoded(self, part: Part) -> DecodedPart:
+        found, looked_at = self._contents.decoded(self.uid, part, self.reader)
+        self.looked_at += looked_at
+        return found
 
-    def octets(self, piece: Extent | Decoded) -> bytes:
+    def next_pieces(self, attributes: Sequence[FetchAttribute]) -> tuple[Pieces, Sequence[FetchAttribute]]:
+        """The first of these attributes, as many as fit a turn, what is small of them as octets; and the others.
+
+        There is a space between two attributes, and behind the last of those that others follow.
+        """
+        done: list[Piece] = []
+        held: list[bytes] = []
+        room = self._limits.held
+        most = self.looked_at + self._limits.octets_a_turn
+        for count, attribute in enumerate(attributes, 1):
+            fits = room
+            for piece in self.item(attribute):
+                if not isinstance(piece, bytes) and piece.size <= fits:
+                    piece = self._octets(piece)
+                if isinstance(piece, bytes):
+                    held.append(piece)
+                    room -= len(piece)
+                else:
+                    done += (b"".join(held), piece)
+                    held = []
+            if count < len(attributes):
+                held.append(b" ")
+                if room <= 0 or self.looked_at >= most:
+                    break
+        return (*done, *([b"".join(held)] if held else ())), attributes[count:]
+
+    def _octets(self, piece: Extent | Decoded) -> bytes:
         """A piece that is small enough to be held. Raises `StorageFault` if the message is shorter than it seemed."""
-        octets = b"".join(octets_in(piece, self._reader))
+        octets = b"".join(octets_in(piece, self.reader))
         self.looked_at += len(octets)
         if len(octets) != piece.size:
             raise StorageFault("The message cannot be read now", cause="it is shorter than its size")
@@ -201,9 +272,9 @@ class _Open:
             case FetchItem.ENVELOPE:
                 return (b"ENVELOPE " + self._envelope(),)
             case FetchItem.BODY:
-                return (b"BODY " + bodystructure(self.structure(), extended=False),)
+                return (b"BODY " + self._bodystructure(extended=False),)
             case FetchItem.BODYSTRUCTURE:
-                return (b"BODYSTRUCTURE " + bodystructure(self.structure(), extended=True),)
+                return (b"BODYSTRUCTURE " + self._bodystructure(extended=True),)
             case BodySection():
                 octets = octets_of(self, attribute, self._limits.mime.header)
                 return _literal(responses.section_name(attribute), octets)
@@ -216,16 +287,24 @@ class _Open:
 
     def _envelope(self) -> bytes:
         """The header is enough: it is scanned as if it were all of the message."""
-        known = self._contents.known_structure(self._uid) or self._structure
+        known = self._known_structure()
         if known is None:
-            known = scan(self._reader.chunks(0, self.header_size()), self._limits.mime)
+            known = _scanned(self.reader.chunks(0, self.header_size()), self._limits.mime)
         return envelope(known.envelope)
+
+    def _known_structure(self) -> Part | None:
+        return self._structure or self._contents.known_structure(self.uid)
+
+    def _bodystructure(self, *, extended: bool) -> bytes:
+        part = self.structure()
+        with PYTHON_WORK:
+            return bodystructure(part, extended=extended)
 
     def _binary_size(self, attribute: BinarySize) -> bytes:
         part = section(self.structure(), attribute.part)
         if part is None:
             return b"0"
-        return b"%d" % (self.measured(part)[0] if attribute.part else self.size)
+        return b"%d" % (self.decoded(part).size if attribute.part else self.size)
 
 
 def header_size(reader: WireReader) -> int:
@@ -241,30 +320,20 @@ def header_size(reader: WireReader) -> int:
     return reader.size
 
 
-def decoded_body(part: Part, reader: WireReader) -> Iterator[bytes]:
-    """A part's body without its transfer encoding; what holds other parts has none. Raises `UnknownEncoding`."""
-    if part.is_multipart or part.message is not None:
-        return reader.chunks(part.body_start, part.size)
-    return decoded(part, reader.read)
-
-
 def octets_in(piece: Extent | Decoded, reader: WireReader) -> Iterator[bytes]:
     """The octets of a piece, in pieces of their own."""
     if isinstance(piece, Extent):
         return reader.chunks(piece.start, piece.size)
-    return _cut(decoded_body(piece.part, reader), piece.start, piece.size)
+    return piece.part.octets(piece.start, piece.size, reader.read)
 
 
-def _cut(pieces: Iterator[bytes], start: int, size: int) -> Iterator[bytes]:
-    """Of octets in pieces, `size` from `start`."""
-    for piece in pieces:
-        if not size:
-            return
-        wanted = piece[start : start + size]
-        start = max(0, start - len(piece))
-        size -= len(wanted)
-        if wanted:
-            yield wanted
+def _scanned(chunks: Iterator[bytes], limits: MimeLimits) -> Part:
+    scanner = StructureScanner(limits)
+    for chunk in chunks:
+        with PYTHON_WORK:
+            scanner.feed(chunk)
+    with PYTHON_WORK:
+        return scanner.finish()
 
 
 def _literal(name: bytes, octets: Octets | None) -> Pieces:
@@ -272,33 +341,9 @@ def _literal(name: bytes, octets: Octets | None) -> Pieces:
         return (name + b" NIL",)
     if isinstance(octets, bytes):
         return (b"%b %b%b" % (name, responses.literal_start(len(octets)), octets),)
-    binary = isinstance(octets, Decoded) and octets.binary
+    binary = isinstance(octets, Decoded) and octets.part.binary
     start = b"%b %b" % (name, responses.literal_start(octets.size, binary=binary))
     return (start, octets) if octets.size else (start,)
-
-
-def _joined(items: Iterator[Pieces]) -> Iterator[bytes | Extent | Decoded]:
-    """The pieces of several items, with a space between two items."""
-    for index, item in enumerate(items):
-        if index:
-            yield b" "
-        yield from item
-
-
-def _held(pieces: Iterator[bytes | Extent | Decoded], message: _Open, most: int) -> Pieces:
-    """Pieces with as much as may be held of them as octets."""
-    done: list[bytes | Extent | Decoded] = []
-    held: list[bytes] = []
-    for piece in pieces:
-        if not isinstance(piece, bytes) and piece.size <= most:
-            piece = message.octets(piece)
-            most -= len(piece)
-        if isinstance(piece, bytes):
-            held.append(piece)
-        else:
-            done += (b"".join(held), piece)
-            held = []
-    return (*done, b"".join(held)) if held else tuple(done)
 
 
 def _in_part(attributes: Sequence[FetchAttribute]) -> bool:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from mailbox_d.errors import MailError, MessageGone
-from mailbox_d.imap.contents import Told, octets_in
+from mailbox_d.imap.contents import Contents, Failed, Pieces, Told, octets_in
+from mailbox_d.imap.failures import MessageFailures
 from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.view import View
+from mailbox_d.printable import one_line
 from mailbox_d.store.ports import FlagAction, WireReader
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.dates import format_date_time
@@ -54,75 +56,122 @@ def plan_of(attributes: Sequence[FetchAttribute], *, by_uid: bool) -> Plan:
 
 
 async def fetch(session: IMAPSession, command: commands.Fetch) -> Completion:
-    """Answer batch by batch, at the speed at which the client reads."""
+    """Answer batch by batch, at the speed at which the client reads.
+
+    A message that cannot be told, or not to its end, keeps nobody from the others: the tagged response says so.
+    """
     plan = plan_of(command.attributes, by_uid=command.by_uid)
     view = session.selected
-    answer = _tell_contents if plan.contents else _tell_figures
     indexes = [index for found in view.chosen(command.numbers, by_uid=command.by_uid) for index in found]
-    done, missed = 0, False
+    answer = _Answer(session, plan)
+    if plan.contents and plan.marks_seen and not view.read_only:
+        await _look_again(view)
+    done = 0
     while done < len(indexes):
-        count, some_gone = await answer(session, plan, indexes[done : done + session.service.limits.messages_a_write])
-        done += count
-        missed |= some_gone
+        done += await answer.tell(indexes[done : done + session.service.limits.messages_a_write])
         await session.connection.drained()
-    if missed and not command.by_uid:
+    if answer.failures.count:
+        return answer.failures.completion()
+    if answer.missed and not command.by_uid:
         raise MessageGone("Some of these messages are gone")
     return Completion(Condition.OK, "FETCH completed")
 
 
-async def _tell_figures(session: IMAPSession, plan: Plan, batch: Sequence[int]) -> tuple[int, bool]:
-    """Answer for the first messages at these indexes: for how many, and whether one of them was gone."""
-    rows = await _figures(session.selected, plan, batch, frozenset())
-    lines = [responses.fetch(index + 1, row) for index, row in zip(batch, rows, strict=True) if row is not None]
-    session.connection.send(b"".join(lines))
-    return len(batch), None in rows
+class _Answer:
+    """FETCH's answer to one command so far."""
+
+    def __init__(self, session: IMAPSession, plan: Plan) -> None:
+        self.missed = False
+        """Whether a message was gone."""
+        self.failures = MessageFailures(session)
+        self._session = session
+        self._plan = plan
+        self._view = session.selected
+
+    async def tell(self, batch: Sequence[int]) -> int:
+        """Answer for the first messages at these indexes: for how many."""
+        if self._plan.contents:
+            return await self._tell_contents(batch)
+        rows = await _figures(self._view, self._plan, batch, frozenset())
+        lines = [responses.fetch(index + 1, row) for index, row in zip(batch, rows, strict=True) if row is not None]
+        self._session.connection.send(b"".join(lines))
+        self.missed |= None in rows
+        return len(batch)
+
+    async def _tell_contents(self, batch: Sequence[int]) -> int:
+        """For so many messages as are looked up in one turn; those of them that can be told are marked as seen."""
+        view = self._view
+        contents = view.mailbox.contents(self._session.service.limits.contents)
+        told = await view.mailbox.told(contents, _uids(view, batch), self._plan.contents)
+        try:
+            answers = {index: each for index, each in zip(batch, told, strict=False) if isinstance(each, Told)}
+            readable = list(answers)
+            seen_now = await self._mark_seen(readable) if readable else frozenset()
+            rows = await _figures(view, self._plan, readable, seen_now)
+            for index, row in zip(readable, rows, strict=True):
+                if row is not None:
+                    await self._tell_message(contents, index + 1, row, answers[index])
+        finally:
+            await view.mailbox.give_back(contents, told)
+        self.missed |= None in rows or None in told
+        for each in told:
+            if isinstance(each, Failed):
+                self.failures.add(each.uid, each.error)
+        return len(told)
+
+    async def _tell_message(self, contents: Contents, number: int, figures: bytes, told: Told) -> None:
+        """One message's response, octets and all; it ends early where the rest cannot be told."""
+        connection = self._session.connection
+        separator = b" " if figures else b""
+        if told.reader is None:
+            octets = b"".join(piece for piece in told.pieces if isinstance(piece, bytes))
+            connection.send(responses.fetch(number, figures + separator + octets))
+            return
+        connection.send(b"* %d FETCH (%b%b" % (number, figures, separator))
+        await self._send_pieces(told.reader, told.pieces)
+        while told.waiting:
+            await connection.drained()
+            try:
+                told = await self._view.mailbox.more(contents, told)
+            except Exception as error:
+                self.failures.add(told.uid, error)
+                break
+            await self._send_pieces(told.reader, told.pieces)
+        connection.send(b")\r\n")
+
+    async def _send_pieces(self, reader: WireReader | None, pieces: Pieces) -> None:
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                self._session.connection.send(piece)
+            else:
+                assert reader is not None
+                await _stream(self._session, reader, piece)
+
+    async def _mark_seen(self, batch: Sequence[int]) -> frozenset[int]:
+        """Set `\\Seen` where it is not set, and tell for which messages. Reading goes on where that cannot be kept."""
+        view = self._view
+        if view.read_only or not self._plan.marks_seen:
+            return frozenset()
+        unseen = [uid for uid in _uids(view, batch) if not view.flags[uid] >= _SEEN]
+        if not unseen:
+            return frozenset()
+        try:
+            now = await view.mailbox.change_flags(unseen, FlagAction.ADD, _SEEN)
+        except MailError as error:
+            log.warn(
+                "messages of {mailbox!r} not marked as seen: {error}", mailbox=view.mailbox.name, error=one_line(error)
+            )
+            return frozenset()
+        view.learn(now)
+        return frozenset(now)
 
 
-async def _tell_contents(session: IMAPSession, plan: Plan, batch: Sequence[int]) -> tuple[int, bool]:
-    """As `_tell_figures`, for so many messages as are looked up in one turn; these alone are marked as seen."""
-    view = session.selected
-    contents = view.mailbox.contents(session.service.limits.contents)
-    told = await view.mailbox.told(contents, _uids(view, batch), plan.contents)
-    batch = batch[: len(told)]
+async def _look_again(view: View) -> None:
+    """Who reads a message must see it marked as seen, though another session took that mark off a moment ago."""
     try:
-        seen_now = await _mark_seen(view, batch) if plan.marks_seen and not view.read_only else frozenset()
-        rows = await _figures(view, plan, batch, seen_now)
-        for index, row, answer in zip(batch, rows, told, strict=True):
-            if row is not None and answer is not None:
-                await _tell_message(session, index + 1, row, answer)
-    finally:
-        await view.mailbox.give_back(contents, told)
-    return len(batch), None in rows or None in told
-
-
-async def _tell_message(session: IMAPSession, number: int, figures: bytes, told: Told) -> None:
-    """One message's response, octets and all."""
-    separator = b" " if figures else b""
-    if told.reader is None:
-        octets = b"".join(piece for piece in told.pieces if isinstance(piece, bytes))
-        session.connection.send(responses.fetch(number, figures + separator + octets))
-        return
-    session.connection.send(b"* %d FETCH (%b%b" % (number, figures, separator))
-    for piece in told.pieces:
-        if isinstance(piece, bytes):
-            session.connection.send(piece)
-        else:
-            await _stream(session, told.reader, piece)
-    session.connection.send(b")\r\n")
-
-
-async def _mark_seen(view: View, batch: Sequence[int]) -> frozenset[int]:
-    """Set `\\Seen` where it is not set, and tell for which messages. Reading goes on where that cannot be kept."""
-    unseen = [uid for uid in _uids(view, batch) if not view.flags[uid] >= _SEEN]
-    if not unseen:
-        return frozenset()
-    try:
-        now = await view.mailbox.change_flags(unseen, FlagAction.ADD, _SEEN)
+        await view.catch_up()
     except MailError as error:
-        log.warn("messages of {mailbox!r} not marked as seen: {error}", mailbox=view.mailbox.name, error=str(error))
-        return frozenset()
-    view.learn(now)
-    return frozenset(now)
+        log.warn("{mailbox!r} not looked at: {error}", mailbox=view.mailbox.name, error=one_line(error))
 
 
 async def _figures(view: View, plan: Plan, batch: Sequence[int], seen_now: frozenset[int]) -> list[bytes | None]:
@@ -164,7 +213,7 @@ async def _stream(session: IMAPSession, reader: WireReader, piece: Extent | Deco
             octets = octets or octets_in(piece, reader)
             some = await mailbox.next_octets(octets)
         except Exception as error:
-            raise TornLiteral(str(error)) from error
+            raise TornLiteral(one_line(error)) from error
         if not some:
             raise TornLiteral("a message is shorter than its size")
         session.connection.send(some[:left])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mailbox_d.errors import MessageGone
-from mailbox_d.imap.contents import ContentLimits, Contents, Told
+from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
 from mailbox_d.imap.search_content import ContentSearch, Turn
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import (
@@ -85,14 +85,18 @@ class IMAPMailbox:
 
     async def told(
         self, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute]
-    ) -> list[Told | None]:
+    ) -> list[Told | Failed | None]:
         """What FETCH tells of the first of these messages; see `Contents.told`."""
         return await self._lane.run(contents.told, uids, attributes)
 
-    async def give_back(self, contents: Contents, told: Sequence[Told | None]) -> None:
+    async def more(self, contents: Contents, told: Told) -> Told:
+        """What FETCH tells further of a message; see `Contents.more`."""
+        return await self._lane.run(contents.more, told)
+
+    async def give_back(self, contents: Contents, told: Sequence[Told | Failed | None]) -> None:
         """These were sent; see `Contents.give_back`."""
         for each in told:
-            if each is not None and each.reader is not None:
+            if isinstance(each, Told) and each.reader is not None:
                 await self._lane.run(contents.give_back, each)
 
     async def next_octets(self, octets: Iterator[bytes]) -> bytes:

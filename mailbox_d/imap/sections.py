@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from mailbox_d.imap.python_work import PYTHON_WORK
+from mailbox_d.mime.decoded_part import DecodedPart
 from mailbox_d.mime.fields import select_fields
 from mailbox_d.mime.structure import Part, section
 from mailbox_d.wire.imap.fetch import BinarySection, BodySection, Section, SectionText
@@ -22,11 +24,9 @@ class Extent:
 class Decoded:
     """A part without its transfer encoding, or some octets of it."""
 
-    part: Part
+    part: DecodedPart
     start: int
     size: int
-    binary: bool
-    """Whether there is a NUL in the part."""
 
 
 Octets: TypeAlias = bytes | Extent | Decoded
@@ -48,8 +48,8 @@ class OpenedMessage(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Octets of it."""
 
-    def measured(self, part: Part) -> tuple[int, bool]:
-        """How many octets a part has without its transfer encoding, and whether NUL is among them."""
+    def decoded(self, part: Part) -> DecodedPart:
+        """A part without its transfer encoding. Raises `UnknownEncoding`."""
 
 
 def octets_of(message: OpenedMessage, attribute: BodySection, most_of_a_header: int) -> Octets | None:
@@ -64,7 +64,8 @@ def octets_of(message: OpenedMessage, attribute: BodySection, most_of_a_header: 
     if attribute.section.text in _FIELDS:
         header = message.read(extent.start, min(extent.size, most_of_a_header))
         others = attribute.section.text is SectionText.HEADER_FIELDS_NOT
-        octets = select_fields(header, attribute.section.fields, others=others)
+        with PYTHON_WORK:
+            octets = select_fields(header, attribute.section.fields, others=others)
     return _partial(octets, attribute.partial)
 
 
@@ -75,8 +76,8 @@ def binary_octets(message: OpenedMessage, attribute: BinarySection) -> Octets | 
         return None
     if not attribute.part:
         return _partial(Extent(0, message.size), attribute.partial)
-    size, binary = message.measured(part)
-    return _partial(Decoded(part, 0, size, binary), attribute.partial)
+    decoded = message.decoded(part)
+    return _partial(Decoded(decoded, 0, decoded.size), attribute.partial)
 
 
 def _extent(message: OpenedMessage, wanted: Section) -> Extent | None:
@@ -115,4 +116,4 @@ def _partial(octets: Octets, partial: tuple[int, int] | None) -> Octets:
     size = min(count, octets.size - first)
     if isinstance(octets, Extent):
         return Extent(octets.start + first, size)
-    return Decoded(octets.part, octets.start + first, size, octets.binary)
+    return Decoded(octets.part, octets.start + first, size)

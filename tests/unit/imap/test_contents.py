@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mailbox_d.errors import MessageGone, UnknownEncoding
-from mailbox_d.imap.contents import ContentLimits, Contents, Told, octets_in
+from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault, UnknownEncoding
+from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told, octets_in
 from mailbox_d.imap.sections import Decoded, Extent
+from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.message_file import BLOCK, open_message
 from mailbox_d.store.ports import WireReader
@@ -27,10 +28,13 @@ class Counted:
         self.octets = octets
         self.is_closed = False
         self.scans = 0
+        self.read_in_all = 0
 
     def read(self, offset: int, length: int) -> bytes:
         assert not self.is_closed
-        return self.octets[offset : offset + length]
+        found = self.octets[offset : offset + length]
+        self.read_in_all += len(found)
+        return found
 
     def chunks(self, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         self.scans += length is None
@@ -61,11 +65,28 @@ def told_of(contents: Contents, attributes: str, *uids: int) -> list[Told | None
 
 
 def said(contents: Contents, attributes: str) -> bytes:
+    return b"".join(map(octets_of, turns(contents, attributes)))
+
+
+def turns(contents: Contents, attributes: str) -> Iterator[Told]:
+    """What is told of message 1, turn by turn."""
     [told] = told_of(contents, attributes)
-    assert told is not None
+    assert isinstance(told, Told)
+    yield told
+    while told.waiting:
+        told = contents.more(told)
+        yield told
+    contents.give_back(told)
+
+
+def octets_of(told: Told) -> bytes:
     return b"".join(
         piece if isinstance(piece, bytes) else b"".join(octets_in(piece, told.reader)) for piece in told.pieces
     )
+
+
+def held_of(told: Told) -> int:
+    return sum(len(piece) for piece in told.pieces if isinstance(piece, bytes))
 
 
 def test_what_is_small_is_told_at_once_and_its_file_closed() -> None:
@@ -93,6 +114,74 @@ def test_a_turn_ends_behind_a_message_that_is_streamed() -> None:
 def test_a_turn_has_a_bound_in_octets() -> None:
     mailbox = Messages(m1=b"\r\n" + b"x" * 90, m2=b"\r\n" + b"x" * 90, m3=b"\r\n")
     assert len(told_of(Contents(mailbox, ContentLimits(octets_a_turn=100)), "BODY[]", 1, 2, 3)) == 2
+
+
+FIELDS = [f"BODY.PEEK[HEADER.FIELDS (X {number})]" for number in range(200)]
+
+
+def test_many_fields_of_a_large_header_are_not_held_together() -> None:
+    header = b"X: " + b"x" * 9990 + b"\r\n\r\n"
+    contents = Contents(Messages(m1=header), ContentLimits(held=30_000))
+    told = [(octets_of(each), held_of(each)) for each in turns(contents, f"({' '.join(FIELDS)})")]
+    whole = b"".join(octets for octets, _ in told)
+    assert (whole.count(header), whole.count(b" BODY[HEADER.FIELDS")) == (200, 199)
+    assert max(held for _, held in told) < 50_000
+
+
+def test_many_parts_headers_are_not_held_together() -> None:
+    part = b"--b\r\nX: " + b"x" * 9990 + b"\r\n\r\n\r\n"
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 100
+    contents = Contents(Messages(m1=message), ContentLimits(held=30_000))
+    attributes = " ".join(f"BODY.PEEK[{number}.MIME]" for number in range(1, 101))
+    told = [(octets_of(each), held_of(each)) for each in turns(contents, f"({attributes})")]
+    assert b"".join(octets for octets, _ in told).count(b"X: xxx") == 100
+    assert max(held for _, held in told) < 50_000
+
+
+def test_what_is_looked_at_for_one_message_has_a_bound_for_each_turn() -> None:
+    """Nothing is told of these headers; finding that out is work all the same."""
+    mailbox = Messages(m1=b"Y: " + b"y" * 10_000 + b"\r\n\r\n")
+    contents = Contents(mailbox, ContentLimits(octets_a_turn=25_000))
+    [told] = told_of(contents, f"({' '.join(FIELDS)})")
+    assert isinstance(told, Told)
+    assert len(told.waiting) > 190
+    assert mailbox.opened[0].read_in_all < 50_000
+
+
+def test_a_message_that_cannot_be_read_stands_for_itself() -> None:
+    class Broken(Messages):
+        def read(self, uid: int) -> Counted:
+            if uid == 2:
+                raise StorageFault("I/O error")
+            return super().read(uid)
+
+    told = told_of(Contents(Broken(m1=b"\r\n", m2=b"", m3=b"\r\n"), ContentLimits()), "BODY", 1, 2, 3)
+    assert [type(each) for each in told] == [Told, Failed, Told]
+
+
+def test_a_fault_of_ours_stands_for_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scan_but_one(scanner: StructureScanner, data: bytes) -> None:
+        if data.startswith(b"X"):
+            raise RecursionError
+
+    monkeypatch.setattr(StructureScanner, "feed", scan_but_one)
+    mailbox = Messages(m1=b"\r\n", m2=b"X: y\r\n", m3=b"\r\n")
+    told = told_of(Contents(mailbox, ContentLimits()), "BODY", 1, 2, 3)
+    assert [type(each) for each in told] == [Told, Failed, Told]
+    assert all(reader.is_closed for reader in mailbox.opened)
+
+
+def test_a_lock_is_waited_for_and_no_failure() -> None:
+    class Locked(Messages):
+        def read(self, uid: int) -> Counted:
+            if uid == 2:
+                raise MailboxBusy("In use")
+            return super().read(uid)
+
+    contents = Contents(Locked(m1=b"\r\n", m2=b"\r\n"), ContentLimits())
+    assert len(told_of(contents, "BODY", 1, 2)) == 1
+    with pytest.raises(MailboxBusy):
+        told_of(contents, "BODY", 2)
 
 
 def test_a_message_that_is_gone_is_told_as_none() -> None:
@@ -159,6 +248,44 @@ def test_a_message_of_many_parts_is_not_remembered() -> None:
     assert [reader.scans for reader in mailbox.opened] == [1, 1]
 
 
+def test_parts_of_a_message_of_many_parts_are_found_without_another_scan() -> None:
+    many = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n0123456789\r\n" * 50
+    mailbox = Messages(m1=many)
+    contents = Contents(mailbox, ContentLimits(parts_remembered=5))
+    for first in range(10):
+        assert said(contents, f"BODY[7]<{first}.1>").endswith(b"{1}\r\n%d" % first)
+    assert [reader.scans for reader in mailbox.opened] == [1]
+
+
+def test_the_end_of_the_header_is_looked_for_once_by_who_reads_in_part() -> None:
+    mailbox = Messages(m1=b"X: " + b"x" * 10_000 + b"\r\n\r\n" + b"0123456789" * 100)
+    contents = Contents(mailbox, ContentLimits())
+    for first in range(0, 1000, 10):
+        assert said(contents, f"BODY[TEXT]<{first}.10>").endswith(b"0123456789")
+    assert mailbox.opened[0].read_in_all < 12_000
+
+
+def test_a_part_that_is_read_in_part_is_decoded_about_once() -> None:
+    mailbox = Messages(m1=BASE64 + (b"QUJD" * 19 + b"\r\n") * 20_000)
+    contents = Contents(mailbox, ContentLimits())
+    size = 3 * 19 * 20_000
+    whole = b"".join(said(contents, f"BINARY[1]<{at}.20000>").partition(b"}\r\n")[2] for at in range(0, size, 20_000))
+    assert whole == b"ABC" * (size // 3)
+    assert said(contents, "BINARY.SIZE[1]") == b"BINARY.SIZE[1] %d" % size
+    [reader] = mailbox.opened
+    assert reader.scans == 1
+    assert reader.read_in_all <= (2 + 65536 / 20_000 + 1) * reader.size
+
+
+def test_parts_that_were_decoded_are_remembered_in_bounded_number() -> None:
+    part = b"--b\r\n" + BASE64 + b"QUJD\r\n"
+    mailbox = Messages(m1=b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 20)
+    contents = Contents(mailbox, ContentLimits(decoded_parts=3))
+    attributes = " ".join(f"BINARY.SIZE[{number}]" for number in range(1, 21))
+    assert said(contents, f"({attributes})").count(b"] 3") == 20
+    assert len(contents._decoded) == 3
+
+
 def test_an_envelope_needs_the_header_alone() -> None:
     mailbox = Messages(m1=b"Subject: s\r\n\r\n" + b"x" * 10_000)
     contents = Contents(mailbox, ContentLimits())
@@ -182,8 +309,9 @@ def test_a_large_part_is_decoded_in_pieces() -> None:
 
 def test_an_unknown_transfer_encoding_is_refused() -> None:
     mailbox = Messages(m1=b"Content-Transfer-Encoding: x-uuencode\r\n\r\nx")
-    with pytest.raises(UnknownEncoding):
-        said(Contents(mailbox, ContentLimits()), "BINARY[1]")
+    [failed] = told_of(Contents(mailbox, ContentLimits()), "BINARY[1]")
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, UnknownEncoding)
     assert mailbox.opened[0].is_closed
 
 

@@ -270,8 +270,84 @@ def test_a_message_that_cannot_be_opened_is_not_announced(
 ) -> None:
     connection = selected(filled_store())
     monkeypatch.setattr(MemoryMailbox, "read", raising(StorageFault("I/O error")))
-    assert said(connection, b"c FETCH 1 BODY.PEEK[]") == [b"c NO [UNAVAILABLE] I/O error"]
+    assert said(connection, b"c FETCH 1 BODY.PEEK[]") == [b"c NO [UNAVAILABLE] 1 message could not be read: I/O error"]
     assert not connection.closed
+
+
+def reading(broken: dict[int, Exception]) -> Callable[[MemoryMailbox, int], HeldMessage]:
+    """`MemoryMailbox.read` where some messages cannot be read."""
+    read = MemoryMailbox.read
+
+    def read_or_fail(mailbox: MemoryMailbox, uid: int) -> HeldMessage:
+        if uid in broken:
+            raise broken[uid]
+        return read(mailbox, uid)
+
+    return read_or_fail
+
+
+def test_messages_that_cannot_be_read_keep_nobody_from_the_others(
+    monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, object]]
+) -> None:
+    store = filled_store()
+    inbox(store).add(b"\r\n3")
+    inbox(store).add(b"\r\n4")
+    connection = selected(store)
+    error = StorageFault("Cannot be read now", cause="EIO\r\nforged line")
+    monkeypatch.setattr(MemoryMailbox, "read", reading({1: error, 3: error}))
+    lines = said(connection, b"c UID FETCH 1:* (BODY[TEXT]<0.1>)")
+    assert [line for line in lines if line.startswith(b"*")] == [
+        b"* 2 FETCH (UID 2 BODY[TEXT]<0> {1}",
+        b"* 4 FETCH (UID 4 FLAGS (\\Recent \\Seen) BODY[TEXT]<0> {1}",
+    ]
+    assert lines[-1] == b"c NO [UNAVAILABLE] 2 messages could not be read: Cannot be read now"
+    assert [message.uid for message in inbox(store).messages() if r"\Seen" in message.flags] == [2, 4]
+    assert failures == []
+
+
+def test_a_fault_of_ours_in_one_message_is_logged_once_and_told_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, object]]
+) -> None:
+    store = filled_store()
+    inbox(store).add(b"\r\n3")
+    connection = selected(store)
+    secret = ValueError("secret path")
+    monkeypatch.setattr(MemoryMailbox, "read", reading({1: StorageFault("I/O error"), 2: secret, 3: secret}))
+    assert said(connection, b"c FETCH 1:* BODY.PEEK[]") == [
+        b"c NO [SERVERBUG] 3 messages could not be read: Internal error, see the server's log"
+    ]
+    assert [event["log_failure"].value for event in failures] == [secret]
+    assert not connection.closed
+
+
+def test_a_message_that_fails_half_way_ends_early_and_in_order(
+    monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, object]]
+) -> None:
+    connection = selected(filled_store(), SMALL)
+    monkeypatch.setattr("mailbox_d.imap.contents.envelope", raising(ValueError("secret")))
+    lines = said(connection, b"c FETCH 1:2 (BODY.PEEK[HEADER.FIELDS (From)] ENVELOPE)")
+    assert lines[-1] == b"c NO [SERVERBUG] 2 messages could not be read: Internal error, see the server's log"
+    assert lines.count(b" )") == 2
+    assert len(failures) == 1
+    assert said(connection, b"d NOOP") == [b"d OK NOOP completed"]
+
+
+def test_seen_is_set_though_another_session_has_just_taken_it_off() -> None:
+    store = filled_store()
+    connection = selected(store)
+    said(connection, b"c FETCH 1 BODY[TEXT]<0.1>")
+    inbox(store).change_flags([1], FlagAction.REMOVE, frozenset({r"\Seen"}))
+    assert said(connection, b"d FETCH 1 BODY[TEXT]<0.1>")[0] == (
+        b"* 1 FETCH (FLAGS (\\Recent \\Seen) BODY[TEXT]<0> {1}"
+    )
+    assert r"\Seen" in inbox(store).messages()[0].flags
+
+
+def test_examine_and_peek_set_no_seen() -> None:
+    store = filled_store()
+    assert b"FLAGS" not in said(selected(store, verb=b"EXAMINE"), b"c FETCH 1 BODY[TEXT]<0.1>")[0]
+    assert b"FLAGS" not in said(selected(store), b"c FETCH 1 (BODY.PEEK[] RFC822.HEADER BINARY.PEEK[1])")[0]
+    assert r"\Seen" not in inbox(store).messages()[0].flags
 
 
 def test_an_append_that_fails_half_way_leaves_nothing_and_the_rest_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,13 @@
+"""Work that Python does itself for long: one thread at a time, so that the reactor competes with one and not with all.
+
+Threads that run Python take turns in any case. Where eight of a lane wait for their turn, the reactor waits behind
+them; where one does and the others sleep, it has every second turn. To be held for some milliseconds, and never across
+a wait for the disk.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Final
+
+PYTHON_WORK: Final = Lock()
