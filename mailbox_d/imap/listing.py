@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from mailbox_d.errors import MailboxNameError, MailError
 from mailbox_d.imap.account import Folders
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.status import told_status
+from mailbox_d.printable import one_line
 from mailbox_d.store.ports import Listed
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.listing import CRITERIA, List, ListReturn, ListSelection
@@ -44,21 +45,22 @@ async def list_(session: IMAPSession, command: List) -> Completion:
     else:
         patterns = _patterns(command.reference, command.patterns)
         listing = Listing(await session.user.folders(), command)
-        for names in _slices(listing.names, session.service.limits.names_a_slice // max(1, len(patterns))):
-            for name in _matching(names, patterns):
+        for names in _slices(listing.told(await _all_matching(session, listing.names, patterns)), _slice_of(session)):
+            for name in names:
                 await _tell(session, listing.find(name), command)
             await session.connection.give_way()
     return Completion(Condition.OK, "LIST completed")
 
 
 async def lsub(session: IMAPSession, command: commands.Lsub) -> Completion:
-    """RFC 3501 section 6.3.9; where `%` hides a subscription, its parent stands for it as `\\Noselect`."""
+    """RFC 3501 section 6.3.9; where `%` at the end hides a subscription, its parent stands for it as `\\Noselect`."""
     patterns = _patterns(command.reference, [command.pattern])
+    hides = command.pattern.endswith("%")
     subscribed = dict.fromkeys(await session.user.subscriptions())
     told: set[str] = set()
-    for names in _slices(list(subscribed), session.service.limits.names_a_slice):
+    for names in _slices(list(subscribed), _slice_of(session)):
         for name in names:
-            match = next(iter(_matching([name, *_parents(name)], patterns)), None)
+            match = next(iter(_matching([name, *_parents(name)] if hides else [name], patterns)), None)
             if match is not None and match not in told:
                 told.add(match)
                 attributes = () if match in subscribed else (b"\\Noselect",)
@@ -86,6 +88,16 @@ class Listing:
         """Every mailbox that would be told if it matched a pattern, in the store's order, then what does not exist."""
         wanted = self._above.union(self._chosen)
         return [*(name for name in self._mailboxes if name in wanted), *sorted(wanted - self._mailboxes.keys())]
+
+    def told(self, matching: Mapping[str, None]) -> Sequence[str]:
+        """The names that are told, of those that match a pattern.
+
+        A mailbox that only has chosen ones below it is not told if all of these are (RFC 5258 section 3.5).
+        """
+        if not self._above:
+            return list(matching)
+        hidden = {parent for name in self._chosen if name not in matching for parent in _parents(name)}
+        return [name for name in matching if name in self._chosen or name in hidden]
 
     def find(self, name: str) -> Found:
         return Found(name, tuple(self._attributes(name)), name in self._chosen, self._below(name))
@@ -123,7 +135,7 @@ async def _tell(session: IMAPSession, found: Found, command: List) -> None:
         try:
             session.connection.send(await told_status(session, found.name, command.status))
         except MailError as error:  # then LIST goes on without (RFC 5819 section 2)
-            log.warn("no STATUS of a mailbox of {peer}: {error}", peer=session.connection.peer, error=str(error))
+            log.warn("no STATUS of a mailbox of {peer}: {error}", peer=session.connection.peer, error=one_line(error))
         await session.connection.drained()
 
 
@@ -135,8 +147,23 @@ def _patterns(reference: str, patterns: Sequence[str]) -> Sequence[MailboxPatter
     return [MailboxPattern(each, SEPARATOR) for each in dict.fromkeys(written)]
 
 
+async def _all_matching(
+    session: IMAPSession, names: Sequence[str], patterns: Sequence[MailboxPattern]
+) -> Mapping[str, None]:
+    """The names that match a pattern, in their order; between two slices others have their turn."""
+    matching: dict[str, None] = {}
+    for some in _slices(names, _slice_of(session) // max(1, len(patterns))):
+        matching.update(dict.fromkeys(_matching(some, patterns)))
+        await session.connection.give_way()
+    return matching
+
+
 def _matching(names: Sequence[str], patterns: Sequence[MailboxPattern]) -> Iterator[str]:
     return (name for name in names if any(pattern.matches(name) for pattern in patterns))
+
+
+def _slice_of(session: IMAPSession) -> int:
+    return session.service.limits.names_a_slice
 
 
 def _slices(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:

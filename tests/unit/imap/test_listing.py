@@ -91,6 +91,25 @@ def test_figures_that_cannot_be_had_are_left_out(monkeypatch: pytest.MonkeyPatch
     ]
 
 
+@pytest.mark.parametrize("command", [b'LSUB "" *', b'LIST (SUBSCRIBED) "" *', b'LIST "" * RETURN (SUBSCRIBED)'])
+@pytest.mark.parametrize("enabled", [b"", b"UTF8=ACCEPT"])
+def test_attack_67_what_another_program_subscribed_to_is_told_if_it_is_a_name(
+    command: bytes, enabled: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribed = ["a\r\n* BYE", "a\0b", "ü\u2028", "INBOX"]
+    monkeypatch.setattr(MemoryAccount, "subscriptions", lambda account: subscribed)
+    connection = logged_in(filled_store())
+    said(connection, b"e ENABLE X " + enabled)
+    told = said(connection, b"b " + command)
+    assert b"".join(told).count(b"INBOX") == 1
+    assert {line for line in told if b"INBOX" not in line} <= {
+        b'* LIST (\\HasChildren \\Noselect \\NonExistent) "/" Archive',
+        b'* LIST (\\HasNoChildren) "/" Archive/2024',
+        b"b OK LIST completed",
+        b"b OK LSUB completed",
+    }
+
+
 def test_recursive_matching_looks_below_names_that_do_not_exist() -> None:
     folders = Folders(tree(["Work"]), ["gone/a/b", "Work"])
     command = List("", ("%",), frozenset({ListSelection.SUBSCRIBED, ListSelection.RECURSIVEMATCH}), extended=True)
@@ -99,6 +118,17 @@ def test_recursive_matching_looks_below_names_that_do_not_exist() -> None:
     assert listing.find("gone").below == (b"SUBSCRIBED",)
     assert not listing.find("gone").chosen
     assert listing.find("Work").below == ()
+
+
+def test_a_name_that_is_above_others_alone_is_told_only_if_one_of_them_is_not() -> None:
+    folders = Folders(tree(["Work"]), ["gone/a/b", "gone/c", "Work/x"])
+    command = List("", ("*",), frozenset({ListSelection.SUBSCRIBED, ListSelection.RECURSIVEMATCH}), extended=True)
+    listing = Listing(folders, command)
+    everything = ["Work", "Work/x", "gone", "gone/a", "gone/a/b", "gone/c"]
+    assert sorted(listing.names) == everything
+    assert listing.told(dict.fromkeys(everything)) == ["Work/x", "gone/a/b", "gone/c"]
+    assert listing.told(dict.fromkeys(["Work", "gone", "gone/a", "gone/c"])) == ["Work", "gone", "gone/a", "gone/c"]
+    assert listing.told(dict.fromkeys(["gone", "gone/a/b"])) == ["gone", "gone/a/b"]
 
 
 def test_a_mailbox_above_that_exists_already_is_no_fault() -> None:
