@@ -104,6 +104,7 @@ def build(configuration: Configuration) -> Daemon:
         [
             StateFolder(configuration.storage.state),
             site.lanes,
+            site.watch,
             StopOnce(reactor),
             Watchdog(reactor),
             site.certificate_reload,

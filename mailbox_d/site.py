@@ -18,6 +18,7 @@ from mailbox_d.config.model import Configuration
 from mailbox_d.net.certificate_reload import CertificateReload
 from mailbox_d.net.certificates import Certificates, declared_pairs
 from mailbox_d.net.connections import OpenSessions
+from mailbox_d.net.directory_watch import DirectoryWatch
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.policy.rate import DailyMessages
@@ -38,6 +39,7 @@ class Site:
     configuration: Configuration
     reactor: Any
     lanes: Lanes
+    watch: DirectoryWatch
     realms: Mapping[str, YamlRealm]
     directory: Directory
     recipients: Recipients
@@ -57,12 +59,14 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     realms = build_realms(configuration, lanes)
     domains = configuration.domains
     limits = configuration.limits
+    watch = DirectoryWatch(reactor)
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
     return Site(
         configuration=configuration,
         reactor=reactor,
         lanes=lanes,
+        watch=watch,
         realms=realms,
         directory=Directory({name: realms[domain.realm] for name, domain in domains.items()}),
         recipients=Recipients(
@@ -72,6 +76,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
             configuration.storage.maildirs,
             newline=configuration.storage.newline,
             hold=limits.message_in_memory,
+            watcher=watch,
         ),
         connections=ConnectionLimits(
             total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt

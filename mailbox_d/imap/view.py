@@ -81,8 +81,9 @@ class View:
         self._changed.update(uid for uid, now in flags.items() if uid in self.flags and now != expected[uid])
 
     async def catch_up(self) -> None:
-        """Look at the mailbox, and note what is to be announced."""
-        self.note(await self.mailbox.news(self._feed))
+        """Look at the mailbox, and note what is to be announced. Where nothing can have happened there is no look."""
+        if self._feed.may_tell():
+            self.note(await self.mailbox.news(self._feed))
 
     def note(self, news: News) -> None:
         for change in news.changes:

@@ -37,6 +37,9 @@ class ChangeFeed(Feed):
             *(Arrived(arrived[uid]) for uid in sorted(arrived)),
         )
 
+    def may_tell(self) -> bool:
+        return bool(self._expunged or self._flagged or self._arrived) or not self._feeds.is_quiet()
+
     def close(self) -> None:
         self._feeds.drop(self)
 
@@ -66,9 +69,13 @@ class ChangeFeed(Feed):
 
 
 class Feeds:
-    """The feeds of one mailbox. One that is forgotten without being closed ends by itself."""
+    """The feeds of one mailbox. One that is forgotten without being closed ends by itself.
 
-    def __init__(self) -> None:
+    `is_quiet` tells, without waiting, whether it is certain that nothing happened that the feeds do not know.
+    """
+
+    def __init__(self, is_quiet: Callable[[], bool]) -> None:
+        self.is_quiet = is_quiet
         self.guard = threading.Lock()
         self._feeds: WeakSet[ChangeFeed] = WeakSet()
 
@@ -78,6 +85,10 @@ class Feeds:
         with self.guard:
             self._feeds.add(feed)
         return feed
+
+    def has_listeners(self) -> bool:
+        """Whether any session has the mailbox open."""
+        return bool(self._feeds)
 
     def drop(self, feed: ChangeFeed) -> None:
         with self.guard:

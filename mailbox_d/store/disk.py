@@ -12,6 +12,7 @@ from mailbox_d.store.files import FileSystem
 from mailbox_d.store.marks import LookTimes
 from mailbox_d.store.names import NameLimits
 from mailbox_d.store.unique import UniqueNames
+from mailbox_d.store.watching import NobodyWatches, Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Disk:
     files: FileSystem
     settings: StoreSettings = field(default_factory=StoreSettings)
     clock: Callable[[], float] = time.time
+    watcher: Watcher = field(default_factory=NobodyWatches)
     locks: FolderLocks = field(init=False)
     directories: DirectorySync = field(init=False)
     unique: UniqueNames = field(init=False)

@@ -29,6 +29,7 @@ from mailbox_d.store.ports import Arrived, Change, Flags, Message
 from mailbox_d.store.uidlist import UID_MAX, Header, Lines, extension
 from mailbox_d.store.uidlist_file import Found, UidListFile
 from mailbox_d.store.uidvalidity import next_uid_validity
+from mailbox_d.store.watching import Watched
 
 _DEAD_SHARE = 0.25
 """The share of lines without a message from which on a list is written anew."""
@@ -50,14 +51,16 @@ class FolderView:
 
     def __init__(self, disk: Disk, folder: Folder) -> None:
         self.listing = Listing()
-        self.feeds = Feeds()
+        self.feeds = Feeds(self._is_quiet)
         self.keywords = Keywords()
         self.recent: set[int] = set()
         self.header = Header()
         self.is_gone = False
         self._disk = disk
         self._folder = folder
-        self._marks = Marks(disk.files, folder, disk.settings.looks, disk.clock)
+        looks = disk.settings.looks
+        self._marks = Marks(disk.files, folder, looks, disk.clock)
+        self._watched = Watched(disk.watcher, folder, looks.spared, self.feeds.wake)
         self._list = UidListFile(disk.files, folder, disk.settings.uidlist_octets_max)
         self._keywords_file = KeywordsFile(disk.files, folder, disk.clock)
         self._flags_of: dict[bytes, Flags] = {}
@@ -81,12 +84,20 @@ class FolderView:
 
     def has_moved(self) -> bool:
         """Whether the disk may hold something else than we know."""
-        return self._marks.look() != self._marks.last or self._is_behind or self._marks.is_due()
+        if self._is_quiet():
+            return False
+        self._watched.begin(is_wanted=self.feeds.has_listeners())
+        if self._marks.look() != self._marks.last or self._is_behind or self._marks.is_due():
+            return True
+        if not self._marks.is_doubtful():
+            self._watched.done()
+        return False
 
     def catch_up(self, lock: Dotlock, *, whole: bool = False) -> None:
         """Read what changed. Raises `OSError`, `NoSuchMailbox` where another mailbox has taken the folder's place."""
         seen = self._marks.look()
         whole = whole or self._is_behind or self._marks.is_due() or seen.cur != self._marks.last.cur
+        is_certain = not self._marks.is_doubtful()
         self._read_keywords(seen)
         whole = self._read_list() or whole
         difference = self._compare(whole)
@@ -95,6 +106,8 @@ class FolderView:
         self._lines = {}
         self._is_behind = not self._give_uids(list(difference.unlisted.values()), lock)
         self._marks.stamp(replace(seen, uidlist=self._marks.look().uidlist))
+        if whole or is_certain:
+            self._watched.done()
 
     def look_without_lock(self) -> None:
         """Show what can be shown on a disk that takes no lock: the messages that have a UID. Raises `OSError`."""
@@ -181,6 +194,10 @@ class FolderView:
 
     def path(self, place: Place) -> bytes:
         return (self._folder.new if place.is_new else self._folder.cur) + b"/" + place.name
+
+    def _is_quiet(self) -> bool:
+        """Whether it is certain, without a look at the disk, that it holds nothing else than we know."""
+        return not (self.is_gone or self._is_behind) and self._watched.is_quiet()
 
     def _read_keywords(self, seen: Seen) -> None:
         if seen.keywords == self._marks.last.keywords:

@@ -16,10 +16,14 @@ from mailbox_d.store.layout import Layout
 from mailbox_d.store.maildir_account import MaildirAccount
 from mailbox_d.store.open_mailboxes import OpenMailboxes
 from mailbox_d.store.ports import Block, Store, Target
+from mailbox_d.store.watching import NobodyWatches, Watcher
 
 
 class MaildirStore(Store):
-    """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` stand for `settings` where none are given."""
+    """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` stand for `settings` where none are given.
+
+    With a `watcher`, mailboxes that are open hear at once what other programs do in them.
+    """
 
     def __init__(
         self,
@@ -29,12 +33,13 @@ class MaildirStore(Store):
         hold: int = 256 * 1024,
         files: FileSystem | None = None,
         settings: StoreSettings | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         if newline not in ("lf", "crlf"):
             raise ValueError("newline is lf or crlf")
         self._root = root.absolute()
         settings = settings or replace(StoreSettings(), newline=newline, hold=hold)
-        self._disk = Disk(files or FileSystem(), settings)
+        self._disk = Disk(files or FileSystem(), settings, watcher=watcher or NobodyWatches())
         self._layout = Layout(self._root)
         self._opened = OpenMailboxes(settings.kept_mailboxes)
 

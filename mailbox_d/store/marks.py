@@ -32,10 +32,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class LookTimes:
-    """Seconds: how young a directory's time must be to be doubted, and when it is looked at again."""
+    """Seconds: how young a directory's time must be to be doubted, when it is looked at again, and for how long a look
+    is spared where the kernel tells of changes."""
 
     doubtful: float = 1.0
     again: float = 2.0
+    spared: float = 1.0
 
 
 class Marks:
@@ -66,6 +68,10 @@ class Marks:
             uidlist=_mark(find(self._files, self._folder.uidlist)),
             keywords=_mark(find(self._files, self._folder.keywords)),
         )
+
+    def is_doubtful(self) -> bool:
+        """Whether a directory had just changed, so that another change may not have shown."""
+        return self._again_at is not None
 
     def is_due(self) -> bool:
         """Whether the second look at a directory that had just changed is due."""

@@ -53,7 +53,7 @@ class MemoryMailbox(Mailbox):
         self._recent: set[int] = set()
         self._uid_next = 1
         self._keywords = Keywords()
-        self._feeds = Feeds()
+        self._feeds = Feeds(is_quiet=lambda: not self.is_gone)
 
     @property
     def uid_validity(self) -> int:

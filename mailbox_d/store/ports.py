@@ -164,6 +164,9 @@ class Feed(Protocol):
     def take(self) -> Sequence[Change]:
         """Return and forget what changed: expunges, then new flags, then arrivals in ascending UID order."""
 
+    def may_tell(self) -> bool:
+        """Whether there may be something to take after a `refresh`; not so only where that is certain. Never waits."""
+
     def close(self) -> None:
         """Stop collecting."""
 

@@ -38,6 +38,26 @@ def test_a_delivery_wakes_a_client_in_idle(tmp_path: Path) -> None:
     assert max(waits) < TOLD_SECONDS
 
 
+def test_what_another_program_does_wakes_a_client_in_idle(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site")
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("\nlimits:\n", "\nlimits:\n  imap_idle_poll: 1 h\n"))
+    cur = site.maildir(BOB) / "cur"
+    cur.mkdir(parents=True)
+    first, second = cur / "1700000000.M1P1.elsewhere:2,F", cur / "1700000000.M2P1.elsewhere:2,"
+    first.write_bytes(b"Subject: by hand\n\nHello\n")
+    with running(site), mailbox(site, BOB) as client, idling(client):
+        assert client.sock is not None
+        client.sock.settimeout(TOLD_SECONDS)
+        seen = first.rename(f"{first}S")
+        assert client.readline() == b"* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen))\r\n"
+        second.hardlink_to(seen)
+        assert client.readline() == b"* 2 EXISTS\r\n"
+        assert client.readline() == b"* 0 RECENT\r\n"
+        seen.unlink()
+        assert client.readline() == b"* 1 EXPUNGE\r\n"
+
+
 def _waits(site: Site) -> Iterator[float]:
     with mailbox(site, BOB) as client, idling(client), submission(site, implicit=True) as sending:
         assert client.sock is not None
