@@ -77,18 +77,19 @@ async def _advance(session: IMAPSession, step: Callable[[], Step]) -> Completion
 async def _log_in(session: IMAPSession, credentials: Credentials) -> Completion:
     try:
         admission = await session.service.gate.admit(
-            credentials, peer=session.connection.peer, failures=session.login_failures
+            credentials, peer=session.connection.peer, failures=session.offences.login_failures
         )
     except AuthenticationFailed:
-        session.login_failures += 1
+        session.offences.login_failures += 1
         raise
     session.account, session.logout = admission.avatar, admission.leave
-    session.bad_commands = 0
+    session.offences.bad_commands = 0
     session.connection.hold_to(session.service.limits.after_login)
     return Completion(Condition.OK, "Logged in", responses.capability(capabilities(session)))
 
 
 async def _refuse(session: IMAPSession) -> NoReturn:
     """Refuse whoever wants to be somebody else as a wrong password is refused. Raises `AuthenticationFailed`."""
-    failures, session.login_failures = session.login_failures, session.login_failures + 1
+    offences = session.offences
+    failures, offences.login_failures = offences.login_failures, offences.login_failures + 1
     await session.service.gate.refuse("", peer=session.connection.peer, failures=failures)

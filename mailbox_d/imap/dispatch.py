@@ -15,6 +15,7 @@ from mailbox_d.imap.fetch import TornLiteral
 from mailbox_d.imap.news import GONE, announce
 from mailbox_d.imap.session import IMAPSession, State
 from mailbox_d.imap.table import VERBS, Verb, out_of_place
+from mailbox_d.printable import one_line
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.errors import BadSyntax, UnknownCommand
 from mailbox_d.wire.imap.framer import AppendEnd, AppendStart, Chunk, Command, Event, Fault, GoAhead, Line
@@ -33,7 +34,8 @@ async def answer(session: IMAPSession, event: Event) -> None:
     except (ConnectionDone, ConnectionAborted):
         raise
     except TornLiteral as error:
-        log.error("connection of {peer} closed in a literal: {error}", peer=session.connection.peer, error=str(error))
+        peer = session.connection.peer
+        log.error("connection of {peer} closed in a literal: {error}", peer=peer, error=one_line(error))
         session.connection.close()
 
 
@@ -162,7 +164,7 @@ def _told(session: IMAPSession, error: Exception) -> Completion:
         raise error
     if isinstance(error, MailError):
         if error.temporary:
-            log.warn("told {peer}: {error}", peer=session.connection.peer, error=str(error))
+            log.warn("told {peer}: {error}", peer=session.connection.peer, error=one_line(error))
         return completion_of(error)
     log.failure("a command of {peer} failed", peer=session.connection.peer)
     return SERVER_BUG
@@ -175,17 +177,17 @@ async def _finish(session: IMAPSession, tag: bytes, completion: Completion, *, e
     if not is_there:
         session.bye(GONE)
     if completion.condition is Condition.BAD:
-        session.bad_commands += 1
+        session.offences.bad_commands += 1
     elif session.account is not None:
-        session.bad_commands = 0
+        session.offences.bad_commands = 0
     if _is_enough(session):
         session.bye("Too many bad commands or failed logins")
 
 
 def _is_enough(session: IMAPSession) -> bool:
-    limits = session.service.limits
+    limits, offences = session.service.limits, session.offences
     bad = limits.bad_commands_before_login if session.account is None else limits.bad_commands_in_a_row
-    return session.bad_commands >= bad or session.login_failures >= limits.login_failures
+    return offences.bad_commands >= bad or offences.login_failures >= limits.login_failures
 
 
 def _allowed(session: IMAPSession, command: commands.Command) -> Verb:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from mailbox_d.errors import MailboxExists, MailError
 from mailbox_d.imap.account import IMAPAccount
 from mailbox_d.net.lanes import Lane
+from mailbox_d.printable import one_line
 from mailbox_d.store.ports import Account, SpecialUse
 
 log = Logger()
@@ -33,7 +34,9 @@ async def open_account(account: Account, lane: Lane, mailboxes: FirstMailboxes) 
     try:
         await lane.run(prepare, account, mailboxes)
     except MailError as error:
-        log.warn("the first mailboxes of {user} cannot be made: {error}", user=str(account.address), error=str(error))
+        log.warn(
+            "the first mailboxes of {user} cannot be made: {error}", user=str(account.address), error=one_line(error)
+        )
     return IMAPAccount(account, lane)
 
 

@@ -6,6 +6,7 @@ from twisted.logger import Logger
 
 from mailbox_d.errors import MailError, NoSuchMailbox
 from mailbox_d.imap.session import IMAPSession
+from mailbox_d.printable import one_line
 
 log = Logger()
 
@@ -24,7 +25,7 @@ async def announce(session: IMAPSession, *, expunges: bool) -> bool:
     except NoSuchMailbox:
         return False
     except MailError as error:
-        log.warn("news of a mailbox cannot be had: {error}", error=str(error))
+        log.warn("news of a mailbox cannot be had: {error}", error=one_line(error))
     for line in session.view.announcements(expunges=expunges):
         session.connection.send(line)
     await session.connection.drained()

@@ -14,6 +14,7 @@ from mailbox_d.imap.informational import capabilities
 from mailbox_d.imap.service import IMAPService
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.net.inherited import without_inherited
+from mailbox_d.net.offences import Offences
 from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.net.tls import ServerTls
 from mailbox_d.wire.imap import responses
@@ -52,6 +53,7 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
         self.limits = limits
         self.tls_context = tls_context
         self.implicit_tls = implicit_tls
+        self._offences = Offences()
 
     # -- what the shell asks for --------------------------------------------------------------------------------
 
@@ -68,7 +70,7 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
         self.set_deadline(self.session.patience)
 
     def forget(self) -> None:
-        self.session = IMAPSession(self.service, self)
+        self.session = IMAPSession(self.service, self, self._offences)
 
     def farewell(self, reason: str) -> bytes:
         text, code = _FAREWELLS[reason]

@@ -12,6 +12,7 @@ from mailbox_d.imap.mailbox import IncomingMessage
 from mailbox_d.imap.service import IMAPService
 from mailbox_d.imap.view import View
 from mailbox_d.net.client_connection import ClientConnection
+from mailbox_d.net.offences import Offences
 from mailbox_d.wire.imap.framer import FramerLimits
 from mailbox_d.wire.imap.responses import Condition, untagged
 from mailbox_d.wire.sasl import Mechanism
@@ -65,9 +66,10 @@ class Idling:
 class IMAPSession:
     """One session's state. STARTTLS makes a new one."""
 
-    def __init__(self, service: IMAPService, connection: Connection) -> None:
+    def __init__(self, service: IMAPService, connection: Connection, offences: Offences) -> None:
         self.service = service
         self.connection = connection
+        self.offences = offences
         self.account: IMAPAccount | None = None
         self.logout: Callable[[], None] | None = None
         self.view: View | None = None
@@ -77,8 +79,6 @@ class IMAPSession:
         self.idling: Idling | None = None
         self.incoming: IncomingMessage | None = None
         self.incoming_is_binary = False
-        self.bad_commands = 0
-        self.login_failures = 0
         self.enabled: set[bytes] = set()
         """Capabilities that the client asked for (RFC 5161)."""
         self.client_id: tuple[tuple[bytes, bytes | None], ...] = ()

@@ -7,13 +7,14 @@ from typing import Any
 from twisted.mail import pop3
 
 from mailbox_d.net.inherited import without_inherited
+from mailbox_d.net.offences import Offences
 from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.net.tls import ServerTls
 from mailbox_d.pop3 import dispatch
 from mailbox_d.pop3.errors import INTERNAL_ERROR
 from mailbox_d.pop3.informational import capabilities
 from mailbox_d.pop3.service import POP3Service
-from mailbox_d.pop3.session import Offences, POP3Session
+from mailbox_d.pop3.session import POP3Session
 from mailbox_d.wire.pop3 import replies
 from mailbox_d.wire.pop3.framer import Event, Framer
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol
 
 from mailbox_d.net.client_connection import ClientConnection
+from mailbox_d.net.offences import Offences
 from mailbox_d.pop3.maildrop import POP3Maildrop
 from mailbox_d.pop3.service import POP3Service
 from mailbox_d.wire.sasl import Mechanism
@@ -29,15 +29,6 @@ class Connection(ClientConnection, Protocol):
 
     def expect_line(self, octets: int) -> None:
         """What comes next is no command but a line, which may be this long."""
-
-
-@dataclass(slots=True)
-class Offences:
-    """What a client has done wrong on its connection. Nothing of it is forgotten at STLS."""
-
-    bad_commands: int = 0
-    """Before login in all, afterwards in a row."""
-    login_failures: int = 0
 
 
 class POP3Session:

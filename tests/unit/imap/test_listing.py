@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
 from mailbox_d.errors import StorageFault
 from mailbox_d.imap.account import Folders
@@ -89,6 +90,25 @@ def test_figures_that_cannot_be_had_are_left_out(monkeypatch: pytest.MonkeyPatch
         b'* LIST (\\HasNoChildren) "/" INBOX',
         b"b OK LIST completed",
     ]
+
+
+@pytest.mark.parametrize(
+    "command", [b'LIST "" INBOX RETURN (STATUS (MESSAGES))', b"STATUS INBOX (MESSAGES)", b"SELECT INBOX"]
+)
+def test_attack_67_what_the_disk_says_stays_on_its_line_of_the_log(
+    command: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = logged_in(filled_store())
+
+    def fail(mailbox: MemoryMailbox) -> None:
+        raise StorageFault("I/O error", cause="No such file: 'a\nINFO all is well'")
+
+    monkeypatch.setattr(MemoryMailbox, "refresh", fail)
+    with capturedLogs() as events:
+        said(connection, b"b " + command)
+    [line] = filter(None, map(formatEvent, events))
+    assert "INFO" in line
+    assert "\n" not in line
 
 
 @pytest.mark.parametrize("command", [b'LSUB "" *', b'LIST (SUBSCRIBED) "" *', b'LIST "" * RETURN (SUBSCRIBED)'])

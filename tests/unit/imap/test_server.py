@@ -97,17 +97,17 @@ def test_attack_44_what_follows_starttls_in_one_segment_ends_the_connection() ->
     assert b"b OK" not in connection.transport.take()
 
 
-def test_attack_46_what_was_said_before_tls_is_forgotten() -> None:
+def test_attack_46_what_was_said_before_tls_is_forgotten_but_not_what_was_done() -> None:
     connection = imap_connection(imap_service(filled_store()))
     connection.connect()
     said(connection, b'a ID ("name" "x")')
     said(connection, b"b XYZZY")
     before = connection.protocol.session
-    assert (before.client_id, before.bad_commands) == (((b"name", b"x"),), 1)
+    assert (before.client_id, before.offences.bad_commands) == (((b"name", b"x"),), 1)
     said(connection, b"c STARTTLS")
     connection.finish_handshake()
     after = connection.protocol.session
-    assert (after.client_id, after.bad_commands) == ((), 0)
+    assert (after.client_id, after.offences.bad_commands) == ((), 1)
 
 
 # -- several sessions ---------------------------------------------------------------------------------------------
@@ -600,3 +600,36 @@ def test_an_append_announces_itself_in_no_other_mailbox() -> None:
     (line,) = said(connection, b"c APPEND INBOX {3+}\r\nabc")
     assert line.endswith(b"APPEND completed")
     assert len(inbox(store).messages()) == 3
+
+
+def test_attack_63_a_client_that_is_gone_ends_its_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    opened: list[HeldMessage] = []
+    read = MemoryMailbox.read
+
+    def watched(mailbox: MemoryMailbox, uid: int) -> HeldMessage:
+        opened.append(read(mailbox, uid))
+        return opened[-1]
+
+    monkeypatch.setattr(MemoryMailbox, "read", watched)
+    connection = selected(store, IMAPLimits(search_turn=0.0))
+    connection.protocol.dataReceived(b"c SEARCH BODY nowhere\r\n")
+    connection.protocol.connectionLost(Failure(ConnectionDone()))
+    connection.settle()
+    assert len(opened) == 1
+    assert opened[0].read(0, 1) == b""
+
+
+def test_a_search_tells_what_it_can_read_and_ends_with_no(
+    monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, object]]
+) -> None:
+    connection = selected(filled_store())
+    monkeypatch.setattr(MemoryMailbox, "read", reading({1: StorageFault("Cannot be read now", cause="EIO")}))
+    assert said(connection, b"c SEARCH NOT BODY nowhere") == [
+        b"* SEARCH 2",
+        b"c NO [UNAVAILABLE] 1 message could not be read: Cannot be read now",
+    ]
+    assert said(connection, b"d UID SEARCH RETURN (COUNT) OR SEEN BODY x")[-1] == (
+        b"d NO [UNAVAILABLE] 1 message could not be read: Cannot be read now"
+    )
+    assert failures == []
