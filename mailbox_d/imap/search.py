@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mailbox_d.imap import search_view
+from mailbox_d.imap.failures import MessageFailures
 from mailbox_d.imap.search_content import ContentSearch
 from mailbox_d.imap.search_program import Program, Verdict, evaluate, indexes_of, program_of
 from mailbox_d.imap.session import IMAPSession
@@ -17,29 +18,42 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.imap.search import ReturnOption, SearchKey
 
 _NUMBERS_A_WRITE = 5000
+_MESSAGES_A_TURN = 1000
 
 
 async def search(session: IMAPSession, command: commands.Search) -> Completion:
-    """Tell which messages match, by sequence number or UID, in ascending order."""
+    """Tell which messages match, by sequence number or UID, in ascending order.
+
+    A message that cannot be read does not match; the others are told all the same, and the tagged response is a NO.
+    """
     view = session.selected
-    indexes = list(indexes_of(await _matching(session, command.key)))
+    failures = MessageFailures(session)
+    indexes = list(indexes_of(await _matching(session, command.key, failures)))
     numbers = [view.uids[index] for index in indexes] if command.by_uid else [index + 1 for index in indexes]
     if command.returns is None:
         start = b"* SEARCH " if numbers else b"* SEARCH"
         await _send_list(session, start, b" ", [b"%d" % number for number in numbers])
     else:
         await _send_extended(session, command.returns, numbers, by_uid=command.by_uid)
-    return Completion(Condition.OK, "SEARCH completed")
+    return failures.completion() if failures.count else Completion(Condition.OK, "SEARCH completed")
 
 
-async def _matching(session: IMAPSession, key: SearchKey) -> int:
+async def _matching(session: IMAPSession, key: SearchKey, failures: MessageFailures) -> int:
     """The set of messages that match. Raises `BadSyntax` for sequence numbers that no message has."""
     program = program_of(key)
     everything = search_view.everything(session.selected)
     known = await _known(session, program)
     verdict = evaluate(program, lambda leaf: known.get(leaf, Verdict(0, everything)), everything)
     undecided = verdict.possible & ~verdict.certain
-    return verdict.certain | (await _looked_up(session, program, known, undecided) if undecided else 0)
+    if not undecided:
+        return verdict.certain
+    content = ContentSearch(
+        program, known, session.service.limits.search_turn, limits=session.service.limits.contents.mime
+    )
+    try:
+        return verdict.certain | await _looked_up(session, content, undecided, failures)
+    finally:
+        content.close()
 
 
 async def _known(session: IMAPSession, program: Program) -> dict[SearchKey, Verdict]:
@@ -58,17 +72,18 @@ async def _known(session: IMAPSession, program: Program) -> dict[SearchKey, Verd
     return known
 
 
-async def _looked_up(session: IMAPSession, program: Program, known: dict[SearchKey, Verdict], undecided: int) -> int:
+async def _looked_up(session: IMAPSession, content: ContentSearch, undecided: int, failures: MessageFailures) -> int:
     """Which of the messages that are undecided match, by what is in them."""
     view = session.selected
-    content = ContentSearch(program, known, session.service.limits.search_turn)
     waiting = [(index, view.uids[index]) for index in indexes_of(undecided)]
     digits = bytearray(b"0") * len(view.uids)
     done = 0
     while done < len(waiting):
-        turn = await view.mailbox.search(content, waiting[done:])
+        turn = await view.mailbox.search(content, waiting[done : done + _MESSAGES_A_TURN])
         for index in turn.matching:
             digits[index] = ord("1")
+        for failed in turn.failed:
+            failures.add(failed.uid, failed.error)
         done += turn.looked_at
         await session.connection.give_way()
     return search_view.set_of(digits)

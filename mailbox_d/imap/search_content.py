@@ -1,26 +1,27 @@
 """The keys of SEARCH that are answered by a message itself: its dates, its header, its text.
 
 Blocking code for the lane. What costs least is looked at first, and no more than decides. The text of a message is
-decoded and compared by Python, which keeps the reactor from its turn meanwhile: about 2 ms for 100 kB. Until there is
-an index of text, or a process for this, a turn is bounded by time between messages, not within one.
+decoded and compared by Python, about 2 ms for 100 kB and one key. A turn is bounded by time: a message that takes
+longer, for its size or for the number of keys, is gone on with in the next turn.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final, TypeAlias
 
-from mailbox_d.errors import MessageGone
-from mailbox_d.imap.contents import header_size
+from mailbox_d.errors import MailboxBusy, MessageGone
+from mailbox_d.imap.contents import Failed, header_size
+from mailbox_d.imap.python_work import PYTHON_WORK
 from mailbox_d.imap.search_program import Operator, Program, Verdict, evaluate
 from mailbox_d.imap.search_text import Needles, fold
 from mailbox_d.mime.decode import decoded_text
 from mailbox_d.mime.encoded_words import decoded_words
-from mailbox_d.mime.scanner import scan
+from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.mime.structure import MimeLimits, Part
 from mailbox_d.store.ports import Mailbox, WireReader
 from mailbox_d.wire.imap.dates import MONTHS
@@ -40,10 +41,11 @@ Answers: TypeAlias = dict[SearchKey, Verdict]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How many messages were looked at, and the indexes of those that match."""
+    """How many messages were looked at to the end, the indexes of those that match, and those that cannot be read."""
 
     looked_at: int
     matching: Sequence[int]
+    failed: Sequence[Failed] = ()
 
 
 class ContentSearch:
@@ -70,43 +72,77 @@ class ContentSearch:
         self._by_date = [leaf for leaf in leaves if _is_of_arrival(leaf)]
         self._by_header = [leaf for leaf in leaves if isinstance(leaf, Header) or _is_of_sending(leaf)]
         self._by_text = [leaf for leaf in leaves if isinstance(leaf, Text | Body)]
+        self._folded = {leaf: fold(leaf.text) for leaf in leaves if isinstance(leaf, Header | Text | Body)}
+        self._wanted = {leaf.name.lower().encode("ascii") for leaf in self._by_header if isinstance(leaf, Header)}
+        self._wanted.add(b"date")
+        self._under_way: Generator[Verdict, None, None] | None = None
+        """The steps of a message that took longer than a turn."""
 
     def turn(self, mailbox: Mailbox, messages: Sequence[tuple[int, int]]) -> Turn:
-        """Look at the first of these messages, given by index and UID: at one, and at more while there is time."""
+        """Look at the first of these messages, given by index and UID, while there is time; a step at least.
+
+        A message that is gone, or cannot be read, does not match. The next turn is for those that are left.
+        """
         until = self._monotonic() + self._seconds
-        matching = []
-        for count, (index, uid) in enumerate(messages, 1):
-            if self._matches(mailbox, index, uid):
+        matching: list[int] = []
+        failed: list[Failed] = []
+        for count, (index, uid) in enumerate(messages):
+            try:
+                verdict = self._go_on(mailbox, index, uid, until)
+            except MailboxBusy:
+                raise
+            except MessageGone:
+                verdict = _NO
+            except Exception as error:
+                failed.append(Failed(uid, error))
+                verdict = _NO
+            if verdict is _UNKNOWN:
+                return Turn(count, matching, failed)
+            if verdict is _YES:
                 matching.append(index)
             if self._monotonic() >= until:
-                return Turn(count, matching)
-        return Turn(len(messages), matching)
+                return Turn(count + 1, matching, failed)
+        return Turn(len(messages), matching, failed)
 
-    def _matches(self, mailbox: Mailbox, index: int, uid: int) -> bool:
-        """Whether a message matches; one that is gone does not."""
+    def close(self) -> None:
+        """Nobody waits for the outcome any more."""
+        steps, self._under_way = self._under_way, None
+        if steps is not None:
+            steps.close()
+
+    def _go_on(self, mailbox: Mailbox, index: int, uid: int, until: float) -> Verdict:
+        """The verdict on a message; unknown if there was no time for it, which is to be asked for again."""
+        steps = self._under_way or self._steps(mailbox, index, uid)
+        self._under_way = None
+        for verdict in steps:
+            if verdict is not _UNKNOWN:
+                return verdict
+            if self._monotonic() >= until:
+                self._under_way = steps
+                return _UNKNOWN
+        raise AssertionError(uid)
+
+    def _steps(self, mailbox: Mailbox, index: int, uid: int) -> Generator[Verdict, None, None]:
+        """Look at a message in steps of some milliseconds: unknown after each, and the verdict at last."""
         answers: Answers = {}
-        try:
-            if self._by_date:
-                self._look_at_arrival(mailbox.internal_date(uid), answers)
+        if self._by_date:
+            self._look_at_arrival(mailbox.internal_date(uid), answers)
+        verdict = self._verdict(index, answers)
+        if verdict is _UNKNOWN:
+            reader = mailbox.read(uid)
+            try:
+                yield from self._read(reader, index, answers)
+            finally:
+                reader.close()
             verdict = self._verdict(index, answers)
-            if verdict is _UNKNOWN:
-                verdict = self._read(mailbox.read(uid), index, answers)
-        except MessageGone:
-            return False
-        return verdict is _YES
+        yield verdict
 
-    def _read(self, reader: WireReader, index: int, answers: Answers) -> Verdict:
-        try:
-            header = reader.read(0, min(header_size(reader), self._limits.header))
-            if self._by_header:
-                self._look_at_header(header, answers)
-            verdict = self._verdict(index, answers)
-            if verdict is _UNKNOWN:
-                self._look_at_text(reader, header, answers)
-                verdict = self._verdict(index, answers)
-            return verdict
-        finally:
-            reader.close()
+    def _read(self, reader: WireReader, index: int, answers: Answers) -> Iterator[Verdict]:
+        header = reader.read(0, min(header_size(reader), self._limits.header))
+        if self._by_header:
+            yield from self._look_at_header(header, answers)
+        if self._verdict(index, answers) is _UNKNOWN:
+            yield from self._look_at_text(reader, header, answers)
 
     def _verdict(self, index: int, answers: Answers) -> Verdict:
         """What is known by now of the message with this index."""
@@ -131,40 +167,52 @@ class ContentSearch:
             else:
                 answers[leaf] = _on_day(leaf, day)
 
-    def _look_at_header(self, header: bytes, answers: Answers) -> None:
+    def _look_at_header(self, header: bytes, answers: Answers) -> Iterator[Verdict]:
         named: dict[bytes, list[str]] = {}
-        wanted = {leaf.name.lower().encode("ascii") for leaf in self._by_header if isinstance(leaf, Header)} | {b"date"}
         sent: date | None = None
-        for name, value in fields(header):
-            if name in wanted:
-                named.setdefault(name, []).append(fold(decoded_words(value)))
-                sent = sent_day(value) if name == b"date" and sent is None else sent
+        with PYTHON_WORK:
+            for name, value in fields(header):
+                if name in self._wanted:
+                    named.setdefault(name, []).append(fold(decoded_words(value)))
+                    sent = sent_day(value) if name == b"date" and sent is None else sent
         for leaf in self._by_header:
             if isinstance(leaf, Header):
-                needle = fold(leaf.text)
+                yield _UNKNOWN
+                needle = self._folded[leaf]
                 texts = named.get(leaf.name.lower().encode("ascii"), ())
                 answers[leaf] = _YES if any(needle in text for text in texts) else _NO
             else:
                 answers[leaf] = _on_day(leaf, sent)
 
-    def _look_at_text(self, reader: WireReader, header: bytes, answers: Answers) -> None:
+    def _look_at_text(self, reader: WireReader, header: bytes, answers: Answers) -> Iterator[Verdict]:
         """The body first, then the header, of which Text is told too."""
-        needles = Needles(fold(leaf.text) for leaf in self._by_text)
-        message = scan(reader.chunks(), self._limits)
-        for text in _texts(message, reader, self._limits.header):
-            for piece in text:
-                needles.feed(piece)
-            needles.end_of_text()
+        needles = Needles(self._folded[leaf] for leaf in self._by_text)
+        scanner = StructureScanner(self._limits)
+        for chunk in reader.chunks():
+            with PYTHON_WORK:
+                scanner.feed(chunk)
+            yield _UNKNOWN
+        for text in _texts(scanner.finish(), reader, self._limits.header):
+            yield from _looked_for(needles, text)
             if needles.all_found:
                 break
         in_body = frozenset(needles.found)
-        if not needles.all_found:
-            for field in _header_texts(header):
-                needles.feed(field)
-                needles.end_of_text()
+        for field in _header_texts(header):
+            if needles.all_found:
+                break
+            yield from _looked_for(needles, (field,))
         for leaf in self._by_text:
             found = needles.found if isinstance(leaf, Text) else in_body
-            answers[leaf] = _YES if fold(leaf.text) in found else _NO
+            answers[leaf] = _YES if self._folded[leaf] in found else _NO
+
+
+def _looked_for(needles: Needles, text: Iterable[str]) -> Iterator[Verdict]:
+    """Go through one text, in its pieces."""
+    for piece in text:
+        yield _UNKNOWN
+        for _ in needles.feeding(piece):
+            yield _UNKNOWN
+    needles.end_of_text()
 
 
 def fields(header: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from mailbox_d.imap.python_work import PYTHON_WORK
 
 _CONTEXT = 32
 """Characters kept beyond a needle's length, for marks that belong to the character before them."""
+_CHARACTERS_A_STEP: Final = 1 << 20
+"""Characters that are gone over in one step, counted for each needle: a millisecond's work."""
 
 
 def fold(text: str) -> str:
@@ -33,12 +38,26 @@ class Needles:
 
     def feed(self, text: str) -> None:
         """Take the next piece of the text."""
+        for _ in self.feeding(text):
+            pass
+
+    def feeding(self, text: str) -> Iterator[None]:
+        """The same in steps: one who looks for thousands of texts may pause between two of them."""
         window = self._tail + text
-        folded = fold(window)
-        now = {needle for needle in self._missing if needle in folded}
+        self._tail = window[-self._kept :]
+        with PYTHON_WORK:
+            folded = fold(window)
+        missing = list(self._missing)
+        at_once = max(1, _CHARACTERS_A_STEP // (len(folded) + 1))
+        for first in range(0, len(missing), at_once):
+            with PYTHON_WORK:
+                self._look(missing[first : first + at_once], folded)
+            yield
+
+    def _look(self, needles: Iterable[str], folded: str) -> None:
+        now = {needle for needle in needles if needle in folded}
         self.found |= now
         self._missing -= now
-        self._tail = window[-self._kept :]
 
     def end_of_text(self) -> None:
         """What comes next is another text: nothing lies across the two."""
