@@ -21,9 +21,11 @@ from mailbox_d.auth.realm import User
 from mailbox_d.config.endpoints import Endpoint, UnixEndpoint
 from mailbox_d.config.model import Configuration, Limits, Mailboxes
 from mailbox_d.imap.account import IMAPAccount
+from mailbox_d.imap.contents import ContentLimits
 from mailbox_d.imap.first_login import FirstMailboxes, open_account
 from mailbox_d.imap.server import IMAPServer
 from mailbox_d.imap.service import IMAPLimits, IMAPService
+from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.connections import SessionFactory
 from mailbox_d.net.lanes import sleep
 from mailbox_d.net.limits import GrowingDelay
@@ -45,6 +47,7 @@ from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind, SMTPLimits
 from mailbox_d.smtp.service import Service as SMTPService
 from mailbox_d.store.ports import SpecialUse
+from mailbox_d.wire.imap.cursor import DEFAULT_LIMITS
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
 
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
@@ -276,6 +279,19 @@ def first_mailboxes(mailboxes: Mailboxes) -> FirstMailboxes:
     return FirstMailboxes(uses, mailboxes.create_at_first_login)
 
 
+def mime_limits(limits: Limits) -> MimeLimits:
+    """The configured limits to which messages are taken apart."""
+    return MimeLimits(
+        depth=limits.mime_depth,
+        parts=limits.mime_parts,
+        header=limits.header_size,
+        header_kept=min(limits.mime_header, limits.header_size),
+        headers_kept=limits.mime_headers,
+        addresses=limits.mime_addresses,
+        parameters=limits.mime_parameters,
+    )
+
+
 def imap_limits(limits: Limits) -> IMAPLimits:
     """The configured limits that IMAP's commands keep to."""
     return IMAPLimits(
@@ -287,6 +303,10 @@ def imap_limits(limits: Limits) -> IMAPLimits:
             literal_octets=limits.imap_literal,
             drained=max(AFTER_LOGIN.drained, limits.message_size),
         ),
+        grammar=replace(
+            DEFAULT_LIMITS, search_keys=limits.imap_search_keys, fetch_attributes=limits.imap_fetch_attributes
+        ),
+        contents=ContentLimits(mime=mime_limits(limits)),
         input_buffer=limits.input_buffer,
         login_timeout=limits.login_timeout,
         idle_timeout=limits.idle_timeout,

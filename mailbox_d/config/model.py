@@ -296,11 +296,36 @@ class Limits(Section):
     imap_literal: Annotated[int, Size(least=4 * KIB, most=64 * MIB)] = MIB
     """The literals of an IMAP command together, APPEND's message aside."""
 
+    imap_search_keys: Annotated[int, Count(least=100, most=100_000)] = 1000
+    """Keys of one SEARCH; they are looked for together, message by message."""
+
+    imap_fetch_attributes: Annotated[int, Count(least=100, most=100_000)] = 1000
+    """Attributes of one FETCH, such as headers of parts."""
+
     imap_bad_commands: Annotated[int, Count(least=1)] = 20
     """Unknown or malformed IMAP commands after login, after which the connection is closed."""
 
     imap_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
     """The same before login."""
+
+    # What is understood of a message's parts when it is read
+    mime_depth: Annotated[int, Count(least=10, most=200)] = 100
+    """Parts within parts; what lies deeper is shown as one opaque part."""
+
+    mime_parts: Annotated[int, Count(least=100, most=100_000)] = 10_000
+    """Parts of one message; what follows belongs to the last of them."""
+
+    mime_header: Annotated[int, Size(least=16 * KIB, most=16 * MIB)] = 256 * KIB
+    """Octets of one header that are looked at; the fields behind them are shown and not understood."""
+
+    mime_headers: Annotated[int, Size(least=64 * KIB, most=64 * MIB)] = 4 * MIB
+    """The same of all headers of one message, its parts' headers included."""
+
+    mime_addresses: Annotated[int, Count(least=100, most=100_000)] = 1000
+    """Addresses of one field that ENVELOPE tells."""
+
+    mime_parameters: Annotated[int, Count(least=20, most=10_000)] = 100
+    """Parameters of one Content-Type or Content-Disposition."""
 
     # POP3
     pop3_command_line: Annotated[int, Size(least=255, most=MIB)] = 512

@@ -20,7 +20,7 @@ from mailbox_d.errors import (
     TooManySessions,
     UnknownEncoding,
 )
-from mailbox_d.wire.imap.errors import BadCharset, BadSyntax
+from mailbox_d.wire.imap.errors import BadCharset, BadSyntax, TooMuchAsked
 from mailbox_d.wire.imap.responses import Completion, Condition
 
 
@@ -51,6 +51,7 @@ class PrivacyRequired(MailError):
 _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
     (BadCharset, Condition.NO, b"BADCHARSET (US-ASCII UTF-8)"),
     (BadSyntax, Condition.BAD, b""),
+    (TooMuchAsked, Condition.NO, b"LIMIT"),
     (NotServed, Condition.NO, b"CANNOT"),
     (NotAllowed, Condition.NO, b"READ-ONLY"),
     (MessageTooLarge, Condition.NO, b"TOOBIG"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mailbox_d.app import login_session_limits, smtp_session_limits
+from mailbox_d.app import imap_limits, login_session_limits, smtp_session_limits
 from mailbox_d.config.model import Limits
+from mailbox_d.imap.service import IMAPLimits
+from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.smtp.service import Kind
 
 LIMITS = Limits().model_copy(update={"greeting_delay": 5.0})
@@ -18,3 +20,22 @@ def test_only_smtp_clients_from_outside_wait_for_the_greeting(kind: Kind, delay:
 
 def test_imap_clients_do_not_wait_for_the_greeting() -> None:
     assert login_session_limits(LIMITS).greeting_delay == 0.0
+
+
+def test_what_is_understood_of_a_message_can_be_configured() -> None:
+    sizes = {"header_size": 70_000, "mime_header": 60_000, "mime_headers": 80_000}
+    counts = {"mime_depth": 11, "mime_parts": 101, "mime_addresses": 102, "mime_parameters": 21}
+    configured = imap_limits(LIMITS.model_copy(update=sizes | counts)).contents.mime
+    assert configured == MimeLimits(
+        depth=11, parts=101, header=70_000, header_kept=60_000, headers_kept=80_000, addresses=102, parameters=21
+    )
+
+
+def test_how_much_is_asked_for_at_once_can_be_configured() -> None:
+    configured = imap_limits(LIMITS.model_copy(update={"imap_search_keys": 101, "imap_fetch_attributes": 102}))
+    assert (configured.grammar.search_keys, configured.grammar.fetch_attributes) == (101, 102)
+
+
+def test_defaults_are_the_same_with_and_without_a_configuration() -> None:
+    assert imap_limits(Limits()).grammar == IMAPLimits().grammar
+    assert imap_limits(Limits()).contents == IMAPLimits().contents

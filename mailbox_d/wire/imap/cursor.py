@@ -26,7 +26,8 @@ class GrammarLimits:
     """How much of what nests or repeats a command may hold: counts."""
 
     search_depth: int = 100
-    search_keys: int = 10_000
+    search_keys: int = 1000
+    fetch_attributes: int = 1000
     section_depth: int = 100
     list_patterns: int = 30
     """Of one LIST (RFC 5258)."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from mailbox_d.wire.imap.cursor import Cursor, GrammarLimits, number
-from mailbox_d.wire.imap.errors import BadSyntax
+from mailbox_d.wire.imap.errors import BadSyntax, TooMuchAsked
 
 
 class FetchItem(Enum):
@@ -99,7 +99,7 @@ _SECTION_TEXTS: Final = {text.value: text for text in SectionText}
 
 
 def parse_fetch_attributes(cursor: Cursor) -> tuple[FetchAttribute, ...]:
-    """The attributes up to the end of the command, none twice. Raises `BadSyntax`."""
+    """The attributes up to the end of the command, none twice. Raises `BadSyntax`, `TooMuchAsked`."""
     written = cursor.text[cursor.at :]
     if len(written) > _CACHED_LENGTH or b"\0" in written:
         return _attributes(cursor)
@@ -125,6 +125,10 @@ def _attributes(cursor: Cursor) -> tuple[FetchAttribute, ...]:
     attributes = {_attribute(cursor): None}
     while cursor.accept(b" "):
         attributes[_attribute(cursor)] = None
+        if len(attributes) > cursor.limits.fetch_attributes:
+            raise TooMuchAsked(
+                f"At most {cursor.limits.fetch_attributes} attributes at once: ask for some, then others"
+            )
     cursor.expect(b")")
     return tuple(attributes)
 

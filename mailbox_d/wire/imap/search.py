@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from mailbox_d.wire.imap.cursor import Cursor
 from mailbox_d.wire.imap.dates import parse_date
-from mailbox_d.wire.imap.errors import BadCharset, BadSyntax
+from mailbox_d.wire.imap.errors import BadCharset, BadSyntax, TooMuchAsked
 from mailbox_d.wire.imap.sequence import SequenceSet, parse_sequence_set
 
 
@@ -206,7 +206,10 @@ def _return_option(cursor: Cursor) -> ReturnOption:
 
 
 def parse_search_key(cursor: Cursor) -> SearchKey:
-    """`[CHARSET name] key …` up to the command's end, as one key. Raises `BadSyntax`, `BadCharset`."""
+    """`[CHARSET name] key …` up to the command's end, as one key.
+
+    Raises `BadSyntax`, `BadCharset`, `TooMuchAsked`.
+    """
     charset = _charset(cursor)
     stack = [_Frame(_Kind.COMMAND)]
     count = 0
@@ -218,7 +221,7 @@ def parse_search_key(cursor: Cursor) -> SearchKey:
             continue
         count += 1
         if count > cursor.limits.search_keys:
-            raise BadSyntax("Too many search keys")
+            raise TooMuchAsked(f"At most {cursor.limits.search_keys} search keys at once: search for some, then others")
         _attach(stack, _simple_key(cursor, charset))
         while stack[-1].kind is _Kind.GROUP and cursor.accept(b")"):
             _attach(stack, stack.pop().key())

@@ -20,6 +20,7 @@ from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
 from mailbox_d.store.ports import FlagAction
+from mailbox_d.wire.imap.cursor import GrammarLimits
 from tests.dialogues.imap_server import ANN, HELLO, filled_store, imap_connection, imap_service
 from tests.dialogues.memory import Connection
 
@@ -633,3 +634,16 @@ def test_a_search_tells_what_it_can_read_and_ends_with_no(
         b"d NO [UNAVAILABLE] 1 message could not be read: Cannot be read now"
     )
     assert failures == []
+
+
+def test_attack_63_too_much_at_once_is_refused_with_what_to_do() -> None:
+    limits = IMAPLimits(grammar=GrammarLimits(search_keys=2, fetch_attributes=2))
+    connection = selected(filled_store(), limits)
+    for _ in range(limits.bad_commands_in_a_row + 1):
+        assert said(connection, b"c SEARCH SEEN SEEN SEEN") == [
+            b"c NO [LIMIT] At most 2 search keys at once: search for some, then others"
+        ]
+        assert said(connection, b"d FETCH 1 (BODY.PEEK[1.MIME] BODY.PEEK[2.MIME] UID)") == [
+            b"d NO [LIMIT] At most 2 attributes at once: ask for some, then others"
+        ]
+    assert not connection.closed
