@@ -1,8 +1,7 @@
 """Messages on their way from one folder into another: linked into its `tmp` first, with no lock held at all.
 
 A link cannot be half there, and shares the file's octets and its date. Where the file system will make none, the octets
-are copied. What is in `tmp` is then put in place by the destination, under its own lock; the two folders' locks are
-never held together.
+are copied. What is in `tmp` is then put in place under the destination's lock.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailbox_d.errors import StorageFault
 from mailbox_d.store.disk import Disk
@@ -43,6 +42,11 @@ class Copied:
     octets: int
     wire_octets: int
 
+    def with_letters(self, letters: bytes, keywords: Keywords) -> Copied:
+        """The copy of a message whose file has these letters, in a folder with these keywords."""
+        others = bytes(letter for letter in letters if chr(letter).isupper()).translate(None, keywords.meaning(letters))
+        return replace(self, flags=keywords.flags(letters), letters=others)
+
 
 class Copies:
     """The files of one command; `add` and `discard` may raise `OSError`."""
@@ -64,9 +68,8 @@ class Copies:
         if not stat.S_ISREG(status.st_mode):
             raise StorageFault("The message cannot be read now", cause=f"{os.fsdecode(source)!r} is not a regular file")
         base, letters = split_name(source.rpartition(b"/")[2])
-        others = bytes(letter for letter in letters if chr(letter).isupper()).translate(None, keywords.meaning(letters))
-        flags = keywords.flags(letters)
-        self.done.append(Copied(uid, path, base, flags, others, status.st_size, wire_octets))
+        copied = Copied(uid, path, base, frozenset(), b"", status.st_size, wire_octets)
+        self.done.append(copied.with_letters(letters, keywords))
 
     def discard(self) -> None:
         """Remove what was not put in its place."""

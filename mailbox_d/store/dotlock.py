@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
 from twisted.logger import Logger
@@ -41,7 +41,14 @@ class LockTimes:
     patience: float = 0.05
 
 
-class Dotlock:
+class Held(Protocol):
+    """What guards the folders that a change is made in."""
+
+    def check(self) -> None:
+        """See that it is still held, and say that its holder lives. Raises `MailboxBusy`."""
+
+
+class Dotlock(Held):
     """One holding of a folder's lock file. Changes of its uidlist show that a silent owner lives."""
 
     _log = Logger()
@@ -145,6 +152,17 @@ class Dotlock:
         except OSError:
             return False
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Dotlocks(Held):
+    """Those of several folders, held at once."""
+
+    locks: tuple[Dotlock, ...]
+
+    def check(self) -> None:
+        for lock in self.locks:
+            lock.check()
 
 
 def _process_start() -> float:

@@ -1,19 +1,25 @@
-"""Renaming and removing a folder's messages, under its lock, beside programs that may do the same without one."""
+"""Renaming, removing and taking in a folder's messages, under its lock, beside programs that may work without one."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.logger import Logger
 
-from mailbox_d.store.dotlock import Dotlock
+from mailbox_d.errors import MailError
+from mailbox_d.store.copying import Copied, all_flags
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.dotlock import Held
 from mailbox_d.store.filename import join_name, sort_letters
-from mailbox_d.store.files import FileSystem, find
+from mailbox_d.store.files import find, forget
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.folder_view import FolderView
 from mailbox_d.store.keywords import KeywordsFile
 from mailbox_d.store.listing import Place
+
+_BREATH = 1000
+"""After how many files of one command the lock is looked at."""
 
 
 class FolderFiles:
@@ -21,26 +27,57 @@ class FolderFiles:
 
     _log = Logger()
 
-    def __init__(self, files: FileSystem, view: FolderView) -> None:
-        self._files = files
+    def __init__(self, disk: Disk, folder: Folder, view: FolderView) -> None:
+        self.folder = folder
+        self._disk = disk
+        self._files = disk.files
         self._view = view
 
-    def rename(self, lock: Dotlock, uids: Iterable[int], combine: Callable[[bytes], bytes]) -> None:
+    def rename(self, lock: Held, uids: Iterable[int], combine: Callable[[bytes], bytes]) -> None:
         """Give messages the letters that `combine` makes of theirs; those in `new` move to `cur`."""
         missed = self._rename_once(lock, uids, combine)
         if missed:
             self._view.catch_up(lock, whole=True)
             self._rename_once(lock, missed, combine)
 
-    def unlink(self, lock: Dotlock, uids: Iterable[int]) -> frozenset[int]:
-        """Remove messages; returns those that were there to be removed."""
-        removed, missed = self._unlink_once(lock, uids)
+    def unlink(self, lock: Held, uids: Iterable[int], removed: set[int]) -> None:
+        """Remove messages. Into `removed` go, one by one, those that this call removed and no other program.
+
+        Where the disk reports a fault and the file is not certain to be there still, it counts as removed.
+        """
+        missed = self._unlink_once(lock, uids, removed)
         if missed:
             self._view.catch_up(lock, whole=True)
-            removed += self._unlink_once(lock, missed)[0]
-        return frozenset(removed)
+            self._unlink_once(lock, missed, removed)
 
-    def move(self, lock: Dotlock, uids: Iterable[int], goal: Folder) -> None:
+    def take_in(self, lock: Held, copies: Sequence[Copied], *, keeps_names: bool) -> dict[int, int]:
+        """Put what lies in `tmp` in its place, durable, and give it UIDs; those of the copies by those of the messages.
+
+        Whatever is raised, nothing is left.
+        """
+        self._view.learn_what_fits(all_flags(copies))
+        arrivals: list[tuple[Place, int]] = []
+        try:
+            for count, copy in enumerate(copies, 1):
+                if count % _BREATH == 0:
+                    lock.check()
+                place = self._place_of(copy, keeps_name=keeps_names)
+                self._files.rename(copy.path, self._view.path(place))
+                arrivals.append((place, copy.wire_octets))
+            self.sync({place.is_new for place, _ in arrivals})
+            given = self._view.add_own(arrivals)
+        except (OSError, MailError):
+            for place, _ in arrivals:
+                forget(self._files, self._view.path(place))
+            raise
+        return dict(zip([copy.uid for copy in copies], given, strict=True))
+
+    def sync(self, halves: Iterable[bool]) -> None:
+        """Make entries durable, of `new` (true) and `cur` (false)."""
+        for is_new in halves:
+            self._disk.directories.sync(self.folder.new if is_new else self.folder.cur)
+
+    def move(self, lock: Held, uids: Iterable[int], goal: Folder) -> None:
         """Move messages into the `cur` of another folder, which is locked too and shall have this one's keywords."""
         KeywordsFile(self._files, goal).write(self._view.keywords)
         moved: list[int] = []
@@ -52,7 +89,15 @@ class FolderFiles:
         finally:
             self._view.note_removed(moved)
 
-    def _rename_once(self, lock: Dotlock, uids: Iterable[int], combine: Callable[[bytes], bytes]) -> list[int]:
+    def _place_of(self, copy: Copied, *, keeps_name: bool) -> Place:
+        """Where a copy is to lie; Dovecot too keeps the name, by which it knows messages again, where it can."""
+        letters = sort_letters(self._view.keywords.letters(copy.flags) + copy.letters)
+        place = Place.arriving(copy.base, letters)
+        if keeps_name and self._view.takes_name(place):
+            return place
+        return Place.arriving(self._disk.unique.sized(copy.octets, copy.wire_octets), letters)
+
+    def _rename_once(self, lock: Held, uids: Iterable[int], combine: Callable[[bytes], bytes]) -> list[int]:
         """Rename what is where it should be; returns the others."""
         moves: list[tuple[int, Place]] = []
         missed: list[int] = []
@@ -71,24 +116,38 @@ class FolderFiles:
             self._view.note_moves(moves)
         return missed
 
-    def _unlink_once(self, lock: Dotlock, uids: Iterable[int]) -> tuple[list[int], list[int]]:
-        removed: list[int] = []
+    def _unlink_once(self, lock: Held, uids: Iterable[int], removed: set[int]) -> list[int]:
+        """Remove what is where it should be; returns the others."""
+        own: list[int] = []
         missed: list[int] = []
         try:
             for uid, place in self._places(lock, uids):
+                path = self._view.path(place)
                 try:
-                    self._files.unlink(self._view.path(place))
-                    removed.append(uid)
+                    self._files.unlink(path)
                 except FileNotFoundError:
                     missed.append(uid)
+                    continue
+                except OSError:
+                    own += [] if self._is_there(path) else [uid]
+                    raise
+                own.append(uid)
         finally:
-            self._view.note_removed(removed)
-        return removed, missed
+            removed.update(own)
+            self._view.note_removed(own)
+        return missed
 
-    def _places(self, lock: Dotlock, uids: Iterable[int]) -> Iterable[tuple[int, Place]]:
+    def _is_there(self, path: bytes) -> bool:
+        """Whether a file is certain to be there."""
+        try:
+            return find(self._files, path) is not None
+        except OSError:
+            return False
+
+    def _places(self, lock: Held, uids: Iterable[int]) -> Iterable[tuple[int, Place]]:
         """Where messages lie. Taking long, it says that the lock's holder lives."""
         for count, uid in enumerate(dict.fromkeys(uids), 1):
-            if count % 1000 == 0:
+            if count % _BREATH == 0:
                 lock.check()
             place = self._view.listing.place(uid)
             if place is not None:

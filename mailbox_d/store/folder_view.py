@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from mailbox_d.errors import MailError, NoSuchMailbox, StorageFault
 from mailbox_d.store.changes import Feeds
 from mailbox_d.store.disk import Disk
-from mailbox_d.store.dotlock import Dotlock
+from mailbox_d.store.dotlock import Held
 from mailbox_d.store.filename import arrival, split_name, wire_size
 from mailbox_d.store.files import find
 from mailbox_d.store.folder import Folder
@@ -93,7 +93,7 @@ class FolderView:
             self._watched.done()
         return False
 
-    def catch_up(self, lock: Dotlock, *, whole: bool = False) -> None:
+    def catch_up(self, lock: Held, *, whole: bool = False) -> None:
         """Read what changed. Raises `OSError`, `NoSuchMailbox` where another mailbox has taken the folder's place."""
         seen = self._marks.look()
         whole = whole or self._is_behind or self._marks.is_due() or seen.cur != self._marks.last.cur
@@ -330,7 +330,7 @@ class FolderView:
             self._log.warn("Cannot tell the size of {name}: {error}", name=place.name, error=str(error))
             return 0
 
-    def _give_uids(self, unlisted: Sequence[Place], lock: Dotlock) -> bool:
+    def _give_uids(self, unlisted: Sequence[Place], lock: Held) -> bool:
         """List messages that have no UID yet, oldest first; false where the disk would not have it."""
         comes_back = not self._dead.isdisjoint(place.base for place in unlisted)
         self._wants_rewrite = self._wants_rewrite or comes_back or self._is_mostly_dead()

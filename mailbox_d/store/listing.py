@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mailbox_d.store.filename import is_listable, split_name
+from mailbox_d.store.filename import is_listable, join_name, split_name
 from mailbox_d.store.ports import Change, Expunged, Flagged, Flags, Message
 
 
@@ -21,6 +21,11 @@ class Place(NamedTuple):
     @classmethod
     def of(cls, name: bytes, *, is_new: bool) -> Place:
         return cls(name, *split_name(name), is_new)
+
+    @classmethod
+    def arriving(cls, base: bytes, letters: bytes) -> Place:
+        """Where a message lies that comes with these letters: without any, it is new."""
+        return cls(join_name(base, letters) if letters else base, base, letters, is_new=not letters)
 
 
 @dataclass(slots=True)

@@ -13,26 +13,24 @@ from twisted.logger import Logger
 from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox, StorageFault
 from mailbox_d.store.append import MaildirAppend
 from mailbox_d.store.changes import ChangeFeed
-from mailbox_d.store.copying import Copied, Copies, all_flags
+from mailbox_d.store.copying import Copied, Copies
 from mailbox_d.store.disk import Disk
-from mailbox_d.store.dotlock import Dotlock
+from mailbox_d.store.dotlock import Dotlock, Dotlocks, Held
 from mailbox_d.store.draft import Draft, Staged
-from mailbox_d.store.filename import join_name, sort_letters
-from mailbox_d.store.files import find, forget, storage_faults
+from mailbox_d.store.filename import sort_letters
+from mailbox_d.store.files import forget, storage_faults
 from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.folder_files import FolderFiles
 from mailbox_d.store.folder_view import FolderView
 from mailbox_d.store.keywords import Keywords
 from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
+from mailbox_d.store.moving import move
 from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Message, Status, Target, WireReader
 
 T = TypeVar("T")
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-_BREATH = 1000
-"""After how many files of one command the lock is looked at."""
-
 _TRIES = 4
 """How often a file that other programs keep renaming is looked for."""
 
@@ -48,7 +46,7 @@ class MaildirMailbox(Mailbox):
         self._folder = folder
         self._target = target
         self._view = FolderView(disk, folder)
-        self._files = FolderFiles(disk.files, self._view)
+        self._files = FolderFiles(disk, folder, self._view)
         self._figures: tuple[Sequence[Message], int, int] = ((), 0, 0)
 
     @property
@@ -118,29 +116,28 @@ class MaildirMailbox(Mailbox):
 
     @storage_faults
     def expunge(self, uids: Collection[int]) -> Collection[int]:
+        removed: set[int] = set()
         with self._changing() as lock:
-            return self._files.unlink(lock, uids)
+            self._files.unlink(lock, uids, removed)
+        return removed
 
     @storage_faults
     def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
         goal = _of_the_same_kind(destination)
-        copies = Copies(self._disk, goal._folder)
-        try:
-            for uid in sorted(set(uids)):
-                self._link_into(copies, uid, strict=strict)
-            return goal._take_in(copies.done, keeps_names=goal._folder != self._folder) if copies.done else {}
-        finally:
-            copies.discard()
+        with self._linked(uids, goal, strict=strict) as copies:
+            if not copies:
+                return {}
+            with goal._changing() as lock:
+                return goal._files.take_in(lock, copies, keeps_names=goal._folder != self._folder)
 
     @storage_faults
     def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
-        copied = self.copy(uids, destination, strict=strict)
-        try:
-            self.expunge(copied)
-        except MailError:
-            self._take_back(copied, destination)
-            raise
-        return copied
+        goal = _of_the_same_kind(destination)
+        with self._linked(uids, goal, strict=strict) as copies:
+            if not copies:
+                return {}
+            with self._changing_with(goal) as lock:
+                return move(self._files, goal._files, lock, self._still_here(copies, strict=strict))
 
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MaildirAppend:
         return MaildirAppend(self._disk, self._folder, self._target, internal_date, partial(self._save, flags))
@@ -165,6 +162,17 @@ class MaildirMailbox(Mailbox):
         """A message was delivered here, which the next look will find: tell whoever waits for one."""
         self._view.feeds.wake()
 
+    @contextmanager
+    def _linked(self, uids: Collection[int], goal: MaildirMailbox, *, strict: bool) -> Iterator[list[Copied]]:
+        """Messages as second files in the `tmp` of `goal`, for as long as they are not put in their places."""
+        copies = Copies(self._disk, goal._folder)
+        try:
+            for uid in sorted(set(uids)):
+                self._link_into(copies, uid, strict=strict)
+            yield copies.done
+        finally:
+            copies.discard()
+
     def _link_into(self, copies: Copies, uid: int, *, strict: bool) -> None:
         message = self._view.listing.messages.get(uid)
         try:
@@ -176,60 +184,25 @@ class MaildirMailbox(Mailbox):
             if strict:
                 raise
 
-    def _take_in(self, copies: Sequence[Copied], *, keeps_names: bool) -> Mapping[int, int]:
-        """Put what lies in `tmp` in its place and give it UIDs. Raises `MailboxBusy` having changed nothing."""
-        published: list[bytes] = []
-        with self._changing() as lock:
-            self._view.learn_what_fits(all_flags(copies))
-            arrivals = []
-            try:
-                for count, copy in enumerate(copies, 1):
-                    if count % _BREATH == 0:
-                        lock.check()
-                    place = self._place_of(copy, keeps_name=keeps_names)
-                    self._disk.files.rename(copy.path, self._view.path(place))
-                    published.append(self._view.path(place))
-                    arrivals.append((place, copy.wire_octets))
-                self._sync({place.is_new for place, _ in arrivals})
-                given = self._view.add_own(arrivals)
-            except (OSError, MailError):
-                for path in published:
-                    forget(self._disk.files, path)
-                raise
-        return dict(zip([copy.uid for copy in copies], given, strict=True))
-
-    def _place_of(self, copy: Copied, *, keeps_name: bool) -> Place:
-        """Where a copy is to lie; Dovecot too keeps the name, by which it knows messages again, where it can."""
-        letters = sort_letters(self._view.keywords.letters(copy.flags) + copy.letters)
-        place = _place(copy.base, letters)
-        if keeps_name and self._view.takes_name(place):
-            return place
-        return _place(self._disk.unique.sized(copy.octets, copy.wire_octets), letters)
-
-    def _take_back(self, copied: Mapping[int, int], destination: Mailbox) -> None:
-        """Remove the copies of messages that are certain to lie here still. Raises `StorageFault` where that fails."""
-        places = {uid: self._view.listing.place(uid) for uid in copied}
-        here = {uid for uid, place in places.items() if place and find(self._disk.files, self._view.path(place))}
-        try:
-            destination.expunge([copied[uid] for uid in here])
-        except MailError as error:
-            raise StorageFault("Some messages are in both mailboxes now", cause=str(error)) from error
-
-    def _sync(self, halves: Collection[bool]) -> None:
-        """Make entries durable, of `new` (true) and `cur` (false)."""
-        for is_new in halves:
-            self._disk.directories.sync(self._folder.new if is_new else self._folder.cur)
+    def _still_here(self, copies: Sequence[Copied], *, strict: bool) -> list[Copied]:
+        """The copies of messages that were not taken away since they were linked, with the flags these have by now."""
+        places = [(copy, self._view.listing.place(copy.uid)) for copy in copies]
+        keywords = self._view.keywords
+        here = [copy.with_letters(place.letters, keywords) for copy, place in places if place is not None]
+        if strict and len(here) < len(copies):
+            raise MessageGone("The message is gone")
+        return here
 
     def _save(self, flags: Flags, draft: Draft, staged: Staged, base: bytes) -> int:
         """Put a staged message in its place and give it a UID. Raises `MailboxBusy` having changed nothing."""
         with self._changing():
             self._view.learn(flags)
             letters = sort_letters(self._view.keywords.letters(flags))
-            place = _place(base, letters)
+            place = Place.arriving(base, letters)
             path = self._view.path(place)
             draft.publish(staged, path)
             try:
-                self._sync({place.is_new})
+                self._files.sync({place.is_new})
                 return self._view.add_own([(place, staged.wire_octets)])[0]
             except (OSError, MailError):
                 forget(self._disk.files, path)
@@ -248,6 +221,19 @@ class MaildirMailbox(Mailbox):
                     yield lock
                 finally:
                     self._view.stamp_own()
+
+    @contextmanager
+    def _changing_with(self, goal: MaildirMailbox) -> Iterator[Held]:
+        """Hold this folder and another one, or the same; always in the order of their paths, so that of two who want
+        the same two folders neither waits for the other."""
+        self._require_alive()
+        if goal._folder == self._folder:
+            with goal._changing() as lock:
+                yield lock
+            return
+        first, second = sorted((self, goal), key=lambda mailbox: mailbox._folder.path)
+        with first._changing() as one, second._changing() as two:
+            yield Dotlocks((one, two))
 
     def _empty_new(self) -> None:
         """Move what lies in `new` to `cur`. A disk that has no room for that can be read all the same."""
@@ -310,11 +296,6 @@ class MaildirMailbox(Mailbox):
             unseen = sum("\\Seen" not in message.flags for message in messages)
             self._figures = messages, unseen, sum(message.size for message in messages)
         return self._figures
-
-
-def _place(base: bytes, letters: bytes) -> Place:
-    """Where a message lies that comes with these letters: without any, it is new."""
-    return Place(join_name(base, letters) if letters else base, base, letters, is_new=not letters)
 
 
 def _of_the_same_kind(mailbox: Mailbox) -> MaildirMailbox:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -127,18 +127,19 @@ class MemoryMailbox(Mailbox):
             return removed
 
     def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
-        if not isinstance(destination, MemoryMailbox):
-            raise TypeError("messages are copied within one store")
+        goal = _of_the_same_kind(destination)
         with self._lock:
+            self.refresh()
             found = [self._stored[uid] for uid in sorted(set(uids)) if uid in self._stored]
         if strict and len(found) < len(set(uids)):
             raise MessageGone("The message is gone")
-        return destination._take_in(found)
+        return goal._take_in(found)
 
     def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
-        copied = self.copy(uids, destination, strict=strict)
-        self.expunge(copied)
-        return copied
+        with _holding(self, _of_the_same_kind(destination)):
+            copied = self.copy(uids, destination, strict=strict)
+            self.expunge(copied)
+            return copied
 
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MemoryDelivery:
         def place(body: bytes, all_or_nothing: bool) -> tuple[Outcome, ...]:
@@ -179,7 +180,7 @@ class MemoryMailbox(Mailbox):
 
     def move_all(self, goal: MemoryMailbox) -> None:
         """Move every message into another mailbox."""
-        with self._lock:
+        with _holding(self, goal):
             for stored in list(self._stored.values()):
                 goal.add(stored.wire, stored.message.flags, stored.internal_date)
             self.expunge(list(self._stored))
@@ -205,6 +206,20 @@ class MemoryMailbox(Mailbox):
             if uid not in self._stored:
                 raise MessageGone("The message is gone")
             return self._stored[uid]
+
+
+def _of_the_same_kind(mailbox: Mailbox) -> MemoryMailbox:
+    if not isinstance(mailbox, MemoryMailbox):
+        raise TypeError("messages are copied within one store")
+    return mailbox
+
+
+@contextmanager
+def _holding(one: MemoryMailbox, other: MemoryMailbox) -> Iterator[None]:
+    """Hold the locks of both, always in the same order, so that of two who want both neither waits for the other."""
+    first, second = sorted((one, other), key=id)
+    with first._lock, second._lock:
+        yield
 
 
 Place: TypeAlias = Callable[[bytes, bool], tuple[Outcome, ...]]

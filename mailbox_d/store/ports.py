@@ -233,9 +233,11 @@ class Mailbox(Protocol):
         """
 
     def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
-        """As `copy`, and the messages that were copied are removed here (RFC 6851).
+        """As `copy`, with the flags that the messages have by then, and they are removed here (RFC 6851).
 
-        A message is always in one of the mailboxes. What cannot be removed here is taken back there.
+        Of all who move or expunge a message at a time, one does; to the others it is gone, and left out of what is
+        returned. It is in one of the mailboxes at any moment, and in both only after a crash, or where `StorageFault`
+        says so. After another `StorageFault` some may have been moved, after any other error none.
         """
 
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> Delivery:
