@@ -1,0 +1,170 @@
+"""What was said of a mailbox's messages: octets by attribute and UID, each row sealed by a checksum.
+
+An attribute is whatever the asker calls it (`ENVELOPE`, `BODY[HEADER.FIELDS (FROM TO)]`); what the octets mean is the
+asker's business. Rows are keyed by one integer, so that a run of UIDs lies side by side: attribute, mailbox, UID, from
+the highest bits down.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from zlib import crc32
+
+from mailbox_d.store.index.index_file import IndexFile
+
+ATTRIBUTES_MAX = 64
+"""How many attributes are remembered; for a further one, the one that was not asked for longest is forgotten."""
+
+_MAILBOX_SHIFT = 32
+_ATTRIBUTE_SHIFT = 56
+_MAILBOX_MAX = (1 << (_ATTRIBUTE_SHIFT - _MAILBOX_SHIFT)) - 1
+_UID_MASK = (1 << _MAILBOX_SHIFT) - 1
+
+_SPARSE = 8
+"""With fewer than one UID wanted in so many, rows are looked up one by one and not as a run."""
+
+_LOOKED_UP_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxKey:
+    """What names a mailbox for ever: the uidlist's GUID, and the UIDVALIDITY that its UIDs have."""
+
+    guid: bytes
+    uid_validity: int
+
+
+class Answers:
+    """What is remembered of one mailbox's messages. A message is known by its UID and its file's base name."""
+
+    def __init__(self, file: IndexFile, key: MailboxKey) -> None:
+        self._file = file
+        self._key = key
+
+    def remembered(self, attribute: bytes, bases: Mapping[int, bytes]) -> dict[int, bytes]:
+        """What was remembered of these messages, UIDs ascending; those that are not known are left out."""
+        if not bases:
+            return {}
+        rows = self._file.run(partial(self._read, attribute, sorted(bases))) or []
+        seal = crc32(attribute)
+        found = {}
+        for uid, checksum, octets in rows:
+            base = bases.get(uid)
+            if base is not None and crc32(octets, crc32(base, seal)) == checksum:
+                found[uid] = octets
+        return found
+
+    def remember(self, attribute: bytes, answers: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Keep what was found out: UID, base name and octets of each message."""
+        seal = crc32(attribute)
+        rows = [(uid, crc32(octets, crc32(base, seal)), octets) for uid, base, octets in answers]
+        if rows:
+            self._file.run(partial(self._write, attribute, rows))
+
+    def attributes(self) -> Sequence[bytes]:
+        """What has been asked for in this account, the most recent first."""
+        return self._file.run(_attributes) or ()
+
+    def sweep(self, present: Iterable[int]) -> None:
+        """Forget messages that are there no more."""
+        self._file.run(partial(self._sweep, frozenset(present)))
+
+    def _read(self, attribute: bytes, uids: Sequence[int], db: sqlite3.Connection) -> list[tuple[int, int, bytes]]:
+        first = _first_key(db, attribute, self._key)
+        if first is None:
+            return []
+        if uids[-1] - uids[0] < _SPARSE * len(uids):
+            return db.execute(
+                f"SELECT id & {_UID_MASK}, checksum, octets FROM answer WHERE id BETWEEN ? AND ?",
+                (first | uids[0], first | uids[-1]),
+            ).fetchall()
+        return list(_read_each(db, [first | uid for uid in uids]))
+
+    def _write(self, attribute: bytes, rows: Sequence[tuple[int, int, bytes]], db: sqlite3.Connection) -> None:
+        first = _attribute_id(db, attribute) << _ATTRIBUTE_SHIFT | _mailbox_id(db, self._key) << _MAILBOX_SHIFT
+        db.executemany(
+            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?)",
+            [(first | uid, checksum, octets) for uid, checksum, octets in rows],
+        )
+
+    def _sweep(self, present: frozenset[int], db: sqlite3.Connection) -> None:
+        for (attribute,) in db.execute("SELECT name FROM attribute").fetchall():
+            first = _first_key(db, attribute, self._key)
+            if first is not None:
+                ids = db.execute("SELECT id FROM answer WHERE id BETWEEN ? AND ?", (first, first | _UID_MASK))
+                gone = [row for row in ids.fetchall() if row[0] & _UID_MASK not in present]
+                db.executemany("DELETE FROM answer WHERE id = ?", gone)
+
+
+def _read_each(db: sqlite3.Connection, ids: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
+    for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
+        some = ids[start : start + _LOOKED_UP_AT_ONCE]
+        places = ",".join("?" * len(some))
+        yield from db.execute(f"SELECT id & {_UID_MASK}, checksum, octets FROM answer WHERE id IN ({places})", some)
+
+
+def _attributes(db: sqlite3.Connection) -> list[bytes]:
+    return [name for (name,) in db.execute("SELECT name FROM attribute ORDER BY used DESC")]
+
+
+def _first_key(db: sqlite3.Connection, attribute: bytes, key: MailboxKey) -> int | None:
+    """The key before that of the first message; None where nothing of this kind is known."""
+    known = db.execute("SELECT id FROM attribute WHERE name = ?", (attribute,)).fetchone()
+    mailbox = _known_mailbox(db, key)
+    return None if known is None or mailbox is None else known[0] << _ATTRIBUTE_SHIFT | mailbox << _MAILBOX_SHIFT
+
+
+def _known_mailbox(db: sqlite3.Connection, key: MailboxKey) -> int | None:
+    row = db.execute(
+        "SELECT id FROM mailbox WHERE guid = ? AND uid_validity = ?", (key.guid, key.uid_validity)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _mailbox_id(db: sqlite3.Connection, key: MailboxKey) -> int:
+    """The mailbox's number; one whose UIDs have begun anew has another, and what was known is forgotten."""
+    known = _known_mailbox(db, key)
+    if known is not None:
+        return known
+    stale = db.execute("SELECT id FROM mailbox WHERE guid = ?", (key.guid,)).fetchone()
+    if stale is not None:
+        _forget_mailbox(db, stale[0])
+    (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM mailbox").fetchone()
+    if highest >= _MAILBOX_MAX:
+        raise sqlite3.DatabaseError("no number is left for another mailbox")
+    db.execute("INSERT INTO mailbox VALUES (?, ?, ?)", (highest + 1, key.guid, key.uid_validity))
+    return int(highest) + 1
+
+
+def _forget_mailbox(db: sqlite3.Connection, mailbox: int) -> None:
+    db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
+    for (attribute,) in db.execute("SELECT id FROM attribute").fetchall():
+        first = attribute << _ATTRIBUTE_SHIFT | mailbox << _MAILBOX_SHIFT
+        db.execute("DELETE FROM answer WHERE id BETWEEN ? AND ?", (first, first | _UID_MASK))
+
+
+def _attribute_id(db: sqlite3.Connection, attribute: bytes) -> int:
+    """The attribute's number, which is noted as used now; the one that was used longest ago may have to go for it."""
+    (now,) = db.execute("SELECT coalesce(max(used), 0) + 1 FROM attribute").fetchone()
+    known = db.execute("SELECT id FROM attribute WHERE name = ?", (attribute,)).fetchone()
+    if known is not None:
+        db.execute("UPDATE attribute SET used = ? WHERE id = ?", (now, known[0]))
+        return int(known[0])
+    number = _free_attribute(db)
+    db.execute("INSERT INTO attribute VALUES (?, ?, ?)", (number, attribute, now))
+    return number
+
+
+def _free_attribute(db: sqlite3.Connection) -> int:
+    taken = {number for (number,) in db.execute("SELECT id FROM attribute")}
+    free = next((number for number in range(ATTRIBUTES_MAX) if number not in taken), None)
+    if free is not None:
+        return free
+    (oldest,) = db.execute("SELECT id FROM attribute ORDER BY used LIMIT 1").fetchone()
+    db.execute("DELETE FROM attribute WHERE id = ?", (oldest,))
+    first = oldest << _ATTRIBUTE_SHIFT
+    db.execute("DELETE FROM answer WHERE id BETWEEN ? AND ?", (first, first | (1 << _ATTRIBUTE_SHIFT) - 1))
+    return int(oldest)
