@@ -130,22 +130,19 @@ class Contents:
         if kept is not None:
             kept.reader.close()
 
-    def structure(self, uid: int, reader: WireReader) -> Part:
-        """What a message is made of."""
+    def structure(self, uid: int) -> Part | None:
+        """What a message is made of, if that is remembered."""
         known = self._structures.get(uid)
         if known is not None:
             self._structures.move_to_end(uid)
-            return known
-        part = _scanned(reader.chunks(), self.limits.mime)
-        if not _has_more_parts(part, self.limits.parts_remembered):
-            self._structures[uid] = part
+        return known
+
+    def remember(self, uid: int, structure: Part) -> None:
+        """Keep what a message is made of, unless it is too much."""
+        if not _has_more_parts(structure, self.limits.parts_remembered):
+            self._structures[uid] = structure
             if len(self._structures) > self.limits.structures:
                 self._structures.popitem(last=False)
-        return part
-
-    def known_structure(self, uid: int) -> Part | None:
-        """The structure of a message if it is remembered."""
-        return self._structures.get(uid)
 
     def decoded(self, uid: int, part: Part, reader: WireReader) -> tuple[DecodedPart, int]:
         """A part without its transfer encoding, and how many octets were read for that. Raises `UnknownEncoding`."""
@@ -208,6 +205,8 @@ class OpenMessage:
         self._limits = contents.limits
         self._header_size = -1
         self._structure: Part | None = None
+        self._scan: tuple[StructureScanner, Iterator[bytes]] | None = None
+        """A scan that took longer than a turn."""
 
     def read(self, offset: int, length: int) -> bytes:
         octets = self.reader.read(offset, length)
@@ -215,9 +214,30 @@ class OpenMessage:
         return octets
 
     def structure(self) -> Part:
+        known = self._known_structure()
+        while known is None:
+            known = self._scanned_on()
+        return known
+
+    def _known_structure(self) -> Part | None:
         if self._structure is None:
-            self.looked_at += self.size
-            self._structure = self._contents.structure(self.uid, self.reader)
+            self._structure = self._contents.structure(self.uid)
+        return self._structure
+
+    def _scanned_on(self) -> Part | None:
+        """Scan the message, or as much of it as fits a turn; the structure if that was the last of it."""
+        scanner, chunks = self._scan or (StructureScanner(self._limits.mime), self.reader.chunks())
+        self._scan = scanner, chunks
+        most = self.looked_at + self._limits.octets_a_turn
+        for chunk in chunks:
+            self.looked_at += len(chunk)
+            with PYTHON_WORK:
+                scanner.feed(chunk)
+            if self.looked_at >= most:
+                return None
+        self._scan = None
+        self._structure = scanner.finish()
+        self._contents.remember(self.uid, self._structure)
         return self._structure
 
     def header_size(self) -> int:
@@ -235,15 +255,20 @@ class OpenMessage:
     def next_pieces(self, attributes: Sequence[FetchAttribute]) -> tuple[Pieces, Sequence[FetchAttribute]]:
         """The first of these attributes, as many as fit a turn, what is small of them as octets; and the others.
 
-        There is a space between two attributes, and behind the last of those that others follow.
+        There is a space between two attributes. In a turn that is spent on scanning there are none.
         """
         done: list[Piece] = []
         held: list[bytes] = []
         room = self._limits.held
         most = self.looked_at + self._limits.octets_a_turn
-        for count, attribute in enumerate(attributes, 1):
+        count = 0
+        for attribute in attributes:
+            if count and (room <= 0 or self.looked_at >= most):
+                break
+            if _needs_structure(attribute) and self._known_structure() is None and self._scanned_on() is None:
+                break
             fits = room
-            for piece in self.item(attribute):
+            for piece in (b" ", *self.item(attribute)) if count else self.item(attribute):
                 if not isinstance(piece, bytes) and piece.size <= fits:
                     piece = self._octets(piece)
                 if isinstance(piece, bytes):
@@ -252,10 +277,7 @@ class OpenMessage:
                 else:
                     done += (b"".join(held), piece)
                     held = []
-            if count < len(attributes):
-                held.append(b" ")
-                if room <= 0 or self.looked_at >= most:
-                    break
+            count += 1
         return (*done, *([b"".join(held)] if held else ())), attributes[count:]
 
     def _octets(self, piece: Extent | Decoded) -> bytes:
@@ -289,11 +311,8 @@ class OpenMessage:
         """The header is enough: it is scanned as if it were all of the message."""
         known = self._known_structure()
         if known is None:
-            known = _scanned(self.reader.chunks(0, self.header_size()), self._limits.mime)
+            known = _scanned_header(self.reader.read(0, self.header_size()), self._limits.mime)
         return envelope(known.envelope)
-
-    def _known_structure(self) -> Part | None:
-        return self._structure or self._contents.known_structure(self.uid)
 
     def _bodystructure(self, *, extended: bool) -> bytes:
         part = self.structure()
@@ -327,13 +346,21 @@ def octets_in(piece: Extent | Decoded, reader: WireReader) -> Iterator[bytes]:
     return piece.part.octets(piece.start, piece.size, reader.read)
 
 
-def _scanned(chunks: Iterator[bytes], limits: MimeLimits) -> Part:
+def _scanned_header(header: bytes, limits: MimeLimits) -> Part:
     scanner = StructureScanner(limits)
-    for chunk in chunks:
-        with PYTHON_WORK:
-            scanner.feed(chunk)
     with PYTHON_WORK:
+        scanner.feed(header)
         return scanner.finish()
+
+
+def _needs_structure(attribute: FetchAttribute) -> bool:
+    match attribute:
+        case FetchItem.BODY | FetchItem.BODYSTRUCTURE:
+            return True
+        case BodySection():
+            return bool(attribute.section.part)
+        case _:
+            return isinstance(attribute, BinarySection | BinarySize)
 
 
 def _literal(name: bytes, octets: Octets | None) -> Pieces:

@@ -122,22 +122,26 @@ class _Answer:
     async def _tell_message(self, contents: Contents, number: int, figures: bytes, told: Told) -> None:
         """One message's response, octets and all; it ends early where the rest cannot be told."""
         connection = self._session.connection
-        separator = b" " if figures else b""
+        start, told_some = b"* %d FETCH (%b" % (number, figures), bool(figures)
         if told.reader is None:
             octets = b"".join(piece for piece in told.pieces if isinstance(piece, bytes))
-            connection.send(responses.fetch(number, figures + separator + octets))
+            connection.send(b"%b%b%b)\r\n" % (start, b" " if told_some else b"", octets))
             return
-        connection.send(b"* %d FETCH (%b%b" % (number, figures, separator))
-        await self._send_pieces(told.reader, told.pieces)
-        while told.waiting:
+        while True:
+            if told.pieces:
+                connection.send(start + b" " if told_some else start)
+                start, told_some = b"", True
+                await self._send_pieces(told.reader, told.pieces)
+            if not told.waiting:
+                break
             await connection.drained()
             try:
                 told = await self._view.mailbox.more(contents, told)
             except Exception as error:
                 self.failures.add(told.uid, error)
                 break
-            await self._send_pieces(told.reader, told.pieces)
-        connection.send(b")\r\n")
+        if told_some:
+            connection.send(start + b")\r\n")
 
     async def _send_pieces(self, reader: WireReader | None, pieces: Pieces) -> None:
         for piece in pieces:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault, UnknownEncoding
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told, octets_in
+from mailbox_d.imap.python_work import PYTHON_WORK
 from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.store.files import FileSystem
@@ -65,13 +67,13 @@ def told_of(contents: Contents, attributes: str, *uids: int) -> list[Told | None
 
 
 def said(contents: Contents, attributes: str) -> bytes:
-    return b"".join(map(octets_of, turns(contents, attributes)))
+    return b" ".join(filter(None, map(octets_of, turns(contents, attributes))))
 
 
 def turns(contents: Contents, attributes: str) -> Iterator[Told]:
     """What is told of message 1, turn by turn."""
     [told] = told_of(contents, attributes)
-    assert isinstance(told, Told)
+    assert isinstance(told, Told), told
     yield told
     while told.waiting:
         told = contents.more(told)
@@ -124,7 +126,7 @@ def test_many_fields_of_a_large_header_are_not_held_together() -> None:
     contents = Contents(Messages(m1=header), ContentLimits(held=30_000))
     told = [(octets_of(each), held_of(each)) for each in turns(contents, f"({' '.join(FIELDS)})")]
     whole = b"".join(octets for octets, _ in told)
-    assert (whole.count(header), whole.count(b" BODY[HEADER.FIELDS")) == (200, 199)
+    assert (whole.count(header), whole.count(b"BODY[HEADER.FIELDS")) == (200, 200)
     assert max(held for _, held in told) < 50_000
 
 
@@ -146,6 +148,41 @@ def test_what_is_looked_at_for_one_message_has_a_bound_for_each_turn() -> None:
     assert isinstance(told, Told)
     assert len(told.waiting) > 190
     assert mailbox.opened[0].read_in_all < 50_000
+
+
+def test_a_large_message_is_scanned_in_several_turns() -> None:
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n0123456789\r\n" * 1000
+    mailbox = Messages(m1=message)
+    contents = Contents(mailbox, ContentLimits(octets_a_turn=2000))
+    read, told = [0], b""
+    for turn in turns(contents, "(BODY BODY[1000])"):
+        told += octets_of(turn)
+        read.append(mailbox.opened[0].read_in_all)
+    assert told.startswith(b"BODY ((")
+    assert told.endswith(b"BODY[1000] {12}\r\n0123456789\r\n")
+    assert len(read) > len(message) // 2000
+    assert max(after - before for before, after in pairwise(read)) <= 2200
+    assert mailbox.opened[0].scans == 1
+
+
+def test_python_is_at_work_for_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no disk is waited for meanwhile."""
+    working: list[bool] = []
+    feed, read = StructureScanner.feed, Counted.read
+
+    def watched_feed(scanner: StructureScanner, data: bytes) -> None:
+        working.append(PYTHON_WORK.locked())
+        feed(scanner, data)
+
+    def watched_read(reader: Counted, offset: int, length: int) -> bytes:
+        assert not PYTHON_WORK.locked()
+        return read(reader, offset, length)
+
+    monkeypatch.setattr(StructureScanner, "feed", watched_feed)
+    monkeypatch.setattr(Counted, "read", watched_read)
+    said(Contents(Messages(m1=BASE64 + b"QUJD"), ContentLimits()), "(ENVELOPE BODYSTRUCTURE BINARY[1] BODY[HEADER])")
+    assert working == [True, True]
+    assert not PYTHON_WORK.locked()
 
 
 def test_a_message_that_cannot_be_read_stands_for_itself() -> None:
