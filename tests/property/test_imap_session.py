@@ -15,7 +15,8 @@ WORDS = (
     "a b1 NOOP LOGIN SELECT EXAMINE FETCH STORE SEARCH UID APPEND LIST LSUB STATUS CREATE DELETE RENAME EXPUNGE CLOSE "
     'CHECK LOGOUT ID NIL INBOX Archive/2024 new "" * % 1 2 1:* 2:1 4294967295 99:* FLAGS +FLAGS -FLAGS.SILENT (\\Seen) '
     "(\\Deleted x) () ALL (UID FLAGS) BODY[] BODY.PEEK[]<3.9> BODY[TEXT] RFC822.SIZE UNSEEN NOT OR DELETED KEYWORD x "
-    '(MESSAGES UIDNEXT) {3} {3+} {0+} {2000+} abc "q\\"x" AUTHENTICATE PLAIN STARTTLS ann@example.org secret'
+    '(MESSAGES UIDNEXT) {3} {3+} {0+} {2000+} abc "q\\"x" AUTHENTICATE PLAIN STARTTLS ann@example.org secret '
+    'ENABLE UTF8=ACCEPT UTF8 (~{3+} ~{3} ~{3+} "Ä" RENAME SUBSCRIBE COPY CHARSET UTF-8 (SUBSCRIBED)'
 )
 lines = st.lists(st.sampled_from(WORDS.split(" ")), max_size=6).map(lambda words: " ".join(words).encode() + b"\r\n")
 sensible = st.sampled_from(
@@ -29,9 +30,17 @@ sensible = st.sampled_from(
         b"p APPEND INBOX {3+}\r\nabc\r\n",
         b"l APPEND INBOX (\\Seen) {3}\r\n",
         b"q SEARCH OR UNSEEN DELETED\r\n",
+        b"n ENABLE UTF8=ACCEPT\r\n",
+        b"b APPEND INBOX ~{3+}\r\na\0c\r\n",
+        b"8 APPEND INBOX UTF8 (~{3+}\r\nabc)\r\n",
+        b'c CREATE "\xc3\xa4/A&-"\r\n',
+        b'r RENAME "\xc3\xa4" &AOk-\r\n',
+        b'm SUBSCRIBE "\xc3\xa4/\xff"\r\n',
+        b'i LIST (SUBSCRIBED RECURSIVEMATCH) "" (*e% "\xc3\xa4%") RETURN (STATUS (MESSAGES))\r\n',
+        b'j LIST "" *\r\n',
     ]
 )
-_UID_VALIDITY = re.compile(rb"UIDVALIDITY [0-9]+")
+_UID_VALIDITY = re.compile(rb"(UIDVALIDITY|APPENDUID|COPYUID) [0-9]+")
 """Each store in memory has its own."""
 
 streams = st.lists(st.one_of(lines, sensible, sensible, st.binary(max_size=12)), max_size=15).map(b"".join)
@@ -44,7 +53,7 @@ def answered(segments: Iterable[bytes]) -> bytes:
     connection.send(b"a LOGIN ann@example.org secret\r\n")
     for segment in segments:
         connection.send(segment)
-    return _UID_VALIDITY.sub(b"UIDVALIDITY", connection.transport.take())
+    return _UID_VALIDITY.sub(rb"\1", connection.transport.take())
 
 
 @settings(deadline=None)

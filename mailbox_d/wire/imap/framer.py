@@ -232,7 +232,7 @@ class Framer:
         line = self._take_line()
         if not isinstance(line, bytes):
             return line
-        closing = b")" if self._text.endswith((b"(", b"(~")) else b""
+        closing = b")" if self._text.endswith(b"(~") else b""
         if line != closing:
             complaint = "The message ends with a closing parenthesis" if closing else "Nothing may follow the message"
             return self._fault(b"", complaint, fatal=line.endswith(b"+}"))
