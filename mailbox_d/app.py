@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -58,6 +59,10 @@ log = Logger()
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread must let the reactor have its turn; Python's own 5 ms are felt by every session."""
 
+GARBAGE_THRESHOLDS = (20_000, 20, 20)
+"""Objects made before a search for garbage. A mailbox of 50,000 messages comes as hundreds of thousands of objects that
+are no garbage: with Python's own 700, a quarter of the time of opening it goes into looking at them again and again."""
+
 
 class Daemon(MultiService):
     """All services. They start in order; when the daemon stops, each waits for those that started after it."""
@@ -101,6 +106,7 @@ def build(configuration: Configuration) -> Daemon:
     from twisted.internet import reactor  # importing it installs it, which nobody should do who only reads this file
 
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     site = build_site(configuration, reactor)
     refreshes = [realm.refresh for realm in site.realms.values()]
     return Daemon(

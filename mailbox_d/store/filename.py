@@ -13,7 +13,12 @@ _UNLISTABLE = (b"\n", b"\r", b"\0", b"/")
 def split_name(name: bytes) -> tuple[bytes, bytes]:
     """The base and the letters of a file name; letters of an unknown kind of info are none."""
     base, _, info = name.partition(b":")
-    return base, info[2:] if info[:2] == b"2," else b""
+    return base, letters_of(info)
+
+
+def letters_of(info: bytes) -> bytes:
+    """The letters in what follows the base and its colon."""
+    return info[2:] if info[:2] == b"2," else b""
 
 
 def join_name(base: bytes, letters: bytes) -> bytes:
@@ -33,7 +38,9 @@ def is_listable(base: bytes) -> bool:
 
 def wire_size(base: bytes) -> int | None:
     """What the name says of the message's size on the wire (`W=`)."""
-    digits = base[base.rfind(b",W=") + 3 :]
+    _, found, digits = base.rpartition(b",W=")
+    if not found:
+        return None
     return int(digits) if digits.isdigit() and len(digits) <= _DIGITS_MAX else _size(base, b",W=")
 
 

@@ -18,7 +18,7 @@ from mailbox_d.errors import MailError, NoSuchMailbox, StorageFault
 from mailbox_d.store.changes import Feeds
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.dotlock import Held
-from mailbox_d.store.filename import arrival, split_name, wire_size
+from mailbox_d.store.filename import arrival, letters_of, wire_size
 from mailbox_d.store.files import find
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.keywords import Keywords, KeywordsFile
@@ -306,18 +306,24 @@ class FolderView:
         self._arrive(difference.found, difference.found_new)
 
     def _arrive(self, found: Mapping[int, bytes], in_new: Collection[int]) -> None:
-        """Messages have come: their UIDs, ascending, and the names of their files."""
-        messages = [self._message(uid, name, uid in in_new) for uid, name in found.items()]
-        self.listing.add(messages, list(found.values()), in_new)
+        """Messages have come: their UIDs, ascending, and the names of their files. Column by column: it is often all
+        of a mailbox's."""
+        if not found:
+            return
+        names = list(found.values())
+        bases, _, infos = zip(*[name.partition(b":") for name in names], strict=True)
+        flags_of = {info: self.flags(letters_of(info)) for info in set(infos)}
+        sizes: list[int | None] = list(map(wire_size, bases))
+        if None in sizes:
+            sizes = [self._size(*row, in_new) for row in zip(found, names, sizes, strict=True)]
+        rows = zip(found, [flags_of[info] for info in infos], sizes, strict=True)
+        messages = list(map(Message._make, rows))
+        self.listing.add(messages, names, in_new)
         self.recent.update(in_new)
         self.feeds.publish(map(Arrived, messages))
 
-    def _message(self, uid: int, name: bytes, is_new: bool) -> Message:
-        base, letters = split_name(name)
-        size = wire_size(base)
-        if size is None:
-            size = self._look_up_size(Place(name, base, letters, is_new))
-        return Message(uid, self._flags_of.get(letters) or self.flags(letters), size)
+    def _size(self, uid: int, name: bytes, known: int | None, in_new: Collection[int]) -> int:
+        return self._look_up_size(Place.of(name, is_new=uid in in_new)) if known is None else known
 
     def _look_up_size(self, place: Place) -> int:
         """The size on the wire of a message whose name does not tell it: as the list says, or the file itself."""

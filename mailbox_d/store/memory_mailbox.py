@@ -111,7 +111,7 @@ class MemoryMailbox(Mailbox):
                 message = stored.message
                 now = _combine(message.flags, given, folded, action)
                 if now != message.flags:
-                    self._stored[message.uid] = replace(stored, message=replace(message, flags=now))
+                    self._stored[message.uid] = replace(stored, message=message._replace(flags=now))
                     changes.append(Flagged(message.uid, now))
             self._feeds.publish(changes)
             return {uid: self._stored[uid].message.flags for uid in uids if uid in self._stored}

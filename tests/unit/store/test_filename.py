@@ -44,6 +44,7 @@ def test_letters_are_sorted_and_written_once() -> None:
         (b"1.host,S=" + b"9" * 19 + b",W=" + b"9" * 200, None, None),
         (b"12", None, None),
         (b"99", None, None),
+        (b"1700000000", None, None),
     ],
 )
 def test_sizes_are_what_the_name_says(base: bytes, on_disk: int | None, on_wire: int | None) -> None:
