@@ -72,6 +72,13 @@ class FolderFiles:
             raise
         return dict(zip([copy.uid for copy in copies], given, strict=True))
 
+    def take_back(self, lock: Held, uids: Iterable[int]) -> None:
+        """Remove what was just taken in, even if the lock was lost since: nobody else has a right to it."""
+        missed = self._unlink_once(None, uids, set())
+        if missed:
+            self._view.catch_up(lock, whole=True)
+            self._unlink_once(None, missed, set())
+
     def sync(self, halves: Iterable[bool]) -> None:
         """Make entries durable, of `new` (true) and `cur` (false)."""
         for is_new in halves:
@@ -116,7 +123,7 @@ class FolderFiles:
             self._view.note_moves(moves)
         return missed
 
-    def _unlink_once(self, lock: Held, uids: Iterable[int], removed: set[int]) -> list[int]:
+    def _unlink_once(self, lock: Held | None, uids: Iterable[int], removed: set[int]) -> list[int]:
         """Remove what is where it should be; returns the others."""
         own: list[int] = []
         missed: list[int] = []
@@ -144,10 +151,10 @@ class FolderFiles:
         except OSError:
             return False
 
-    def _places(self, lock: Held, uids: Iterable[int]) -> Iterable[tuple[int, Place]]:
+    def _places(self, lock: Held | None, uids: Iterable[int]) -> Iterable[tuple[int, Place]]:
         """Where messages lie. Taking long, it says that the lock's holder lives."""
         for count, uid in enumerate(dict.fromkeys(uids), 1):
-            if count % _BREATH == 0:
+            if lock is not None and count % _BREATH == 0:
                 lock.check()
             place = self._view.listing.place(uid)
             if place is not None:

@@ -39,6 +39,6 @@ def move(source: FolderFiles, goal: FolderFiles, lock: Held, copies: Sequence[Co
 def _take_back(goal: FolderFiles, lock: Held, uids: Collection[int]) -> None:
     """Remove the copies of messages that were not moved. Raises `StorageFault` where that fails."""
     try:
-        goal.unlink(lock, uids, set())
+        goal.take_back(lock, uids)
     except (OSError, MailError) as error:
         raise StorageFault("Some messages are in both mailboxes now", cause=str(error)) from error
