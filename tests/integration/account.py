@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import imaplib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
 
 from tests.integration.reading import checked, mailbox
 from tests.integration.site import ALICE, Site
 
-_LISTED = re.compile(rb'\(([^)]*)\) "." (.+)')
+_LISTED = re.compile(rb'\(([^)]*)\) "/" "?(.*?)"?')
 _FETCHED = re.compile(rb'(?=.*\bUID (\d+))(?=.*\bFLAGS \(([^)]*)\))(?=.*\bINTERNALDATE "([^"]*)").*', re.DOTALL)
+
+_NUMBERS = count()
+"""No two files ever had one name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message by its UID; flags without `\\Recent`, the date as IMAP writes it, the SHA-256 of all its octets."""
+    """A message by its UID; flags without `\\Recent`, the date as IMAP writes it, all its octets."""
 
     uid: int
     flags: frozenset[str]
     internal_date: str
-    digest: str
+    octets: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,16 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Mailboxes by their names as the wire has them, and the names that are subscribed to."""
+    """Mailboxes by their names, in modified UTF-7, and the names that are subscribed to."""
 
     mailboxes: dict[str, Mailbox]
     subscriptions: frozenset[str]
 
+    def octets(self, name: str = "INBOX") -> list[bytes]:
+        return [message.octets for message in self.mailboxes[name].messages]
 
-def digest(octets: bytes) -> str:
-    return hashlib.sha256(octets).hexdigest()
+    def flags(self, name: str = "INBOX") -> list[frozenset[str]]:
+        return [message.flags for message in self.mailboxes[name].messages]
 
 
 def snapshot(site: Site, user: str = ALICE) -> Account:
@@ -50,6 +56,17 @@ def snapshot(site: Site, user: str = ALICE) -> Account:
             {name: _mailbox(client, name, attributes) for name, attributes in listed.items()},
             frozenset(name for name, _ in _names(client.lsub())),
         )
+
+
+def put_messages(site: Site, messages: Iterable[bytes], user: str = ALICE) -> None:
+    """Lay wire octets into the user's INBOX as another program would: by files."""
+    maildir = site.maildir(user)
+    for part in ("tmp", "new", "cur"):
+        (maildir / part).mkdir(parents=True, exist_ok=True)
+    for octets, number in zip(messages, _NUMBERS, strict=False):
+        name = f"{1700000000 + number}.M{number}P1.elsewhere"
+        (maildir / "tmp" / name).write_bytes(octets.replace(b"\r\n", b"\n"))
+        (maildir / "tmp" / name).rename(maildir / "new" / name)
 
 
 def _names(answer: tuple[str, list[object]]) -> list[tuple[str, frozenset[str]]]:
@@ -64,20 +81,21 @@ def _names(answer: tuple[str, list[object]]) -> list[tuple[str, frozenset[str]]]
 
 
 def _mailbox(client: imaplib.IMAP4, name: str, attributes: frozenset[str]) -> Mailbox:
-    checked(client.select(name, readonly=True))
+    checked(client.select(f'"{name}"', readonly=True))
     (validity,) = client.untagged_responses["UIDVALIDITY"]
-    answer = client.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])")
-    return Mailbox(int(validity), attributes, tuple(_messages(checked(answer))))
+    data = checked(client.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])"))
+    return Mailbox(int(validity), attributes, tuple(_messages(data)))
 
 
 def _messages(data: list[object]) -> list[Message]:
     """imaplib gives a pair for each message, of what stands around its literal and the literal, then the rest."""
     found = []
     for pair, rest in zip(data[::2], data[1::2], strict=False):
-        assert isinstance(pair, tuple) and isinstance(rest, bytes), (pair, rest)
+        assert isinstance(pair, tuple), pair
+        assert isinstance(rest, bytes), rest
         matched = _FETCHED.fullmatch(pair[0] + rest)
         assert matched is not None, pair[0]
         uid, flags, date = matched.groups()
         kept = frozenset(flags.decode().split()) - {r"\Recent"}
-        found.append(Message(int(uid), kept, date.decode(), digest(pair[1])))
+        found.append(Message(int(uid), kept, date.decode(), pair[1]))
     return found

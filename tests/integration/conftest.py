@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.account import snapshot
 from tests.integration.daemon import Daemon, running
 from tests.integration.site import make_site
 
@@ -32,6 +33,15 @@ def own_daemon(tmp_path: Path) -> Iterator[Daemon]:
     """A daemon for one test, which may stop it, restart it and look into its store."""
     with running(make_site(tmp_path / "site")) as served:
         yield served
+
+
+@pytest.fixture
+def lasting_daemon(own_daemon: Daemon) -> Iterator[Daemon]:
+    """A daemon for one test. What the test leaves of alice's account must be the same after a restart."""
+    yield own_daemon
+    before = snapshot(own_daemon.site)
+    own_daemon.restart()
+    assert snapshot(own_daemon.site) == before
 
 
 @pytest.hookimpl(wrapper=True)

@@ -60,6 +60,9 @@ set header_cache="" message_cachedir="" tmpdir={folder} resolve=no beep=no
 _TRANSFERS = re.compile(r"[FN]: \+([0-9]+)/[0-9]+ \*([0-9]+)/[0-9]+ #([0-9]+)/[0-9]+")
 """What mbsync says, only on a terminal, of the far side and then of the near one: done/to do, again and again."""
 
+_FETCHED_BY = re.compile(rb"Received: from [^\n]*\n\tby [^\n]*\(fetchmail-[^\n]*\n\tfor [^\n]*\n")
+"""The field that fetchmail adds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Synced:
@@ -95,8 +98,13 @@ class Mbsync:
         return far, near
 
 
-def fetchmail(site: Site, user: str, folder: Path, *, protocol: str, options: str = "") -> list[bytes]:
-    """Fetch everything as fetchmail's user would; what it handed on, oldest first, with its line ends."""
+def fetchmail(
+    site: Site, user: str, folder: Path, *, protocol: str, options: str = "", ids: Path | None = None
+) -> list[bytes]:
+    """Fetch everything as fetchmail's user would; what it handed on, oldest first, as it was on the wire.
+
+    `ids`: where it keeps the unique ids that it has fetched already, from one time to the next.
+    """
     folder.mkdir()
     folder.chmod(0o755)
     port = site.ports["imaps" if protocol == "imap" else "pop3s"]
@@ -104,9 +112,12 @@ def fetchmail(site: Site, user: str, folder: Path, *, protocol: str, options: st
     configuration = folder / "fetchmailrc"
     configuration.write_text(FETCHMAIL.format(**values, protocol=protocol, user=user, password=PASSWORD))
     configuration.chmod(0o600)
-    command = [require("fetchmail"), "-f", configuration, "--pidfile", folder / "pid", "--idfile", folder / "ids"]
-    run([*command, "--nodetach", "--nosyslog", "-v"])
-    return [path.read_bytes() for path in sorted(folder.glob("*.mail"), key=lambda path: path.stat().st_mtime_ns)]
+    command = [require("fetchmail"), "-f", configuration, "--pidfile", folder / "pid"]
+    command += ["--idfile", ids, "--uidl"] if ids else ["--idfile", folder / "ids"]
+    done = run([*command, "--nodetach", "--nosyslog", "-v"], status=None)
+    assert done.returncode in (0, 1), done.stdout[-4000:] + done.stderr[-4000:]  # 1: there was nothing to fetch
+    files = sorted(folder.glob("*.mail"), key=lambda path: path.stat().st_mtime_ns)
+    return [_FETCHED_BY.sub(b"", path.read_bytes(), count=1).replace(b"\n", b"\r\n") for path in files]
 
 
 def mutt(site: Site, user: str, folder: Path, keys: str) -> str:

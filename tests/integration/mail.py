@@ -136,5 +136,7 @@ def all_mail() -> Iterator[Mail]:
 
 
 ALL_MAIL = tuple(all_mail())
+SMALL_MAIL = ALL_MAIL[:-1]
+"""All kinds but the large one."""
 SEVEN_BIT_MAIL = tuple(mail for mail in ALL_MAIL if not mail.eight_bit)
 EIGHT_BIT_MAIL = tuple(mail for mail in ALL_MAIL if not mail.utf8_header)

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-import imaplib
 import re
-import socket
 from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
 
+from tests.integration.account import snapshot
 from tests.integration.daemon import Daemon
-from tests.integration.imap_programs import Mbsync, Synced, fetchmail, mutt
-from tests.integration.mail import ALL_MAIL, DATE
+from tests.integration.imap_programs import fetchmail, mutt
+from tests.integration.mail import SMALL_MAIL
 from tests.integration.programs import require, run
 from tests.integration.reading import checked, mailbox, trust
 from tests.integration.site import ALICE, HOST, PASSWORD, Site
 
-SOME_MAIL = ALL_MAIL[:-1]
-"""All kinds but the large one."""
-NOTHING = Synced(0, 0, 0)
-TRANSACTION = re.compile(rb"X-TUID: [^\r]*\r\n")
+SENT = [mail.octets for mail in SMALL_MAIL]
+DATE = '"20-Nov-2026 10:00:00 +0000"'
+COUNTED_BY_MUTT = re.compile(rb"Content-Length: [0-9]+\r\nLines: [0-9]+\r\n")
 
 
 @pytest.fixture
-def filled(own_daemon: Daemon) -> Daemon:
-    """A daemon with one message of each kind in alice's INBOX."""
-    with mailbox(own_daemon.site, ALICE) as client:
-        for mail in SOME_MAIL:
-            append(client, mail.octets)
-    return own_daemon
+def filled(lasting_daemon: Daemon) -> Daemon:
+    """A daemon with one message of each kind in alice's INBOX; what becomes of them must outlast a restart."""
+    with mailbox(lasting_daemon.site, ALICE) as client:
+        for octets in SENT:
+            checked(client.append("INBOX", "", DATE, octets))
+    return lasting_daemon
 
 
-def append(client: imaplib.IMAP4, octets: bytes, flags: str = "", name: str = "INBOX") -> None:
-    checked(client.append(name, flags, '"20-Nov-2026 10:00:00 +0000"', octets))
+def octets_of(site: Site, name: str = "INBOX") -> list[bytes]:
+    return snapshot(site).octets(name)
 
 
-def state(site: Site, user: str = ALICE) -> dict[str, list[tuple[int, frozenset[bytes], bytes]]]:
-    """Every mailbox of the user: UID, flags and octets of each message."""
-    with imap_client(site, user) as client:
-        found = {}
-        for _, _, name in client.list_folders():
-            client.select_folder(name, readonly=True)
-            fetched = client.fetch(client.search(), ["FLAGS", "BODY.PEEK[]"])
-            found[name] = [
-                (uid, frozenset(data[b"FLAGS"]) - {rb"\Recent"}, data[b"BODY[]"])
-                for uid, data in sorted(fetched.items())
-            ]
-        return found
+def flags_of(site: Site, name: str = "INBOX") -> list[frozenset[str]]:
+    return snapshot(site).flags(name)
+
+
+# -- imapclient ---------------------------------------------------------------------------------------------------
 
 
 def imap_client(site: Site, user: str = ALICE) -> IMAPClient:
@@ -56,19 +47,8 @@ def imap_client(site: Site, user: str = ALICE) -> IMAPClient:
     return client
 
 
-def octets_of(site: Site, name: str) -> list[bytes]:
-    return [octets for _, _, octets in state(site)[name]]
-
-
-def flags_of(site: Site, name: str) -> list[frozenset[bytes]]:
-    return [flags for _, flags, _ in state(site)[name]]
-
-
-SENT = [mail.octets for mail in SOME_MAIL]
-
-
-def test_imapclient_mailboxes(own_daemon: Daemon) -> None:
-    with imap_client(own_daemon.site) as client:
+def test_imapclient_mailboxes(lasting_daemon: Daemon) -> None:
+    with imap_client(lasting_daemon.site) as client:
         before = {name for _, _, name in client.list_folders()}
         for name in ("Work", "Work/Größe & Co", "Old"):
             client.create_folder(name)
@@ -76,15 +56,11 @@ def test_imapclient_mailboxes(own_daemon: Daemon) -> None:
         client.rename_folder("Work", "Job")
         client.delete_folder("Old")
         client.unsubscribe_folder("Old")
-        after = {name for _, _, name in client.list_folders()}
-    assert after - before == {"Job", "Job/Größe & Co"}
-    own_daemon.restart()
-    with imap_client(own_daemon.site) as client:
-        assert {name for _, _, name in client.list_folders()} == after
+        assert {name for _, _, name in client.list_folders()} - before == {"Job", "Job/Größe & Co"}
         assert "Old" not in {name for _, _, name in client.list_sub_folders()}
 
 
-def test_imapclient_messages_flags_and_restart(filled: Daemon) -> None:
+def test_imapclient_messages_and_flags(filled: Daemon) -> None:
     with imap_client(filled.site) as client:
         client.select_folder("INBOX")
         client.add_flags([1, 3], [rb"\Flagged", b"$Later"])
@@ -95,14 +71,8 @@ def test_imapclient_messages_flags_and_restart(filled: Daemon) -> None:
         client.delete_messages([4])
         client.expunge()
         assert 4 not in client.search()
-    before = state(filled.site)
-    kept = [octets for octets in SENT if octets != SENT[3]]
-    assert [octets for _, _, octets in before["INBOX"]] == kept
-    assert before["INBOX"][0][1] == {rb"\Flagged", b"$Later"}
-    assert before["INBOX"][1][1] == {rb"\Answered"}
-    assert before["INBOX"][2][1] == {rb"\Flagged"}
-    filled.restart()
-    assert state(filled.site) == before
+    assert octets_of(filled.site) == [octets for octets in SENT if octets != SENT[3]]
+    assert flags_of(filled.site)[:3] == [{r"\Flagged", "$Later"}, {r"\Answered"}, {r"\Flagged"}]
 
 
 def test_imapclient_headers_envelope_and_structure(filled: Daemon) -> None:
@@ -127,26 +97,51 @@ def test_imapclient_copies_and_moves(filled: Daemon) -> None:
         client.copy([1, 2], "Kept")
         client.move([3, 4], "Kept")
         assert client.search() == [1, 2, 5, 6, 7, 8]
+    assert octets_of(filled.site) == [*SENT[:2], *SENT[4:]]
     assert octets_of(filled.site, "Kept") == SENT[:4]
-    assert flags_of(filled.site, "Kept")[1] == {rb"\Seen", b"work"}
-    before = state(filled.site)
-    filled.restart()
-    assert state(filled.site) == before
+    assert flags_of(filled.site, "Kept")[1] == {r"\Seen", "work"}
 
 
-def test_imaplib_round_trip(filled: Daemon) -> None:
+# -- imaplib ------------------------------------------------------------------------------------------------------
+
+
+def test_imaplib_mailboxes(filled: Daemon) -> None:
+    with mailbox(filled.site, ALICE) as client:
+        for name in ("Copies", "Copies/Deep", "Gone"):
+            checked(client.create(name))
+            checked(client.subscribe(name))
+        checked(client.copy("1:2", "Copies/Deep"))
+        checked(client.rename("Copies", "Kept"))
+        checked(client.delete("Gone"))
+        checked(client.unsubscribe("Gone"))
+    account = snapshot(filled.site)
+    assert {"Kept", "Kept/Deep"} <= account.mailboxes.keys()
+    assert not {"Copies", "Copies/Deep", "Gone"} & account.mailboxes.keys()
+    assert "Gone" not in account.subscriptions
+    assert account.octets("Kept/Deep") == SENT[:2]
+
+
+def test_imaplib_messages(filled: Daemon) -> None:
     with mailbox(filled.site, ALICE) as client:
         checked(client.create("Copies"))
         checked(client.copy("1:2", "Copies"))
+        checked(client.xatom("MOVE", "3", "Copies"))
         checked(client.store("1", "+FLAGS", r"(\Deleted)"))
-        assert checked(client.expunge()) == [b"1"]
+        checked(client.expunge())
+        checked(client.append("Copies", r"(\Flagged $Later)", '"01-Feb-2003 04:05:06 +0700"', SENT[3]))
         (_, header), *_ = checked(client.fetch("1", "(BODY.PEEK[HEADER])"))
         assert header == SENT[1].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         (_, text), *_ = checked(client.fetch("1", "(RFC822.TEXT)"))
         assert text == SENT[1].partition(b"\r\n\r\n")[2]
-    assert octets_of(filled.site, "INBOX") == SENT[1:]
-    assert octets_of(filled.site, "Copies") == SENT[:2]
-    assert rb"\Seen" in flags_of(filled.site, "INBOX")[0]
+    account = snapshot(filled.site)
+    assert account.octets() == [SENT[1], *SENT[3:]]
+    assert account.flags()[0] == {r"\Seen"}
+    assert account.octets("Copies") == SENT[:4]
+    appended = account.mailboxes["Copies"].messages[-1]
+    assert (appended.flags, appended.internal_date) == ({r"\Flagged", "$Later"}, "31-Jan-2003 21:05:06 +0000")
+
+
+# -- curl ---------------------------------------------------------------------------------------------------------
 
 
 def curl(site: Site, path: str, *options: str | Path) -> bytes:
@@ -156,109 +151,100 @@ def curl(site: Site, path: str, *options: str | Path) -> bytes:
     ).stdout
 
 
-def test_curl_round_trip(own_daemon: Daemon, tmp_path: Path) -> None:
-    site = own_daemon.site
-    curl(site, "", "-X", "CREATE Letters")
+def test_curl_round_trip(lasting_daemon: Daemon, tmp_path: Path) -> None:
+    site = lasting_daemon.site
+    for name in ("Letters", "Kept", "Gone"):
+        curl(site, "", "-X", f"CREATE {name}")
     for number, octets in enumerate(SENT):
         (tmp_path / str(number)).write_bytes(octets)
         curl(site, "Letters", "-T", tmp_path / str(number))
     assert b"Letters" in curl(site, "")
     assert [curl(site, f"Letters;UID={uid}") for uid in range(1, len(SENT) + 1)] == SENT
+    header = curl(site, "Letters;UID=1;SECTION=HEADER")
+    assert header == SENT[0].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     assert b"SEARCH 1" in curl(site, "Letters?SUBJECT%20Plain")
     curl(site, "Letters", "-X", r"STORE 1 +FLAGS (\Deleted)")
     curl(site, "Letters", "-X", "EXPUNGE")
-    assert octets_of(site, "Letters") == SENT[1:]
-    curl(site, "", "-X", "DELETE Letters")
-    assert "Letters" not in state(site)
+    curl(site, "Letters", "-X", r"STORE 1 +FLAGS (\Flagged)")
+    curl(site, "Letters", "-X", "COPY 1 Kept")
+    curl(site, "Letters", "-X", "MOVE 2 Kept")
+    curl(site, "", "-X", "RENAME Kept Held")
+    curl(site, "", "-X", "DELETE Gone")
+    account = snapshot(site)
+    assert account.octets("Letters") == [SENT[1], *SENT[3:]]
+    assert account.octets("Held") == SENT[1:3]
+    assert account.flags("Held")[0] >= {r"\Flagged"}
+    assert not {"Kept", "Gone"} & account.mailboxes.keys()
 
 
-@pytest.mark.parametrize("protocol", ["imap"])
-def test_fetchmail_takes_all_mail(filled: Daemon, tmp_path: Path, protocol: str) -> None:
-    fetched = fetchmail(filled.site, ALICE, tmp_path / "fetched", protocol=protocol, options="no rewrite fetchall")
-    bodies = [octets.partition(b"\n\n")[2] for octets in fetched]
-    assert bodies == [octets.replace(b"\r\n", b"\n").partition(b"\n\n")[2] for octets in SENT]
-    assert state(filled.site)["INBOX"] == []
+# -- fetchmail ----------------------------------------------------------------------------------------------------
+
+
+def test_fetchmail_takes_all_mail(filled: Daemon, tmp_path: Path) -> None:
+    fetched = fetchmail(filled.site, ALICE, tmp_path / "fetched", protocol="imap", options="no rewrite fetchall")
+    assert fetched == SENT
+    assert octets_of(filled.site) == []
 
 
 def test_fetchmail_keeps_mail_and_marks_it_seen(filled: Daemon, tmp_path: Path) -> None:
     options = "no rewrite keep"
-    assert len(fetchmail(filled.site, ALICE, tmp_path / "1", protocol="imap", options=options)) == len(SENT)
-    assert octets_of(filled.site, "INBOX") == SENT
-    assert all(rb"\Seen" in flags for flags in flags_of(filled.site, "INBOX"))
+    assert fetchmail(filled.site, ALICE, tmp_path / "1", protocol="imap", options=options) == SENT
+    assert octets_of(filled.site) == SENT
+    assert all(r"\Seen" in flags for flags in flags_of(filled.site))
 
 
-def test_mutt_moves_flags_and_deletes(filled: Daemon, tmp_path: Path) -> None:
-    with imap_client(filled.site) as client:
-        client.create_folder("Kept")
+def test_fetchmail_empties_another_mailbox(filled: Daemon, tmp_path: Path) -> None:
+    with mailbox(filled.site, ALICE) as client:
+        checked(client.create("Kept"))
+        checked(client.xatom("MOVE", "1:3", "Kept"))
+    options = 'no rewrite fetchall folder "Kept"'
+    assert fetchmail(filled.site, ALICE, tmp_path / "fetched", protocol="imap", options=options) == SENT[:3]
+    account = snapshot(filled.site)
+    assert (account.octets("Kept"), account.octets()) == ([], SENT[3:])
+
+
+# -- mutt ---------------------------------------------------------------------------------------------------------
+
+
+def test_mutt_flags_moves_and_deletes(filled: Daemon, tmp_path: Path) -> None:
     keys = (
         "<first-entry><flag-message>"
         "<jump>2<enter><delete-message>"
         "<jump>3<enter><save-message>=Kept<enter>"
         "<jump>4<enter><display-message><exit>"
+        "<jump>5<enter><copy-message>=Kept<enter>"
         "<quit>"
     )
     mutt(filled.site, ALICE, tmp_path / "mutt", keys)
-    assert octets_of(filled.site, "INBOX") == [SENT[0], *SENT[3:]]
-    assert octets_of(filled.site, "Kept") == [SENT[2]]
-    flags = flags_of(filled.site, "INBOX")
-    assert rb"\Flagged" in flags[0]
-    assert rb"\Seen" in flags[1]
+    account = snapshot(filled.site)
+    assert account.octets() == [SENT[0], *SENT[3:]]
+    assert account.octets("Kept") == [SENT[2], SENT[4]]
+    assert r"\Flagged" in account.flags()[0]
+    assert r"\Seen" in account.flags()[1]
 
 
-def small_mail(number: int) -> bytes:
-    return (
-        f"From: Alice <alice@example.org>\r\nSubject: Message {number}\r\nDate: {DATE}\r\n"
-        f"Message-ID: <{number}@mbsync.example.org>\r\n\r\nThe text of message {number}.\r\n"
-    ).encode()
+def test_mutt_mailboxes(filled: Daemon, tmp_path: Path) -> None:
+    keys = (
+        "<change-folder>?"
+        "<create-mailbox><kill-line>=Made<enter>"
+        "<create-mailbox><kill-line>=Gone<enter>"
+        "<search>Made<enter><rename-mailbox><kill-line>Renamed<enter>"
+        "<search>Gone<enter><delete-mailbox>y"
+        "<exit><jump>2<enter><copy-message>=Renamed<enter><quit>"
+    )
+    before = snapshot(filled.site).mailboxes.keys()
+    mutt(filled.site, ALICE, tmp_path / "mutt", keys)
+    account = snapshot(filled.site)
+    assert account.mailboxes.keys() - before == {"Renamed"}
+    assert account.octets("Renamed") == [SENT[1]]
 
 
-def pushed(site: Site, name: str) -> list[bytes]:
-    """The messages without the field by which mbsync finds again what it pushes."""
-    return [TRANSACTION.sub(b"", octets, count=1) for octets in octets_of(site, name)]
-
-
-def put(folder: Path, name: str, octets: bytes) -> None:
-    (folder / name).write_bytes(octets.replace(b"\r\n", b"\n"))
-
-
-def test_mbsync_syncs_two_thousand_messages_both_ways_and_then_has_nothing_to_do(
-    own_daemon: Daemon, tmp_path: Path
-) -> None:
-    site, program = own_daemon.site, Mbsync(own_daemon.site, ALICE, tmp_path / "mbsync")
-    with mailbox(site, ALICE) as client:
-        client.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for number in range(1000):
-            append(client, small_mail(number))
-    for number in range(1000, 2000):
-        put(program.mailbox() / "new", f"1700000000.M{number}P1.client", small_mail(number))
-    far, near = program.sync()
-    assert (far.added, near.added) == (1000, 1000)
-    assert program.sync() == (NOTHING, NOTHING)
-    assert sorted(pushed(site, "INBOX")) == sorted(small_mail(number) for number in range(2000))
-    own_daemon.restart()
-    assert program.sync() == (NOTHING, NOTHING)
-
-
-def test_mbsync_brings_flags_mailboxes_and_removals_both_ways(filled: Daemon, tmp_path: Path) -> None:
-    site, program = filled.site, Mbsync(filled.site, ALICE, tmp_path / "mbsync")
-    for part in ("cur", "new", "tmp"):
-        (program.mailbox("Made") / part).mkdir(parents=True)
-    put(program.mailbox("Made") / "new", "1700000000.M1P1.client", SENT[0])
-    program.sync()
-    assert pushed(site, "Made") == [SENT[0]]
-    assert len(program.messages()) == len(SENT)
-    with imap_client(site) as client:
-        client.select_folder("INBOX")
-        client.add_flags([1], [rb"\Flagged"])
-        client.delete_messages([2])
-        client.expunge()
-    removed, seen = sorted(program.messages(), key=lambda path: path.stat().st_size)[-2:]
-    gone = removed.read_bytes().replace(b"\n", b"\r\n")
-    removed.unlink()
-    seen.rename(program.mailbox() / "cur" / f"{seen.name.partition(':')[0]}:2,S")
-    program.sync()
-    assert program.sync() == (NOTHING, NOTHING)
-    assert len(program.messages()) == len(SENT) - 2
-    assert any("F" in path.name.partition(":2,")[2] for path in program.messages())
-    assert gone not in octets_of(site, "INBOX")
-    assert sum(rb"\Seen" in flags for flags in flags_of(site, "INBOX")) == 1
+def test_mutt_reads_every_octet(filled: Daemon, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    keys = (
+        f"<enter-command>set mbox_type=Maildir<enter><tag-pattern>~A<enter><tag-prefix><copy-message>{out}<enter><quit>"
+    )
+    mutt(filled.site, ALICE, tmp_path / "mutt", keys)
+    copied = [path.read_bytes().replace(b"\n", b"\r\n") for path in out.rglob("*") if path.is_file()]
+    assert sorted(COUNTED_BY_MUTT.sub(b"", octets, count=1) for octets in copied) == sorted(SENT)
+    assert octets_of(filled.site) == SENT
