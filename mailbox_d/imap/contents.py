@@ -227,15 +227,15 @@ class OpenMessage:
     def _scanned_on(self) -> Part | None:
         """Scan the message, or as much of it as fits a turn; the structure if that was the last of it."""
         scanner, chunks = self._scan or (StructureScanner(self._limits.mime), self.reader.chunks())
-        self._scan = scanner, chunks
+        self._scan = None
         most = self.looked_at + self._limits.octets_a_turn
         for chunk in chunks:
             self.looked_at += len(chunk)
             with PYTHON_WORK:
                 scanner.feed(chunk)
             if self.looked_at >= most:
+                self._scan = scanner, chunks
                 return None
-        self._scan = None
         self._structure = scanner.finish()
         self._contents.remember(self.uid, self._structure)
         return self._structure
@@ -294,9 +294,9 @@ class OpenMessage:
             case FetchItem.ENVELOPE:
                 return (b"ENVELOPE " + self._envelope(),)
             case FetchItem.BODY:
-                return (b"BODY " + self._bodystructure(extended=False),)
+                return (b"BODY " + bodystructure(self.structure(), extended=False),)
             case FetchItem.BODYSTRUCTURE:
-                return (b"BODYSTRUCTURE " + self._bodystructure(extended=True),)
+                return (b"BODYSTRUCTURE " + bodystructure(self.structure(), extended=True),)
             case BodySection():
                 octets = octets_of(self, attribute, self._limits.mime.header)
                 return _literal(responses.section_name(attribute), octets)
@@ -313,11 +313,6 @@ class OpenMessage:
         if known is None:
             known = _scanned_header(self.reader.read(0, self.header_size()), self._limits.mime)
         return envelope(known.envelope)
-
-    def _bodystructure(self, *, extended: bool) -> bytes:
-        part = self.structure()
-        with PYTHON_WORK:
-            return bodystructure(part, extended=extended)
 
     def _binary_size(self, attribute: BinarySize) -> bytes:
         part = section(self.structure(), attribute.part)

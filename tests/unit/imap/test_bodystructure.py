@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+from pydantic import ValidationError
+
+from mailbox_d.config.model import Limits
 from mailbox_d.imap.bodystructure import bodystructure
 from mailbox_d.mime.scanner import scan
-from mailbox_d.mime.structure import Part
+from mailbox_d.mime.structure import MimeLimits, Part
 
 TEXT = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" %d %d)'
 
@@ -99,3 +103,19 @@ def test_attack_97_depth_has_a_bound() -> None:
         told = bodystructure(scan([message]), extended=True)
         assert told.count(b"(") == told.count(b")")
         assert b"octet-stream" in told
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"Content-Type: message/rfc822\r\n\r\n" * 1000,
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1000)),
+    ],
+)
+def test_attack_97_the_greatest_depth_that_can_be_configured_is_told(message: bytes) -> None:
+    greatest = 200
+    assert Limits(mime_depth=greatest)
+    with pytest.raises(ValidationError):
+        Limits(mime_depth=greatest + 1)
+    told = bodystructure(scan([message], MimeLimits(depth=greatest)), extended=True)
+    assert told.count(b'"octet-stream"') == 1

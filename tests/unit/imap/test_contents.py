@@ -13,6 +13,7 @@ from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told, octet
 from mailbox_d.imap.python_work import PYTHON_WORK
 from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.mime.scanner import StructureScanner
+from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.message_file import BLOCK, open_message
 from mailbox_d.store.ports import WireReader
@@ -163,6 +164,27 @@ def test_a_large_message_is_scanned_in_several_turns() -> None:
     assert len(read) > len(message) // 2000
     assert max(after - before for before, after in pairwise(read)) <= 2200
     assert mailbox.opened[0].scans == 1
+
+
+def test_a_scan_that_failed_half_way_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n0123456789\r\n" * 100
+    contents = Contents(Messages(m1=message), ContentLimits(octets_a_turn=1000))
+    [told] = told_of(contents, "BODY[100]<0.5>")
+    assert isinstance(told, Told)
+    with monkeypatch.context() as broken:
+        broken.setattr(Counted, "read", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            contents.more(told)
+    contents.give_back(told)
+    assert said(contents, "BODY[100]<0.5>") == b"BODY[100]<0> {5}\r\n01234"
+
+
+def test_attack_98_parts_without_number_are_told_up_to_the_limit() -> None:
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 100_000
+    contents = Contents(Messages(m1=message), ContentLimits(mime=MimeLimits(parts=1000)))
+    assert said(contents, "BODY").count(b'"us-ascii"') == 999
+    assert said(contents, "BODY[1000]") == b"BODY[1000] NIL"
+    assert said(contents, "BINARY.SIZE[999]").endswith(b" %d" % (99_002 * 10 - 7))
 
 
 def test_python_is_at_work_for_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,6 +372,17 @@ def test_an_unknown_transfer_encoding_is_refused() -> None:
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, UnknownEncoding)
     assert mailbox.opened[0].is_closed
+
+
+def test_attack_64_base64_that_is_none_is_told_as_far_as_it_is() -> None:
+    contents = Contents(Messages(m1=BASE64 + b"=QUJ*\r\n\xff====D Q\0U\r\n"), ContentLimits())
+    told = said(contents, "BINARY[1]").removeprefix(b"BINARY[1] ")
+    size, _, octets = told.partition(b"\r\n")
+    assert size == b"{%d}" % len(octets)
+    assert said(contents, "BINARY.SIZE[1]") == b"BINARY.SIZE[1] %d" % len(octets)
+    assert said(contents, "BINARY[1]<1.1>").endswith(b"{1}\r\n" + octets[1:2])
+    assert said(contents, "BINARY[1]<4294967295.1>").endswith(b"{0}\r\n")
+    assert said(contents, f"BINARY[{'.'.join(['1'] * 100)}]").endswith(b" NIL")
 
 
 def test_attack_64_sections_that_are_not_there() -> None:
