@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import poplib
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,23 @@ def test_unique_ids_are_those_of_dovecots_default_and_stay_over_a_restart(own_da
     own_daemon.restart()
     with maildrop(own_daemon.site) as client:
         assert client.uidl()[1] == before
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["in one segment", "behind the answer"])
+def test_attack_74_plaintext_behind_stls_is_never_answered(own_daemon: Daemon, waits: bool) -> None:
+    with socket.create_connection((HOST, own_daemon.site.ports["pop3"]), 30) as client:
+        answers = client.makefile("rb")
+        assert answers.readline().startswith(b"+OK ")
+        if waits:
+            client.sendall(b"STLS\r\n")
+            assert answers.readline().startswith(b"+OK ")
+            client.sendall(b"USER bob@example.net\r\n")
+        else:
+            client.sendall(b"STLS\r\nUSER bob@example.net\r\n")
+        with suppress(ConnectionResetError):
+            assert b"password" not in answers.read()
+    with maildrop(own_daemon.site) as after:
+        assert after.stat() == (0, 0)
 
 
 def test_attack_79_one_session_for_a_maildrop_on_both_ports(own_daemon: Daemon) -> None:

@@ -22,10 +22,22 @@ from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.memory_mailbox import MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
 from mailbox_d.store.ports import FlagAction, Flags
-from tests.dialogues.memory import Connection
+from tests.dialogues.memory import Connection, MemoryTransport
 from tests.dialogues.pop3_server import ANN, DOTS, HELLO, LONG, filled_store, pop3_connection, pop3_service
 
 SMALL = POP3Limits(messages_a_write=2, octets_a_read=3)
+
+
+FULL = 65536
+
+
+class SlowTransport(MemoryTransport):
+    """What is written stays until the test takes it; when that is much, no more is wanted."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if len(self.value()) >= FULL:
+            self.producer.pauseProducing()
 
 
 def connected(service: POP3Service, *, secure: bool = True) -> Connection:
@@ -277,6 +289,24 @@ def test_attack_78_a_message_is_the_same_in_pieces_of_any_size(octets: int) -> N
     assert said(connection, b"TOP 2 1") == b"+OK The message follows\r\nSubject: long\r\n\r\n1\r\n.\r\n"
 
 
+@pytest.mark.parametrize(
+    "message", [b"a: b\n\n.\n..\n", b"a: b\r\n\r\n\n.\r\n.\n", b"\r.\r\r\n", b".", b"", b"\n.\r\n", b"x\r"]
+)
+def test_attack_78_the_octets_that_are_told_are_those_that_come(message: bytes) -> None:
+    connection = logged_in(pop3_service(filled_store(message, HELLO)))
+    size = int(said(connection, b"LIST 1").split()[2])
+    first, _, rest = said(connection, b"RETR 1").partition(b"\r\n")
+    assert first == b"+OK %d octets" % size
+    assert rest.endswith(b".\r\n")
+    body = rest.removesuffix(b".\r\n")
+    unstuffed = body.removeprefix(b".") if body.startswith(b"..") else body
+    unstuffed = unstuffed.replace(b"\n..", b"\n.")
+    assert unstuffed.startswith(message)
+    assert len(message) == size
+    assert unstuffed[size:] in (b"", b"\r\n")
+    assert said(connection, b"NOOP") == b"+OK Nothing done\r\n"
+
+
 def test_all_messages_are_listed_in_slices() -> None:
     connection = logged_in(pop3_service(filled_store(*[LONG] * 5), limits=SMALL))
     said(connection, b"DELE 3")
@@ -308,6 +338,23 @@ def test_attack_79_a_client_that_does_not_read_is_waited_for() -> None:
     connection.transport.producer.resumeProducing()
     connection.settle()
     assert (first + connection.transport.take()).count(b"\r\n") == 11
+
+
+def test_attack_79_a_hundred_thousand_unique_ids_wait_for_a_client_that_reads_slowly() -> None:
+    connection = pop3_connection(pop3_service(filled_store(*[b"\r\n"] * 100_000)))
+    connection.transport = SlowTransport(secure=True)
+    connection.connect()
+    said(connection, b"USER ann@example.org\r\nPASS secret")
+    told, piece = b"", said(connection, b"UIDL")
+    while piece:
+        assert len(piece) <= 2 * FULL
+        told += piece
+        connection.transport.producer.resumeProducing()
+        connection.settle()
+        piece = connection.transport.take()
+    lines = told.splitlines()
+    assert [int(line.split()[0]) for line in lines[1:-1]] == list(range(1, 100_001))
+    assert lines[-1] == b"."
 
 
 @pytest.mark.parametrize("error", [StorageFault("The disk", cause="/secret"), RuntimeError("bug")])
