@@ -14,7 +14,7 @@ from twisted.mail.interfaces import IAccountIMAP
 from zope.interface import implementer
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import MailboxExists
+from mailbox_d.errors import MailboxExists, MailError
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import Account, Listed, SpecialUse
@@ -53,9 +53,9 @@ class IMAPAccount:
         """As `create`: where mail is kept, no mailbox can be brought along."""
         await self.create(name)
 
-    async def create(self, pathspec: str) -> None:
+    async def create(self, pathspec: str, use: SpecialUse | None = None) -> None:
         """Make a mailbox, then those above it that do not exist (RFC 3501 section 6.3.3)."""
-        await self._lane.run(self._account.create, pathspec)
+        await self._lane.run(_create, self._account, pathspec, use)
         await self._make_parents(pathspec)
 
     async def delete(self, name: str) -> None:
@@ -94,6 +94,17 @@ class IMAPAccount:
         for depth in range(1, len(levels)):
             with suppress(MailboxExists):
                 await self._lane.run(self._account.create, SEPARATOR.join(levels[:depth]))
+
+
+def _create(account: Account, name: str, use: SpecialUse | None) -> None:
+    """Make a mailbox for this use, or none (RFC 6154 section 3)."""
+    account.create(name)
+    if use is not None:
+        try:
+            account.assign_special_use(name, use)
+        except MailError:
+            account.delete(name)
+            raise
 
 
 def _folders(account: Account) -> Folders:

@@ -1,4 +1,4 @@
-"""The one table from what went wrong to what the client is told (response codes: RFC 5530, 3501, 7889, 3516)."""
+"""The one table from what went wrong to what the client is told (response codes: RFC 5530, 3501, 7889, 3516, 6154)."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ class NoSuchDestination(MailError):
     """The mailbox to put a message into does not exist; creating it would help."""
 
 
+class UseNotKept(MailError):
+    """CREATE of a mailbox for a use that none can have here (RFC 6154 section 3)."""
+
+
 class PrivacyRequired(MailError):
     """A password must not be sent before TLS."""
 
@@ -57,6 +61,7 @@ _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
     (MessageTooLarge, Condition.NO, b"TOOBIG"),
     (BinaryNotKept, Condition.NO, b"UNKNOWN-CTE"),
     (NoSuchDestination, Condition.NO, b"TRYCREATE"),
+    (UseNotKept, Condition.NO, b"USEATTR"),
     (PrivacyRequired, Condition.NO, b"PRIVACYREQUIRED"),
     (TooManySessions, Condition.NO, b"LIMIT"),
     (AuthenticationFailed, Condition.NO, b"AUTHENTICATIONFAILED"),

@@ -21,6 +21,7 @@ _AFTER_LOGIN: Final = (
     b"LIST-EXTENDED",
     b"LIST-STATUS",
     b"SPECIAL-USE",
+    b"CREATE-SPECIAL-USE",
     b"STATUS=SIZE",
     b"ESEARCH",
     b"WITHIN",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
+from mailbox_d.imap.errors import UseNotKept
 from mailbox_d.imap.session import IMAPSession
-from mailbox_d.store.ports import INBOX
+from mailbox_d.store.ports import INBOX, SpecialUse
 from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR
 from mailbox_d.wire.imap.responses import Completion, Condition
 
+_USES: Final = {use.value.lower().encode("ascii"): use for use in SpecialUse}
+
 
 async def create(session: IMAPSession, command: commands.Create) -> Completion:
     """RFC 3501 section 6.3.3; a separator at the end announces mailboxes below and makes no other difference."""
-    await session.user.create(command.mailbox.removesuffix(SEPARATOR))
+    await session.user.create(command.mailbox.removesuffix(SEPARATOR), _use(command.uses))
     return Completion(Condition.OK, "CREATE completed")
 
 
@@ -39,6 +45,16 @@ async def unsubscribe(session: IMAPSession, command: commands.Unsubscribe) -> Co
     """RFC 3501 section 6.3.7."""
     await session.user.unsubscribe(command.mailbox)
     return Completion(Condition.OK, "UNSUBSCRIBE completed")
+
+
+def _use(attributes: Sequence[bytes]) -> SpecialUse | None:
+    """What a mailbox is to be for (RFC 6154 section 3). Raises `UseNotKept`."""
+    wanted = {_USES.get(attribute.lower()) for attribute in attributes}
+    if None in wanted:
+        raise UseNotKept("Mailboxes are not kept for this use")
+    if len(wanted) > 1:
+        raise UseNotKept("A mailbox is kept for one use alone")
+    return next(iter(wanted), None)
 
 
 async def _leave_if_selected(session: IMAPSession, name: str, *, or_below: bool = False) -> None:

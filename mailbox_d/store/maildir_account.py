@@ -103,6 +103,11 @@ class MaildirAccount(Account):
         canonical = {self._canonical(name): use for name, use in uses.items()}
         self._special_uses.change(lambda _: special_use.format_uses(canonical))
 
+    @storage_faults
+    def assign_special_use(self, name: str, use: SpecialUse) -> None:
+        canonical = self._canonical(name)
+        self._special_uses.change(lambda content: special_use.with_use(content or b"", canonical, use))
+
     def folder(self, name: str) -> Folder:
         """Where a mailbox lies. Raises `NoSuchMailbox` for a name that none can have."""
         try:

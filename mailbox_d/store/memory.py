@@ -90,6 +90,10 @@ class MemoryAccount(Account):
     def assign_special_uses(self, uses: Mapping[str, SpecialUse]) -> None:
         self._special_uses = {self._canonical(name): use for name, use in uses.items()}
 
+    def assign_special_use(self, name: str, use: SpecialUse) -> None:
+        with self._lock:
+            self._special_uses = {**(self._special_uses or {}), self._canonical(name): use}
+
     def _canonical(self, name: str) -> str:
         return canonical_name(name, self._limits)
 

@@ -297,6 +297,9 @@ class Account(Protocol):
     def assign_special_uses(self, uses: Mapping[str, SpecialUse]) -> None:
         """Assign these, in place of all before, durable; none is an assignment too. A rename takes its use along."""
 
+    def assign_special_use(self, name: str, use: SpecialUse) -> None:
+        """Say what one mailbox is for, durable; the others stay as they are. Raises `MailboxNameError`."""
+
 
 class Store(Protocol):
     """All accounts of a site."""

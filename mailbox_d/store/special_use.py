@@ -38,6 +38,11 @@ def format_uses(uses: Mapping[str, SpecialUse]) -> bytes:
     return _HEADER + b"".join(lines)
 
 
+def with_use(content: bytes, name: str, use: SpecialUse) -> bytes:
+    """The file's content when one mailbox has this use."""
+    return format_uses({**parse(content), name: use})
+
+
 def renamed(uses: Mapping[str, SpecialUse], old: str, new: str) -> Mapping[str, SpecialUse]:
     """The uses when a mailbox and all below it have another name."""
     below = old + SEPARATOR

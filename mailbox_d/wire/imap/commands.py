@@ -82,9 +82,10 @@ class Examine:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """RFC 3501 section 6.3.3."""
+    """RFC 3501 section 6.3.3; what the mailbox is to be for, as it was written (RFC 6154 section 3)."""
 
     mailbox: str
+    uses: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ Parse: TypeAlias = Callable[[Cursor], Command]
 
 _TAG = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]++)(?: |\Z)")
 _VERB = re.compile(rb"[A-Za-z0-9]++")
+_USE_ATTRIBUTE = re.compile(rb"\\[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
 _STORE_ATTRIBUTE = re.compile(rb"[+-]?FLAGS(?>(?:\.SILENT)?)", re.IGNORECASE)
 
 
@@ -155,7 +156,24 @@ def _login(cursor: Cursor) -> Command:
 
 
 def _create(cursor: Cursor) -> Command:
-    return Create(_new_mailbox(cursor))
+    return Create(_new_mailbox(cursor), () if cursor.at_end else _uses(cursor))
+
+
+def _uses(cursor: Cursor) -> tuple[bytes, ...]:
+    """` (USE (…))`, the one option that CREATE has."""
+    cursor.space()
+    cursor.expect(b"(")
+    if cursor.atom().upper() != b"USE":
+        raise BadSyntax("There is no such CREATE option")
+    cursor.space()
+    cursor.expect(b"(")
+    uses: list[bytes] = []
+    while not cursor.accept(b")"):
+        if uses:
+            cursor.space()
+        uses.append(cursor.take(_USE_ATTRIBUTE, "an attribute"))
+    cursor.expect(b")")
+    return tuple(uses)
 
 
 def _rename(cursor: Cursor) -> Command:

@@ -23,3 +23,14 @@ def test_the_uses_of_mailboxes_are_kept_and_go_along_when_they_are_renamed(store
     assert store.account(ALICE).special_uses() == {}
     with pytest.raises(MailboxNameError):
         account.assign_special_uses({"../x": SpecialUse.JUNK})
+
+
+def test_one_mailbox_is_given_a_use_beside_the_others(store: Store) -> None:
+    account = store.account(ALICE)
+    account.assign_special_use("Entwürfe", SpecialUse.DRAFTS)
+    account.assign_special_use("inbox/Sent", SpecialUse.SENT)
+    account.assign_special_use("Entwürfe", SpecialUse.ARCHIVE)
+    uses = {"Entwürfe": SpecialUse.ARCHIVE, "INBOX/Sent": SpecialUse.SENT}
+    assert store.account(ALICE).special_uses() == uses
+    with pytest.raises(MailboxNameError):
+        account.assign_special_use("../x", SpecialUse.JUNK)

@@ -13,6 +13,7 @@ from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.memory import MemoryAccount, MemoryStore
 from mailbox_d.store.memory_mailbox import MemoryMailbox
 from mailbox_d.store.names import tree
+from mailbox_d.store.ports import SpecialUse
 from mailbox_d.wire.imap.listing import List, ListSelection
 from mailbox_d.wire.imap.patterns import MailboxPattern
 from tests.dialogues.imap_server import ANN, filled_store, imap_connection, imap_service
@@ -149,6 +150,16 @@ def test_a_name_that_is_above_others_alone_is_told_only_if_one_of_them_is_not() 
     assert listing.told(dict.fromkeys(everything)) == ["Work/x", "gone/a/b", "gone/c"]
     assert listing.told(dict.fromkeys(["Work", "gone", "gone/a", "gone/c"])) == ["Work", "gone", "gone/a", "gone/c"]
     assert listing.told(dict.fromkeys(["gone", "gone/a/b"])) == ["gone", "gone/a/b"]
+
+
+def test_a_mailbox_whose_use_cannot_be_kept_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(account: MemoryAccount, name: str, use: SpecialUse) -> None:
+        raise StorageFault("Not written")
+
+    monkeypatch.setattr(MemoryAccount, "assign_special_use", fail)
+    connection = logged_in(filled_store())
+    assert said(connection, b"b CREATE a (USE (\\Sent))") == [b"b NO [UNAVAILABLE] Not written"]
+    assert said(connection, b'c LIST "" a') == [b"c OK LIST completed"]
 
 
 def test_a_mailbox_above_that_exists_already_is_no_fault() -> None:
