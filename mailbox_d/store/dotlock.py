@@ -21,7 +21,7 @@ from twisted.logger import Logger
 
 from mailbox_d.errors import MailboxBusy
 from mailbox_d.store.files import FileSystem, find, forget, read_whole
-from mailbox_d.store.folder import Folder
+from mailbox_d.store.folder import Folder, require_folder
 
 _OWNER_MAX = 1024
 
@@ -192,8 +192,13 @@ class FolderLocks:
 
     @contextmanager
     def hold(self, folder: Folder) -> Iterator[Dotlock]:
-        """Hold a folder's lock for some milliseconds. Raises `MailboxBusy`; `OSError` where no lock can be made."""
+        """Hold a folder's lock for some milliseconds.
+
+        Raises `MailboxBusy`; `NoSuchMailbox` where the folder is gone; `StorageFault`, `OSError` where no lock can be
+        made.
+        """
         with self.hold_inside(folder.lock):
+            require_folder(self._files, folder)
             lock = Dotlock(self._files, folder, self._times, self._clock)
             self._remove_left_behind(folder.lock, lock)
             try:
