@@ -156,7 +156,8 @@ class _Answer:
         view = self._view
         if view.read_only or not self._plan.marks_seen:
             return frozenset()
-        unseen = [uid for uid in _uids(view, batch) if not view.flags[uid] >= _SEEN]
+        known = map(view.messages.__getitem__, batch)
+        unseen = [message.uid for message in known if not message.flags >= _SEEN]
         if not unseen:
             return frozenset()
         try:
@@ -181,9 +182,10 @@ async def _look_again(view: View) -> None:
 async def _figures(view: View, plan: Plan, batch: Sequence[int], seen_now: frozenset[int]) -> list[bytes | None]:
     """The figures of each message, in the order asked for; None for a message that turns out to be gone."""
     uids = _uids(view, batch)
-    columns = [await _column(view, item, uids) for item in plan.items]
+    columns = [await _column(view, item, batch, uids) for item in plan.items]
     if seen_now and FetchItem.FLAGS not in plan.items:
-        columns.append([b"FLAGS " + view.shown_flags(uid) if uid in seen_now else b"" for uid in uids])
+        marked = zip(batch, uids, strict=True)
+        columns.append([b"FLAGS " + view.shown_flags(index) if uid in seen_now else b"" for index, uid in marked])
     rows = zip(*columns, strict=True) if columns else [()] * len(uids)
     return [None if None in row else b" ".join(filter(None, row)) for row in rows]
 
@@ -192,14 +194,14 @@ def _uids(view: View, batch: Sequence[int]) -> list[int]:
     return [view.uids[index] for index in batch]
 
 
-async def _column(view: View, item: FetchItem, uids: Sequence[int]) -> Sequence[bytes | None]:
+async def _column(view: View, item: FetchItem, batch: Sequence[int], uids: Sequence[int]) -> Sequence[bytes | None]:
     match item:
         case FetchItem.UID:
             return [b"UID %d" % uid for uid in uids]
         case FetchItem.FLAGS:
-            return [b"FLAGS " + view.shown_flags(uid) for uid in uids]
+            return [b"FLAGS " + flags for flags in map(view.shown_flags, batch)]
         case FetchItem.RFC822_SIZE:
-            return [b"RFC822.SIZE %d" % view.sizes[uid] for uid in uids]
+            return [b"RFC822.SIZE %d" % view.messages[index].size for index in batch]
         case FetchItem.INTERNALDATE:
             dates = await view.mailbox.internal_dates(uids)
             return [b"INTERNALDATE " + format_date_time(dates[uid]) if uid in dates else None for uid in uids]

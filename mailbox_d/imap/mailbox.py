@@ -26,10 +26,15 @@ from mailbox_d.wire.imap.fetch import FetchAttribute
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A mailbox as it is when a session selects it."""
+    """A mailbox as it is when a session selects it; all that takes a look at each message was done in the lane."""
 
     feed: Feed
     messages: Sequence[Message]
+    uids: Sequence[int]
+    flags: Flags
+    """Every flag that some message has."""
+    first_unseen: int | None
+    """The index of the first message that nobody read."""
     recent: Collection[int]
     status: Status
     keywords_full: bool
@@ -149,8 +154,16 @@ class IncomingMessage:
 def _open(mailbox: Mailbox, claim: bool, changed: Callable[[], None]) -> Opened:
     mailbox.refresh()
     feed = mailbox.feed(changed)
+    messages = feed.messages
     return Opened(
-        feed, feed.messages, frozenset(mailbox.recent(claim=claim)), mailbox.status(), mailbox.keywords_full()
+        feed=feed,
+        messages=messages,
+        uids=messages.uids,
+        flags=messages.flags,
+        first_unseen=messages.first_unseen,
+        recent=frozenset(mailbox.recent(claim=claim)),
+        status=mailbox.status(),
+        keywords_full=mailbox.keywords_full(),
     )
 
 

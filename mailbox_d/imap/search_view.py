@@ -28,9 +28,9 @@ def matching(key: SearchKey, view: View) -> int:
         case HasFlag(flag):
             return _with_flag(view, flag)
         case Larger(octets):
-            return _bits(view.sizes[uid] > octets for uid in view.uids)
+            return _bits(message.size > octets for message in view.messages.all())
         case Smaller(octets):
-            return _bits(view.sizes[uid] < octets for uid in view.uids)
+            return _bits(message.size < octets for message in view.messages.all())
         case _:
             return everything(view)
 
@@ -40,8 +40,9 @@ def _with_flag(view: View, flag: str) -> int:
     if flag == RECENT:
         return _bits(uid in view.recent for uid in view.uids)
     wanted = flag.lower()
-    having = {flags for flags in set(view.flags.values()) if any(wanted == each.lower() for each in flags)}
-    return _bits(view.flags[uid] in having for uid in view.uids)
+    flags_of_each = [message.flags for message in view.messages.all()]
+    having = {flags for flags in set(flags_of_each) if any(wanted == each.lower() for each in flags)}
+    return _bits(flags in having for flags in flags_of_each)
 
 
 def _numbered(view: View, numbers: SequenceSet, *, by_uid: bool) -> int:

@@ -13,7 +13,6 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.imap.sequence import SequenceSet
 
 _DELETED = r"\Deleted"
-_SEEN = r"\Seen"
 
 
 async def select(session: IMAPSession, command: commands.Select) -> Completion:
@@ -54,8 +53,8 @@ async def _expunge(view: View, among: SequenceSet | None = None) -> None:
     """Remove what is deleted, with `among` only of these UIDs (RFC 4315 section 2.1)."""
     await view.catch_up()
     ranges = [range(len(view.uids))] if among is None else view.chosen(among, by_uid=True)
-    chosen = (uid for found in ranges for uid in view.uids[found.start : found.stop])
-    deleted = [uid for uid in chosen if _DELETED in view.flags[uid]]
+    chosen = (view.messages[index] for found in ranges for index in found)
+    deleted = [message.uid for message in chosen if _DELETED in message.flags]
     if deleted:
         await view.mailbox.expunge(deleted)
 
@@ -74,9 +73,8 @@ def _greeting(view: View, opened: Opened) -> Iterator[bytes]:
     yield view.defined_flags()
     yield responses.exists(len(view.uids))
     yield responses.recent(len(view.recent))
-    unseen = next((number for number, uid in enumerate(view.uids, 1) if _SEEN not in view.flags[uid]), None)
-    if unseen is not None:
-        yield responses.untagged(Condition.OK, "First unseen message", b"UNSEEN %d" % unseen)
+    if opened.first_unseen is not None:
+        yield responses.untagged(Condition.OK, "First unseen message", b"UNSEEN %d" % (opened.first_unseen + 1))
     yield view.permanent_flags()
     yield responses.untagged(Condition.OK, "UIDs are valid", b"UIDVALIDITY %d" % opened.status.uid_validity)
     yield responses.untagged(Condition.OK, "Next UID, or above it", b"UIDNEXT %d" % opened.status.uid_next)

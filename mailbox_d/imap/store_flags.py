@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from mailbox_d.errors import MessageGone
 from mailbox_d.imap.errors import NotAllowed
@@ -29,7 +30,7 @@ async def store(session: IMAPSession, command: commands.Store) -> Completion:
     uids = [view.uids[index] for index in indexes]
     now = await view.mailbox.change_flags(uids, _ACTIONS[command.mode], command.flags) if uids else {}
     if command.silent:
-        view.learn_silently(now, {uid: _expected(view.flags[uid], command) for uid in now})
+        view.learn_silently(now, partial(_expected, command))
     else:
         view.learn(now)
         told = [index for index in indexes if view.uids[index] in now]
@@ -39,7 +40,7 @@ async def store(session: IMAPSession, command: commands.Store) -> Completion:
     return Completion(Condition.OK, "STORE completed")
 
 
-def _expected(flags: Flags, command: commands.Store) -> Flags:
+def _expected(command: commands.Store, flags: Flags) -> Flags:
     """What a client must take a message's flags to be now, which it was told were `flags`."""
     match command.mode:
         case StoreMode.REPLACE:
@@ -60,6 +61,5 @@ async def _tell(session: IMAPSession, indexes: Sequence[int], *, by_uid: bool) -
 
 def _lines(view: View, indexes: Sequence[int], *, by_uid: bool) -> Iterable[bytes]:
     for index in indexes:
-        uid = view.uids[index]
-        flags = b"FLAGS " + view.shown_flags(uid)
-        yield responses.fetch(index + 1, b"UID %d %b" % (uid, flags) if by_uid else flags)
+        flags = b"FLAGS " + view.shown_flags(index)
+        yield responses.fetch(index + 1, b"UID %d %b" % (view.uids[index], flags) if by_uid else flags)

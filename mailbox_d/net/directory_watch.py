@@ -81,7 +81,7 @@ class DirectoryWatch(Service, Watcher):
     def arm(self, directories: Sequence[bytes], touched: _Touched) -> bool:
         with self._guard:
             self._drop_forgotten()
-            return self._descriptor >= 0 and all([self._arm_one(each, touched) for each in directories])
+            return self._descriptor >= 0 and all(self._arm_one(each, touched) for each in directories)
 
     def settle(self) -> None:
         with self._guard:

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from weakref import WeakSet
 
-from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flags, Message
+from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flags, Message, Snapshot
 
 
 class ChangeFeed(Feed):
     """Changes of one mailbox, gathered for one session."""
 
-    def __init__(self, feeds: Feeds, messages: Sequence[Message], changed: Callable[[], None] | None = None) -> None:
+    def __init__(self, feeds: Feeds, messages: Snapshot, changed: Callable[[], None] | None = None) -> None:
         self.messages = messages
         self._feeds = feeds
         self._changed = changed
@@ -79,7 +79,7 @@ class Feeds:
         self.guard = threading.Lock()
         self._feeds: WeakSet[ChangeFeed] = WeakSet()
 
-    def open(self, messages: Sequence[Message], changed: Callable[[], None] | None = None) -> ChangeFeed:
+    def open(self, messages: Snapshot, changed: Callable[[], None] | None = None) -> ChangeFeed:
         """A feed that goes on from these messages; called under the lock under which they change."""
         feed = ChangeFeed(self, messages, changed)
         with self.guard:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mailbox_d.store.filename import is_listable, join_name, split_name
-from mailbox_d.store.ports import Change, Expunged, Flagged, Flags, Message
+from mailbox_d.store.ports import Change, Expunged, Flagged, Flags, Message, Snapshot
 
 
 class Place(NamedTuple):
@@ -52,17 +52,17 @@ class Listing:
         self.highest = 0
         self._names: dict[int, bytes] = {}
         self._uid_of: dict[bytes, int] = {}
-        self._snapshot: list[tuple[Message, ...]] = []
+        self._snapshot: list[Snapshot] = []
         """Where the snapshot is kept, once somebody wanted one; another list after each change."""
 
-    def snapshot(self) -> tuple[Message, ...]:
+    def snapshot(self) -> Snapshot:
         """All messages, UIDs ascending; the same object until something changes.
 
         Whoever is overtaken by a change keeps what it read where nobody looks any more.
         """
         kept = self._snapshot
         if not kept:
-            kept.append(tuple(self.messages.values()))
+            kept.append(Snapshot(self.messages.values()))
         return kept[0]
 
     def place(self, uid: int) -> Place | None:

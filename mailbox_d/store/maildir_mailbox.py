@@ -26,7 +26,7 @@ from mailbox_d.store.keywords import Keywords
 from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
 from mailbox_d.store.moving import move
-from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Message, Status, Target, WireReader
+from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Snapshot, Status, Target, WireReader
 
 T = TypeVar("T")
 
@@ -47,7 +47,6 @@ class MaildirMailbox(Mailbox):
         self._target = target
         self._view = FolderView(disk, folder)
         self._files = FolderFiles(disk, folder, self._view)
-        self._figures: tuple[Sequence[Message], int, int] = ((), 0, 0)
 
     @property
     def uid_validity(self) -> int:
@@ -60,18 +59,18 @@ class MaildirMailbox(Mailbox):
             if self._has_moved():
                 self._catch_up()
 
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Snapshot:
         return self._view.listing.snapshot()
 
     def status(self) -> Status:
-        messages, unseen, size = self._count()
+        messages = self.messages()
         return Status(
             messages=len(messages),
-            unseen=unseen,
+            unseen=messages.unseen,
             recent=len(self._view.recent),
             uid_next=self._view.uid_next,
             uid_validity=self.uid_validity,
-            size=size,
+            size=messages.size,
         )
 
     @storage_faults
@@ -288,14 +287,6 @@ class MaildirMailbox(Mailbox):
             self._require_alive()
             self._has_moved()
             self._catch_up(whole=True)
-
-    def _count(self) -> tuple[Sequence[Message], int, int]:
-        """The messages, how many of them are unseen, and their size; counted once for each state."""
-        messages = self._view.listing.snapshot()
-        if self._figures[0] is not messages:
-            unseen = sum("\\Seen" not in message.flags for message in messages)
-            self._figures = messages, unseen, sum(message.size for message in messages)
-        return self._figures
 
 
 def _of_the_same_kind(mailbox: Mailbox) -> MaildirMailbox:

@@ -26,6 +26,7 @@ from mailbox_d.store.ports import (
     Outcome,
     Receipt,
     Refusal,
+    Snapshot,
     Status,
     Target,
 )
@@ -63,19 +64,19 @@ class MemoryMailbox(Mailbox):
         if self.is_gone:
             raise NoSuchMailbox("The mailbox is gone")
 
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Snapshot:
         with self._lock:
-            return tuple(stored.message for stored in self._stored.values())
+            return Snapshot(stored.message for stored in self._stored.values())
 
     def status(self) -> Status:
         messages = self.messages()
         return Status(
             messages=len(messages),
-            unseen=sum("\\Seen" not in message.flags for message in messages),
+            unseen=messages.unseen,
             recent=len(self._recent),
             uid_next=self._uid_next,
             uid_validity=self.uid_validity,
-            size=sum(message.size for message in messages),
+            size=messages.size,
         )
 
     def recent(self, *, claim: bool) -> Collection[int]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError
 
 INBOX = "INBOX"
+SEEN = r"\Seen"
 SEPARATOR = "/"
 """Between the levels of a mailbox name as the store's callers write it; on disk it is Maildir++'s dot."""
 
@@ -36,6 +38,37 @@ class Message(NamedTuple):
     uid: int
     flags: Flags
     size: int
+
+
+class Snapshot(tuple[Message, ...]):
+    """A mailbox's messages at one moment, UIDs ascending, shared by all who look at it until something changes.
+
+    What follows from them is worked out at most once, whoever asks.
+    """
+
+    @cached_property
+    def uids(self) -> tuple[int, ...]:
+        return tuple([message.uid for message in self])
+
+    @cached_property
+    def flags(self) -> Flags:
+        """Every flag that some message has."""
+        return frozenset().union(*{message.flags for message in self})
+
+    @cached_property
+    def first_unseen(self) -> int | None:
+        """The index of the first message without `\\Seen`."""
+        return next((index for index, message in enumerate(self) if SEEN not in message.flags), None)
+
+    @cached_property
+    def unseen(self) -> int:
+        """How many messages are without `\\Seen`."""
+        return sum([SEEN not in message.flags for message in self])
+
+    @cached_property
+    def size(self) -> int:
+        """Octets of all messages on the wire."""
+        return sum([message.size for message in self])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +193,7 @@ class Delivery(Protocol):
 class Feed(Protocol):
     """What changed in a mailbox since this feed last told: one per session that has the mailbox open."""
 
-    messages: Sequence[Message]
+    messages: Snapshot
     """As they were in the moment from which on it tells, UIDs ascending."""
 
     def take(self) -> Sequence[Change]:
@@ -188,7 +221,7 @@ class Mailbox(Protocol):
         Raises `MailboxBusy`, `StorageFault`; `NoSuchMailbox` when the mailbox was removed, renamed or replaced.
         """
 
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Snapshot:
         """The messages as of the last refresh or change, UIDs ascending."""
 
     def status(self) -> Status:

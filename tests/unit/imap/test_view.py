@@ -17,7 +17,8 @@ SEEN = frozenset({r"\Seen"})
 
 def view_of(*uids: int, recent: tuple[int, ...] = ()) -> View:
     messages = [Message(uid, NONE, 100 + uid) for uid in uids]
-    opened = Opened(object(), messages, recent, Status(len(uids), 0, 0, 99, 7, 0), keywords_full=False)
+    status = Status(len(uids), 0, 0, 99, 7, 0)
+    opened = Opened(object(), tuple(messages), uids, NONE, None, recent, status, keywords_full=False)
     return View(IMAPMailbox(object(), InlineLane(), read_only=False), opened)
 
 
@@ -34,8 +35,8 @@ def test_arrivals() -> None:
     view = view_of(1, 2)
     assert told(view, Arrived(Message(5, NONE, 9)), recent=(5,)) == b"* 3 EXISTS\r\n* 1 RECENT\r\n"
     assert view.uids == [1, 2, 5]
-    assert view.sizes[5] == 9
-    assert view.shown_flags(5) == b"(\\Recent)"
+    assert view.messages[2].size == 9
+    assert view.shown_flags(2) == b"(\\Recent)"
     assert told(view) == b""
 
 
