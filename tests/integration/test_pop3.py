@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import poplib
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.integration.account import snapshot
+from tests.integration.account import put_messages, snapshot
 from tests.integration.daemon import Daemon, running
 from tests.integration.mail import ALL_MAIL, EIGHT_BIT_MAIL, Mail
-from tests.integration.programs import require, run
+from tests.integration.programs import SECONDS, require, run
 from tests.integration.reading import all_stored, assert_arrived, trust
 from tests.integration.sending import by_smtplib
 from tests.integration.site import BOB, HOST, PASSWORD, Site, make_site
@@ -137,6 +138,33 @@ def test_a_name_and_a_password_in_utf_8(tmp_path: Path) -> None:
         client.pass_("süß")
         assert client.stat() == (0, 0)
         client.quit()
+
+
+def test_fault_3_killed_in_quit_each_message_is_whole_or_gone(own_daemon: Daemon) -> None:
+    site = own_daemon.site
+    put_messages(site, [b"Subject: %d\r\n\r\nText\r\n" % number for number in range(2000)], BOB)
+    before = snapshot(site, BOB).mailboxes["INBOX"]
+    with maildrop(site) as client:
+        client.retr(2000)
+        for number in range(1, 2000):
+            client.dele(number)
+        client.sock.sendall(b"QUIT\r\n")
+        deadline = time.monotonic() + SECONDS
+        while len(site.message_files(BOB)) == 2000:
+            assert time.monotonic() < deadline, "nothing was removed"
+        own_daemon.kill()
+        client.close()
+    own_daemon.start()
+    after = snapshot(site, BOB).mailboxes["INBOX"]
+    assert after.validity == before.validity
+    assert {(message.uid, message.octets) for message in after.messages} <= {
+        (message.uid, message.octets) for message in before.messages
+    }
+    assert after.messages[-1].uid == 2000
+    with maildrop(site) as client:
+        for number in range(1, client.stat()[0] + 1):
+            client.dele(number)
+    assert snapshot(site, BOB).octets() == []
 
 
 def test_unique_ids_are_those_of_dovecots_default_and_stay_over_a_restart(own_daemon: Daemon, tmp_path: Path) -> None:
