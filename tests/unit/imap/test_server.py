@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.cred.credentials import UsernamePassword
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.logger import globalLogPublisher
 from twisted.mail import imap4
@@ -21,7 +23,7 @@ from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
 from mailbox_d.store.ports import FlagAction
 from mailbox_d.wire.imap.cursor import GrammarLimits
-from tests.dialogues.imap_server import ANN, HELLO, filled_store, imap_connection, imap_service
+from tests.dialogues.imap_server import ANN, HELLO, OneUser, filled_store, imap_connection, imap_service
 from tests.dialogues.memory import Connection
 
 SMALL = IMAPLimits(messages_a_write=2, contents=ContentLimits(held=10))
@@ -109,6 +111,29 @@ def test_attack_46_what_was_said_before_tls_is_forgotten_but_not_what_was_done()
     connection.finish_handshake()
     after = connection.protocol.session
     assert (after.client_id, after.offences.bad_commands) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'LOGIN "änn@example.org" "sëcret"'.encode(),
+        "LOGIN {16+}\r\nänn@example.org {7+}\r\nsëcret".encode(),
+        b"AUTHENTICATE PLAIN " + b64encode("\0änn@example.org\0sëcret".encode()),
+    ],
+)
+def test_a_user_name_and_a_password_may_be_in_utf_8(command: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[bytes, bytes]] = []
+
+    def ask(checker: OneUser, credentials: UsernamePassword) -> Deferred[bytes]:
+        asked.append((credentials.username, credentials.password))
+        return succeed(b"ann@example.org")
+
+    monkeypatch.setattr(OneUser, "requestAvatarId", ask)
+    connection = imap_connection(imap_service(filled_store()), secure=True)
+    connection.connect()
+    connection.transport.take()
+    assert said(connection, b"a " + command)[-1].startswith(b"a OK ")
+    assert asked == [("änn@example.org".encode(), "sëcret".encode())]
 
 
 # -- several sessions ---------------------------------------------------------------------------------------------
