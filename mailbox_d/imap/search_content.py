@@ -197,10 +197,8 @@ class ContentSearch:
             if needles.all_found:
                 break
         in_body = frozenset(needles.found)
-        for field in _header_texts(header):
-            if needles.all_found:
-                break
-            yield from _looked_for(needles, (field,))
+        if not needles.all_found:
+            yield from _looked_for(needles, (_header_text(header),))
         for leaf in self._by_text:
             found = needles.found if isinstance(leaf, Text) else in_body
             answers[leaf] = _YES if self._folded[leaf] in found else _NO
@@ -209,7 +207,6 @@ class ContentSearch:
 def _looked_for(needles: Needles, text: Iterable[str]) -> Iterator[Verdict]:
     """Go through one text, in its pieces."""
     for piece in text:
-        yield _UNKNOWN
         for _ in needles.feeding(piece):
             yield _UNKNOWN
     needles.end_of_text()
@@ -259,7 +256,7 @@ def _texts(message: Part, reader: WireReader, most_of_a_header: int) -> Iterator
         inner = part.message
         if part is not message:
             header = reader.read(part.header_start, min(part.body_start - part.header_start, most_of_a_header))
-            yield from ((iter((text,))) for text in _header_texts(header))
+            yield iter((_header_text(header),))
         if part.is_multipart:
             waiting.extend(reversed(part.children))
         elif inner is not None:
@@ -268,9 +265,10 @@ def _texts(message: Part, reader: WireReader, most_of_a_header: int) -> Iterator
             yield decoded_text(part, reader.read)
 
 
-def _header_texts(header: bytes) -> Iterator[str]:
-    for name, value in fields(header):
-        yield f"{name.decode('ascii', 'replace')}: {decoded_words(value)}"
+def _header_text(header: bytes) -> str:
+    """All fields as one text; NUL, which no key can hold, keeps what is looked for from lying across two of them."""
+    with PYTHON_WORK:
+        return "\0".join(f"{name.decode('ascii', 'replace')}: {decoded_words(value)}" for name, value in fields(header))
 
 
 def _on_day(leaf: SearchKey, day: date | None) -> Verdict:

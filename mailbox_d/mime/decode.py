@@ -5,9 +5,8 @@ from __future__ import annotations
 import binascii
 import codecs
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from mailbox_d.errors import UnknownEncoding
 from mailbox_d.mime.charsets import decoder_of
@@ -23,8 +22,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NOT_BASE64 = bytes(octet for octet in range(256) if octet not in _ALPHABET)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A place within a part's body from which it can be decoded on: offsets are octets."""
 
     place: int
@@ -102,8 +100,9 @@ def _decoded(decoding: tuple[_Step, _Last], mark: Mark, end: int, read: Read) ->
         piece, rest = step(rest + data)
         done += len(piece)
         yield piece, Mark(place, done, rest)
-    piece = last(rest)
-    yield piece, Mark(place, done + len(piece))
+    if rest:
+        piece = last(rest)
+        yield piece, Mark(place, done + len(piece))
 
 
 def _as_it_is(data: bytes) -> tuple[bytes, bytes]:

@@ -106,6 +106,12 @@ def test_a_key_matches(key: str) -> None:
     assert matches(key)
 
 
+def test_nothing_is_found_across_two_fields() -> None:
+    for text in ("ay", "a y", "xa:", "xay: yb"):
+        assert not matches(f'TEXT "{text}"', b"X: xa\r\nY: yb\r\n\r\n")
+    assert matches('TEXT "y: YB"', b"X: xa\r\nY: yb\r\n\r\n")
+
+
 def test_younger_and_older_are_told_from_now() -> None:
     assert matches("YOUNGER 60", now=1_000_000_059.0)
     assert matches("OLDER 60", now=1_000_000_061.0)
@@ -187,7 +193,7 @@ def test_attack_63_many_keys_in_a_long_message_are_looked_for_in_many_turns(monk
         messages = messages[turn.looked_at :]
         turns += 1
     assert matching == [0]
-    assert turns > 50
+    assert turns > 30
     assert most <= 1 << 20
     assert len(mailbox.opened) == 2
 
