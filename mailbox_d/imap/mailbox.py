@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mailbox_d.errors import MessageGone
+from mailbox_d.imap import remembered
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
 from mailbox_d.imap.search_content import ContentSearch, Turn
 from mailbox_d.net.lanes import Lane
@@ -92,7 +93,7 @@ class IMAPMailbox:
         self, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute]
     ) -> list[Told | Failed | None]:
         """What FETCH tells of the first of these messages; see `Contents.told`."""
-        return await self._lane.run(contents.told, uids, attributes)
+        return await self._lane.run(remembered.told, self._mailbox.index, contents, uids, attributes)
 
     async def more(self, contents: Contents, told: Told) -> Told:
         """What FETCH tells further of a message; see `Contents.more`."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mailbox_d.store.directory_sync import DirectorySync
 from mailbox_d.store.dotlock import FolderLocks, LockTimes
 from mailbox_d.store.files import FileSystem
+from mailbox_d.store.index.open_indexes import OpenIndexes
 from mailbox_d.store.marks import LookTimes
 from mailbox_d.store.names import NameLimits
 from mailbox_d.store.unique import UniqueNames
@@ -21,7 +22,8 @@ class StoreSettings:
 
     `newline`: line ends of new files, `lf` or `crlf`. `hold`: octets of a message under way that are kept in memory.
     `stale_after`: seconds after which a file left in `tmp` is nobody's. `uidlist_octets_max`: the longest uidlist read.
-    `kept_mailboxes`: how many mailboxes stay in memory after their last session.
+    `kept_mailboxes`: how many mailboxes stay in memory after their last session. `kept_indexes`: how many accounts'
+    indexes are open at once.
     """
 
     newline: str = "lf"
@@ -29,6 +31,7 @@ class StoreSettings:
     stale_after: float = 36 * 3600
     uidlist_octets_max: int = 256 * 1024 * 1024
     kept_mailboxes: int = 32
+    kept_indexes: int = 64
     names: NameLimits = field(default_factory=NameLimits)
     locks: LockTimes = field(default_factory=LockTimes)
     looks: LookTimes = field(default_factory=LookTimes)
@@ -45,8 +48,10 @@ class Disk:
     locks: FolderLocks = field(init=False)
     directories: DirectorySync = field(init=False)
     unique: UniqueNames = field(init=False)
+    indexes: OpenIndexes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "locks", FolderLocks(self.files, self.settings.locks, self.clock))
         object.__setattr__(self, "directories", DirectorySync(self.files))
         object.__setattr__(self, "unique", UniqueNames(clock=self.clock))
+        object.__setattr__(self, "indexes", OpenIndexes(self.settings.kept_indexes))

@@ -69,6 +69,11 @@ class Listing:
         name = self._names.get(uid)
         return None if name is None else Place.of(name, is_new=uid in self.in_new)
 
+    def base(self, uid: int) -> bytes | None:
+        """The name that a message's file has for life."""
+        name = self._names.get(uid)
+        return None if name is None else name.partition(b":")[0]
+
     def bases(self) -> Mapping[bytes, int]:
         """The UID of each base name."""
         return self._uid_of

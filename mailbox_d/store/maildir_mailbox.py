@@ -22,6 +22,7 @@ from mailbox_d.store.files import forget, storage_faults
 from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.folder_files import FolderFiles
 from mailbox_d.store.folder_view import FolderView
+from mailbox_d.store.index.mailbox_index import MailboxIndex
 from mailbox_d.store.keywords import Keywords
 from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
@@ -46,6 +47,7 @@ class MaildirMailbox(Mailbox):
         self._folder = folder
         self._target = target
         self._view = FolderView(disk, folder)
+        self.index = MailboxIndex(disk.indexes.of(folder.maildir), self._view)
         self._files = FolderFiles(disk, folder, self._view)
 
     @property

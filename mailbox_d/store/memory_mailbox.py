@@ -21,6 +21,7 @@ from mailbox_d.store.ports import (
     FlagAction,
     Flagged,
     Flags,
+    Index,
     Mailbox,
     Message,
     Outcome,
@@ -41,11 +42,22 @@ class Stored:
     internal_date: float
 
 
+class NoIndex(Index):
+    """Remembers nothing: what is in memory is quickly looked at again."""
+
+    def remembered(self, attribute: bytes, uids: Sequence[int]) -> Mapping[int, bytes]:
+        return {}
+
+    def remember(self, attribute: bytes, said: Mapping[int, bytes]) -> None:
+        pass
+
+
 class MemoryMailbox(Mailbox):
     """One mailbox; every method holds its lock for a moment."""
 
     def __init__(self, target: Target, uid_validity: int) -> None:
         self.name = target.mailbox
+        self.index = NoIndex()
         self._uid_validity = uid_validity
         self.is_gone = False
         self._target = target

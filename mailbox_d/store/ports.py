@@ -206,10 +206,24 @@ class Feed(Protocol):
         """Stop collecting."""
 
 
+class Index(Protocol):
+    """What was worked out about a mailbox's messages, so that it need not be worked out again: a cache.
+
+    It raises nothing. What `attribute` stands for, and what the octets mean, is the asker's business.
+    """
+
+    def remembered(self, attribute: bytes, uids: Sequence[int]) -> Mapping[int, bytes]:
+        """What was said under this name of these messages; those of which nothing is known are left out."""
+
+    def remember(self, attribute: bytes, said: Mapping[int, bytes]) -> None:
+        """Keep what was said under this name of messages, by UID."""
+
+
 class Mailbox(Protocol):
     """One mailbox of one account. Sessions in one process share the object; each has a feed of its own."""
 
     name: str
+    index: Index
 
     @property
     def uid_validity(self) -> int:

@@ -1,0 +1,92 @@
+"""FETCH's answers that were given before: asked of the store's index first, for many messages at once.
+
+What is remembered is the whole answer to a list of attributes, as one client or another asks for them: the attributes
+are the name, in the order in which they stand. Blocking code, for the lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from zlib import crc32
+
+from mailbox_d.imap.contents import Contents, Failed, Told
+from mailbox_d.mime.structure import MimeLimits
+from mailbox_d.store.ports import Index
+from mailbox_d.wire.imap import responses
+from mailbox_d.wire.imap.fetch import BodySection, FetchAttribute, FetchItem, SectionText
+
+_FORM = 1
+"""Of what is written; another number makes everything be looked up anew."""
+
+_OCTETS_MAX = 16 * 1024
+"""An answer longer than this is no header, and not remembered."""
+
+_NAME_MAX = 1000
+
+_REMEMBERED_ITEMS = (FetchItem.ENVELOPE, FetchItem.BODY, FetchItem.BODYSTRUCTURE)
+_REMEMBERED_TEXTS = (SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
+
+
+def told(
+    index: Index, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute]
+) -> list[Told | Failed | None]:
+    """As `Contents.told`; what the index has is not looked up, and what was looked up it has from now on."""
+    name = _name(tuple(attributes), contents.limits.mime)
+    if name is None:
+        return contents.told(uids, attributes)
+    known = index.remembered(name, uids)
+    unknown = [uid for uid in uids if uid not in known]
+    found = contents.told(unknown, attributes) if unknown else []
+    index.remember(name, {uid: octets for uid, each in zip(unknown, found, strict=False) if (octets := _whole(each))})
+    return _in_order(uids, known, found)
+
+
+def _in_order(
+    uids: Sequence[int], known: Mapping[int, bytes], found: Sequence[Told | Failed | None]
+) -> list[Told | Failed | None]:
+    """The answers for the first of the messages: up to one that was not looked up this time."""
+    looked_up = iter(found)
+    left = len(found)
+    answers: list[Told | Failed | None] = []
+    for uid in uids:
+        octets = known.get(uid)
+        if octets is not None:
+            answers.append(Told(uid, (octets,)))
+        elif left:
+            left -= 1
+            answers.append(next(looked_up))
+        else:
+            break
+    return answers
+
+
+@lru_cache(maxsize=256)
+def _name(attributes: tuple[FetchAttribute, ...], limits: MimeLimits) -> bytes | None:
+    """Under which name the answer is remembered; None where it is not."""
+    words = [_word(attribute) for attribute in attributes]
+    if None in words:
+        return None
+    name = b"%d %08x %b" % (_FORM, crc32(repr(limits).encode()), b" ".join(filter(None, words)))
+    return name if len(name) <= _NAME_MAX else None
+
+
+def _word(attribute: FetchAttribute) -> bytes | None:
+    if isinstance(attribute, FetchItem) and attribute in _REMEMBERED_ITEMS:
+        return attribute.value
+    if isinstance(attribute, BodySection) and attribute.partial is None and _is_header(attribute):
+        return responses.section_name(attribute)
+    return None
+
+
+def _is_header(attribute: BodySection) -> bool:
+    """Whether it is the header of the message itself, or fields of that."""
+    return not attribute.section.part and attribute.section.text in _REMEMBERED_TEXTS
+
+
+def _whole(answer: Told | Failed | None) -> bytes | None:
+    """The octets of an answer if that is all there is, and short enough to be kept."""
+    if not isinstance(answer, Told) or answer.message is not None:
+        return None
+    octets = b"".join([piece for piece in answer.pieces if isinstance(piece, bytes)])
+    return octets if len(octets) <= _OCTETS_MAX else None

@@ -1,0 +1,33 @@
+"""The index of one mailbox that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mailbox_d.store.folder_view import FolderView
+from mailbox_d.store.index.answers import Answers, MailboxKey
+from mailbox_d.store.index.index_file import IndexFile
+from mailbox_d.store.ports import Index
+
+
+class MailboxIndex(Index):
+    """What was said of this mailbox's messages, which are known by the names that their files have for life."""
+
+    def __init__(self, file: IndexFile, view: FolderView) -> None:
+        self._file = file
+        self._view = view
+
+    def remembered(self, attribute: bytes, uids: Sequence[int]) -> Mapping[int, bytes]:
+        return self._answers().remembered(attribute, self._bases(uids))
+
+    def remember(self, attribute: bytes, said: Mapping[int, bytes]) -> None:
+        bases = self._bases(said)
+        self._answers().remember(attribute, [(uid, base, said[uid]) for uid, base in bases.items()])
+
+    def _answers(self) -> Answers:
+        header = self._view.header
+        return Answers(self._file, MailboxKey(header.guid, header.uid_validity))
+
+    def _bases(self, uids: Sequence[int] | Mapping[int, bytes]) -> dict[int, bytes]:
+        base = self._view.listing.base
+        return {uid: found for uid in uids if (found := base(uid)) is not None}
