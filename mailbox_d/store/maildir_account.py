@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 from twisted.logger import Logger
@@ -70,7 +71,7 @@ class MaildirAccount(Account):
         canonical = self._canonical(name)
         if canonical == INBOX:
             raise MailboxNameError("INBOX cannot be deleted")
-        with self._disk.locks.hold_inside(self._maildir):
+        with self._disk.locks.hold_inside(self._maildir), self._undisturbed([canonical]):
             self._tree.remove(canonical)
             self._opened.end(self._tree.folder(canonical))
 
@@ -131,10 +132,22 @@ class MaildirAccount(Account):
             raise NoSuchMailbox("No such mailbox")
         if any(map(self._tree.exists, [goal, *moves.values()])):
             raise MailboxExists("The mailbox exists already")
-        for name, new_name in moves.items():
-            self._tree.rename(name, new_name)
-            self._opened.end(self._tree.folder(name))
+        with self._undisturbed(names):
+            for name, new_name in moves.items():
+                self._tree.rename(name, new_name)
+                self._opened.end(self._tree.folder(name))
         self._take_uses_along(source, goal)
+
+    @contextmanager
+    def _undisturbed(self, names: Iterable[str]) -> Iterator[None]:
+        """Keep our own sessions from changing these mailboxes. Raises `MailboxBusy` where one is just doing so.
+
+        Its lock file would go along with the folder, where it would not be found again, and keep everybody out.
+        """
+        with ExitStack() as held:
+            for name in names:
+                held.enter_context(self._disk.locks.hold_inside(self._tree.folder(name).lock))
+            yield
 
     def _take_uses_along(self, source: str, goal: str) -> None:
         """The mailboxes are renamed by now: what goes wrong here costs an attribute and no more."""

@@ -26,6 +26,7 @@ def move(source: FolderFiles, goal: FolderFiles, lock: Held, copies: Sequence[Co
     given = goal.take_in(lock, copies, keeps_names=goal.folder != source.folder)
     removed: set[int] = set()
     try:
+        lock.check()  # so that nothing is removed here when a folder was taken away with the copies in it
         source.unlink(lock, given, removed)
     except MailboxBusy as error:
         if removed:
