@@ -14,7 +14,7 @@ from mailbox_d.pop3 import dispatch
 from mailbox_d.pop3.errors import INTERNAL_ERROR
 from mailbox_d.pop3.informational import capabilities
 from mailbox_d.pop3.service import POP3Service
-from mailbox_d.pop3.session import POP3Session
+from mailbox_d.pop3.session import POP3Session, State
 from mailbox_d.wire.pop3 import replies
 from mailbox_d.wire.pop3.framer import Event, Framer
 
@@ -34,6 +34,7 @@ class POP3Server(SessionShell, pop3.POP3):
     """One connection of the POP3 service."""
 
     portal: Any
+    _login_by: float
 
     def __init__(
         self,
@@ -58,11 +59,18 @@ class POP3Server(SessionShell, pop3.POP3):
         return self.framer
 
     def greet(self) -> None:
+        self._login_by = self.monotonic() + self.service.limits.login_timeout
         self.send(replies.ok(f"{self.service.hostname} ready"))
 
     async def respond(self, event: Event) -> None:
         await dispatch.answer(self.session, event)
-        self.set_deadline(self.session.patience)
+        self.set_deadline(self._patience())
+
+    def _patience(self) -> float:
+        """Seconds for the next command: a client must log in within one span of time, whatever it asks meanwhile."""
+        if self.session.state is State.AUTHORIZATION:
+            return max(0.0, self._login_by - self.monotonic())
+        return self.service.limits.idle_timeout
 
     def forget(self) -> None:
         self.session = POP3Session(self.service, self, self._offences)

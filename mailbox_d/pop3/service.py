@@ -18,9 +18,9 @@ class POP3Limits:
     auth_line: int = MAX_RESPONSE + 2
     """A response in a SASL exchange, with its line end (RFC 5034 section 4)."""
     login_timeout: float = 60.0
-    """For each command before login."""
+    """From the greeting to login."""
     idle_timeout: float = 600.0
-    """For each command afterwards: at least ten minutes (RFC 1939 section 3)."""
+    """For each command after login: at least ten minutes (RFC 1939 section 3)."""
     login_failures: int = 3
     bad_commands_before_login: int = 3
     bad_commands_in_a_row: int = 20

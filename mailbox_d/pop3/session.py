@@ -56,12 +56,6 @@ class POP3Session:
         """Whether a password may be sent on this connection (RFC 2595 section 2.1)."""
         return self.connection.is_tls or self.service.allow_plaintext
 
-    @property
-    def patience(self) -> float:
-        """Seconds that the client has for its next command."""
-        limits = self.service.limits
-        return limits.login_timeout if self.state is State.AUTHORIZATION else limits.idle_timeout
-
     def enter(self, maildrop: POP3Maildrop, leave: Callable[[], None]) -> None:
         """The user is in; `leave` is called once, when the session ends."""
         self._maildrop, self._leave = maildrop, leave
