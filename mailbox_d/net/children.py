@@ -1,0 +1,137 @@
+"""Child processes for work that burns Python: in a thread it would keep the reactor from its own.
+
+Each does one piece of work at a time, at a lower priority than the daemon's. One that dies, takes too long or talks
+nonsense fails the work that it had, and another is started for the next.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailbox_d.net.child_frames import FrameReader, FrameTooLong, frame
+from mailbox_d.printable import one_line
+
+
+class ChildFailed(Exception):
+    """The child that had the work is no more."""
+
+
+class Children(Service):
+    """At most `count` children, begun when there is work, that run `entry` (`module:function`, see `net/child`).
+
+    A piece of work may take `seconds`.
+    """
+
+    def __init__(self, reactor: Any, entry: str, *, count: int = 1, seconds: float = 120.0) -> None:
+        self._reactor = reactor
+        self._entry = entry
+        self._count = count
+        self._seconds = seconds
+        self._waiting: deque[tuple[bytes, Deferred[list[bytes]]]] = deque()
+        self._children: set[_Child] = set()
+        self._idle: list[_Child] = []
+
+    async def run(self, asked: Sequence[bytes]) -> list[bytes]:
+        """Have a child answer. Raises `ChildFailed`; `FrameTooLong` for what cannot be sent."""
+        if not self.running:
+            raise ChildFailed
+        answer: Deferred[list[bytes]] = Deferred()
+        self._waiting.append((frame(asked), answer))
+        self._hand_out()
+        return await answer
+
+    def stopService(self) -> None:
+        Service.stopService(self)
+        waiting, self._waiting = self._waiting, deque()
+        for _, answer in waiting:
+            answer.errback(ChildFailed())
+        for child in list(self._children):
+            child.kill()
+
+    def _hand_out(self) -> None:
+        while self._waiting and (self._idle or len(self._children) < self._count):
+            child = self._idle.pop() if self._idle else self._begin()
+            child.work(*self._waiting.popleft(), self._seconds)
+
+    def _begin(self) -> _Child:
+        child = _Child(self._reactor, self._is_free, self._is_gone)
+        self._children.add(child)
+        command = [sys.executable, "-m", "mailbox_d.net.child", self._entry]
+        self._reactor.spawnProcess(child, command[0], command, env=dict(os.environ))
+        return child
+
+    def _is_free(self, child: _Child) -> None:
+        self._idle.append(child)
+        self._hand_out()
+
+    def _is_gone(self, child: _Child) -> None:
+        self._children.discard(child)
+        if child in self._idle:
+            self._idle.remove(child)
+        if self.running:
+            self._hand_out()
+
+
+class _Child(ProcessProtocol):
+    """One child process, and the work that it has."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, is_free: Any, is_gone: Any) -> None:
+        self._reactor = reactor
+        self._is_free = is_free
+        self._is_gone = is_gone
+        self._reader = FrameReader()
+        self._answer: Deferred[list[bytes]] | None = None
+        self._timer: Any = None
+        self.transport: Any
+
+    def work(self, asked: bytes, answer: Deferred[list[bytes]], seconds: float) -> None:
+        self._answer = answer
+        self._timer = self._reactor.callLater(seconds, self.kill)
+        self.transport.write(asked)
+
+    def kill(self) -> None:
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("KILL")
+
+    def outReceived(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            answered = self._reader.next_frame()
+        except FrameTooLong:
+            self.kill()
+            return
+        if answered is not None:
+            answer = self._take()
+            self._is_free(self)
+            if answer is not None:
+                answer.callback(answered)
+
+    def errReceived(self, data: bytes) -> None:
+        self.log.warn("a child process says {text}", text=one_line(data.decode(errors="replace")))
+
+    def processEnded(self, reason: Failure) -> None:
+        answer = self._take()
+        self._is_gone(self)
+        if answer is not None:
+            answer.errback(ChildFailed(reason.getErrorMessage()))
+
+    def _take(self) -> Deferred[list[bytes]] | None:
+        answer, self._answer = self._answer, None
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        return answer
