@@ -23,6 +23,9 @@ from twisted.python.failure import Failure
 from mailbox_d.net.child_frames import FrameReader, FrameTooLong, frame
 from mailbox_d.printable import one_line
 
+_SAID_MAX = 1000
+"""Octets of what a child says at its end that are told: the end of a traceback."""
+
 
 class ChildFailed(Exception):
     """The child that had the work is no more."""
@@ -94,6 +97,7 @@ class _Child(ProcessProtocol):
         self._is_free = is_free
         self._is_gone = is_gone
         self._reader = FrameReader()
+        self._said = b""
         self._answer: Deferred[list[bytes]] | None = None
         self._timer: Any = None
         self.transport: Any
@@ -121,11 +125,14 @@ class _Child(ProcessProtocol):
                 answer.callback(answered)
 
     def errReceived(self, data: bytes) -> None:
-        self.log.warn("a child process says {text}", text=one_line(data.decode(errors="replace")))
+        self._said = (self._said + data)[-_SAID_MAX:]
 
     def processEnded(self, reason: Failure) -> None:
         answer = self._take()
         self._is_gone(self)
+        if self._said:
+            told = self._said.decode(errors="replace")
+            self.log.warn("a child process ended; its last words: {text}", text=one_line(told, _SAID_MAX))
         if answer is not None:
             answer.errback(ChildFailed(reason.getErrorMessage()))
 
