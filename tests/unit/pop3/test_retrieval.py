@@ -69,8 +69,8 @@ class Counts:
     """What became of the store's readers, and what was done to them outside of a lane."""
 
     lane: StepLane
-    opened: int = 0
-    closed: int = 0
+    closed: list[int] = field(default_factory=list)
+    """For each reader, how often it was closed."""
     outside: list[str] = field(default_factory=list)
     failing: dict[str, Exception] = field(default_factory=dict)
     """By name of what fails."""
@@ -86,14 +86,15 @@ class CountingReader(HeldMessage):
     def __init__(self, wire: bytes, counts: Counts) -> None:
         super().__init__(wire)
         self._counts = counts
-        counts.opened += 1
+        self._number = len(counts.closed)
+        counts.closed.append(0)
 
     def read(self, offset: int, length: int) -> bytes:
         self._counts.note("first read" if offset == 0 else "read")
         return super().read(offset, length)
 
     def close(self) -> None:
-        self._counts.closed += 1
+        self._counts.closed[self._number] += 1
         self._counts.note("close")
         super().close()
 
@@ -135,8 +136,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def assert_tidy(site: Site) -> None:
-    """All that was opened is closed, once and in the lane, and the maildrop is free."""
-    assert site.counts.opened == site.counts.closed == 1
+    """All that was opened, also what was read ahead, is closed, once and in the lane, and the maildrop is free."""
+    assert set(site.counts.closed) == {1}
     assert site.counts.outside == []
     site.lane.works = True
     again = pop3_connection(site.connection.protocol.service, secure=True)
@@ -206,3 +207,33 @@ def test_a_torn_message_stays_torn_when_its_file_cannot_be_closed(site: Site) ->
     site.finish()
     assert site.connection.transport.take() == b"+OK 67 octets\r\n" + HELLO[:30]
     assert site.connection.closed
+
+
+def test_a_client_that_takes_one_after_the_other_finds_the_next_one_read(site: Site) -> None:
+    site.send(RETRIEVE)
+    site.finish()
+    site.connection.transport.take()
+    read_before = site.counts.opened
+    assert b"+OK" in site.send(b"RETR 2\r\n"), "without a step of the lane"
+    assert site.counts.opened == read_before
+
+
+def test_who_does_not_go_on_in_order_is_served_all_the_same(site: Site) -> None:
+    site.send(b"RETR 2\r\n")
+    site.finish()
+    assert b"+OK" in site.connection.transport.take()
+    site.send(RETRIEVE)
+    site.finish()
+    assert b"+OK" in site.connection.transport.take()
+
+
+def test_what_could_not_be_read_ahead_is_read_when_it_is_asked_for(site: Site) -> None:
+    site.send(RETRIEVE)
+    site.lane.step()
+    site.counts.failing["first read"] = OSError(5, "/secret")
+    site.finish()
+    del site.counts.failing["first read"]
+    site.connection.transport.take()
+    assert b"+OK" not in site.send(b"RETR 2\r\n")
+    site.finish()
+    assert b"+OK" in site.connection.transport.take()
