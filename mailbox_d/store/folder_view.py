@@ -105,7 +105,7 @@ class FolderView:
         self._dead.update(self._lines.keys() - self.listing.bases().keys())
         self._lines = {}
         self._is_behind = not self._give_uids(list(difference.unlisted.values()), lock)
-        self._marks.stamp(replace(seen, uidlist=self._marks.look().uidlist))
+        self._marks.stamp(replace(seen, uidlist=self._marks.look().uidlist), whole=whole)
         if whole or is_certain:
             self._watched.done()
 

@@ -77,16 +77,28 @@ class Marks:
         """Whether the second look at a directory that had just changed is due."""
         return self._again_at is not None and self._monotonic() >= self._again_at
 
-    def stamp(self, seen: Seen) -> None:
-        """Remember what was seen before the folder was read."""
+    def stamp(self, seen: Seen, *, whole: bool = True) -> None:
+        """Remember what was seen before the folder was read; a second look that is still to come is neither put off
+        nor forgotten unless the whole of it was read."""
         self.last = seen
         age = self._clock() - max(seen.new[0], seen.cur[0]) / 1_000_000_000
-        self._again_at = self._monotonic() + self._times.again if age < self._times.doubtful else None
+        if whole:
+            self._again_at = None
+        if age < self._times.doubtful:
+            self._look_again()
 
     def stamp_own(self) -> None:
         """Remember the marks after changes of our own, made under the lock. Deliveries into `new` need no lock, so
-        `new` stays as it was last read."""
-        self.stamp(replace(self.look(), new=self.last.new))
+        `new` stays as it was last read. A program that asks for no lock may have changed `cur` since it was read, and
+        long ago by now if a sync has taken long: it is always looked at again."""
+        before = self.last.cur
+        self.stamp(replace(self.look(), new=self.last.new), whole=False)
+        if self.last.cur != before:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        if self._again_at is None:
+            self._again_at = self._monotonic() + self._times.again
 
     def _directory(self, path: bytes) -> Mark:
         status = self._files.lstat(path)

@@ -1,0 +1,95 @@
+"""When a folder is looked at again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.folder import Folder
+from mailbox_d.store.marks import LookTimes, Marks
+
+
+class Clock:
+    """A time that passes when it is told to; `wall` counts from 1970."""
+
+    def __init__(self) -> None:
+        self.wall = 1_700_000_000.0
+        self.running = 5.0
+
+    def pass_by(self, seconds: float) -> None:
+        self.wall += seconds
+        self.running += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def marks(tmp_path: Path, clock: Clock) -> Marks:
+    for part in ("cur", "new", "tmp"):
+        (tmp_path / part).mkdir()
+        os.utime(tmp_path / part, (clock.wall - 100, clock.wall - 100))
+    folder = Folder(os.fsencode(tmp_path))
+    marks = Marks(FileSystem(), folder, LookTimes(), lambda: clock.wall, lambda: clock.running)
+    marks.stamp(marks.look())
+    return marks
+
+
+def touch(tmp_path: Path, part: str, clock: Clock) -> None:
+    os.utime(tmp_path / part, (clock.wall, clock.wall))
+
+
+def test_a_folder_at_rest_is_not_looked_at_again(marks: Marks, clock: Clock) -> None:
+    clock.pass_by(10)
+    assert not marks.is_due()
+    assert marks.look() == marks.last
+
+
+def test_a_folder_that_just_changed_is_looked_at_once_more(marks: Marks, clock: Clock, tmp_path: Path) -> None:
+    touch(tmp_path, "cur", clock)
+    marks.stamp(marks.look())
+    assert not marks.is_due()
+    clock.pass_by(2)
+    assert marks.is_due()
+    marks.stamp(marks.look())
+    assert not marks.is_due()
+
+
+def test_what_another_program_did_during_a_long_change_of_ours_is_looked_for(
+    marks: Marks, clock: Clock, tmp_path: Path
+) -> None:
+    touch(tmp_path, "cur", clock)
+    clock.pass_by(30)
+    marks.stamp_own()
+    clock.pass_by(2)
+    assert marks.is_due()
+
+
+def test_a_change_that_changed_nothing_costs_no_look(marks: Marks, clock: Clock) -> None:
+    marks.stamp_own()
+    clock.pass_by(2)
+    assert not marks.is_due()
+
+
+def test_a_delivery_during_a_change_of_ours_is_found(marks: Marks, clock: Clock, tmp_path: Path) -> None:
+    touch(tmp_path, "new", clock)
+    marks.stamp_own()
+    assert marks.look() != marks.last
+
+
+def test_a_second_look_is_not_put_off_by_changes_of_ours_nor_by_deliveries(
+    marks: Marks, clock: Clock, tmp_path: Path
+) -> None:
+    touch(tmp_path, "cur", clock)
+    marks.stamp(marks.look())
+    clock.pass_by(1.5)
+    marks.stamp_own()
+    touch(tmp_path, "new", clock)
+    marks.stamp(marks.look(), whole=False)
+    clock.pass_by(0.5)
+    assert marks.is_due()
