@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.mail.interfaces import IMailboxPOP3
 from zope.interface import implementer
@@ -47,6 +48,8 @@ class POP3Maildrop:
         self._messages: Sequence[Message] = ()
         self._marked: set[int] = set()
         self._retrieved: set[int] = set()
+        self._last = -1
+        self._ahead: tuple[int, Deferred[tuple[WireReader, bytes] | None]] | None = None
 
     @property
     def address(self) -> EmailAddress:
@@ -91,7 +94,10 @@ class POP3Maildrop:
         """A message, of which so many octets are read already: most messages need the lane only once."""
         uid = self._message(index).uid
         assert self._mailbox is not None
-        reader, first = await self._lane.run(_begin, self._mailbox, uid, ahead)
+        reader, first = await self._taken_ahead(index) or await self._lane.run(_begin, self._mailbox, uid, ahead)
+        if index == self._last + 1:
+            self._take_ahead(index + 1, ahead)
+        self._last = index
         return MessageReader(reader, first, self._lane)
 
     async def deleteMessage(self, index: int) -> None:
@@ -134,6 +140,18 @@ class POP3Maildrop:
         uids = [self._messages[index].uid for index in self._retrieved - self._marked]
         if uids and self._mailbox is not None:
             await self._lane.run(self._mailbox.change_flags, uids, FlagAction.ADD, _SEEN)
+
+    def _take_ahead(self, index: int, octets: int) -> None:
+        """Begin to read the message that a client that takes one after the other will ask for next, if it is small."""
+        if index < len(self._messages) and index not in self._marked and self._messages[index].size <= octets:
+            assert self._mailbox is not None
+            begun = self._lane.run(_begin, self._mailbox, self._messages[index].uid, octets)
+            self._ahead = index, Deferred.fromCoroutine(begun).addErrback(lambda _: None)
+
+    async def _taken_ahead(self, index: int) -> tuple[WireReader, bytes] | None:
+        """What was read of a message already; None where that was another one, or failed."""
+        ahead, self._ahead = self._ahead, None
+        return await ahead[1] if ahead is not None and ahead[0] == index else None
 
     def _message(self, index: int) -> Message:
         if not 0 <= index < len(self._messages):

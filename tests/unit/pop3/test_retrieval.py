@@ -213,9 +213,9 @@ def test_a_client_that_takes_one_after_the_other_finds_the_next_one_read(site: S
     site.send(RETRIEVE)
     site.finish()
     site.connection.transport.take()
-    read_before = site.counts.opened
+    read_before = len(site.counts.closed)
     assert b"+OK" in site.send(b"RETR 2\r\n"), "without a step of the lane"
-    assert site.counts.opened == read_before
+    assert len(site.counts.closed) == read_before
 
 
 def test_who_does_not_go_on_in_order_is_served_all_the_same(site: Site) -> None:
@@ -237,3 +237,16 @@ def test_what_could_not_be_read_ahead_is_read_when_it_is_asked_for(site: Site) -
     assert b"+OK" not in site.send(b"RETR 2\r\n")
     site.finish()
     assert b"+OK" in site.connection.transport.take()
+
+
+@pytest.mark.parametrize("commands", [b"RETR 2\r\n", b"RETR 1\r\n", b"RETR 1\r\nRETR 2\r\n", b"RETR 1\r\nDELE 2\r\n"])
+def test_a_message_that_is_larger_than_was_told_is_closed_too(
+    site: Site, commands: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CountingReader, "size", property(lambda self: len(LONG) * 2, lambda self, size: None), False)
+    site.send(commands)
+    site.finish()
+    site.send(b"QUIT\r\n")
+    site.finish()
+    site.drop()
+    assert_tidy(site)
