@@ -299,7 +299,7 @@ class Limits(Section):
     imap_search_keys: Annotated[int, Count(least=100, most=100_000)] = 1000
     """Keys of one SEARCH; they are looked for together, message by message."""
 
-    imap_fetch_attributes: Annotated[int, Count(least=100, most=100_000)] = 1000
+    imap_fetch_attributes: Annotated[int, Count(least=100, most=100_000)] = 300
     """Attributes of one FETCH, such as headers of parts."""
 
     imap_bad_commands: Annotated[int, Count(least=1)] = 20

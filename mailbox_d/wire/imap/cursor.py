@@ -27,7 +27,7 @@ class GrammarLimits:
 
     search_depth: int = 100
     search_keys: int = 1000
-    fetch_attributes: int = 1000
+    fetch_attributes: int = 300
     section_depth: int = 100
     list_patterns: int = 30
     """Of one LIST (RFC 5258)."""
