@@ -94,7 +94,8 @@ class POP3Maildrop:
         """A message, of which so many octets are read already: most messages need the lane only once."""
         uid = self._message(index).uid
         assert self._mailbox is not None
-        reader, first = await self._taken_ahead(index) or await self._lane.run(_begin, self._mailbox, uid, ahead)
+        begun = await self._taken_ahead(index)
+        reader, first = begun if begun else await self._lane.run(_begin, self._mailbox, uid, ahead)
         if index == self._last + 1:
             self._take_ahead(index + 1, ahead)
         self._last = index
@@ -145,7 +146,7 @@ class POP3Maildrop:
         """Begin to read the message that a client that takes one after the other will ask for next, if it is small."""
         if index < len(self._messages) and index not in self._marked and self._messages[index].size <= octets:
             assert self._mailbox is not None
-            begun = self._lane.run(_begin, self._mailbox, self._messages[index].uid, octets)
+            begun = self._lane.run(_read_whole, self._mailbox, self._messages[index].uid, octets)
             self._ahead = index, Deferred.fromCoroutine(begun).addErrback(lambda _: None)
 
     async def _taken_ahead(self, index: int) -> tuple[WireReader, bytes] | None:
@@ -208,6 +209,15 @@ def _begin(mailbox: Mailbox, uid: int, ahead: int) -> tuple[WireReader, bytes]:
     if len(first) >= reader.size:
         _close(reader)
     return reader, first
+
+
+def _read_whole(mailbox: Mailbox, uid: int, most: int) -> tuple[WireReader, bytes] | None:
+    """As `_begin`; None for a message that is larger after all, of which nobody may ever want the rest."""
+    reader, first = _begin(mailbox, uid, most)
+    if len(first) >= reader.size:
+        return reader, first
+    _close(reader)
+    return None
 
 
 def _close(reader: WireReader) -> None:
