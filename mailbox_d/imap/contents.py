@@ -39,7 +39,10 @@ class ContentLimits:
     """Octets that are told of one message at once; more are streamed, or looked up in further turns."""
     structures: int = 32
     parts_remembered: int = 200
-    """A message of more parts is scanned again when it is asked for again, unless it is read in part."""
+    headers_remembered: int = 64 * 1024
+    """A message of more parts, or more octets of headers, is scanned again when it is asked for again, unless it is
+    read in part.
+    """
     decoded_parts: int = 8
     """Parts that were read without their transfer encoding, and can be read on from where that was."""
     mime: MimeLimits = field(default_factory=MimeLimits)
@@ -139,7 +142,7 @@ class Contents:
 
     def remember(self, uid: int, structure: Part) -> None:
         """Keep what a message is made of, unless it is too much."""
-        if not _has_more_parts(structure, self.limits.parts_remembered):
+        if _is_light(structure, self.limits.parts_remembered, self.limits.headers_remembered):
             self._structures[uid] = structure
             if len(self._structures) > self.limits.structures:
                 self._structures.popitem(last=False)
@@ -200,7 +203,7 @@ class OpenMessage:
         self.reader = reader
         self.size = reader.size
         self.looked_at = 0
-        """Octets that were read and worked on."""
+        """Octets that were read and worked on, and that came of it."""
         self._contents = contents
         self._limits = contents.limits
         self._header_size = -1
@@ -269,7 +272,9 @@ class OpenMessage:
                 break
             fits = room
             for piece in (b" ", *self.item(attribute)) if count else self.item(attribute):
-                if not isinstance(piece, bytes) and piece.size <= fits:
+                if isinstance(piece, bytes):
+                    self.looked_at += len(piece)
+                elif piece.size <= fits:
                     piece = self._octets(piece)
                 if isinstance(piece, bytes):
                     held.append(piece)
@@ -373,12 +378,14 @@ def _in_part(attributes: Sequence[FetchAttribute]) -> bool:
     return any(isinstance(each, BodySection | BinarySection) and each.partial is not None for each in attributes)
 
 
-def _has_more_parts(part: Part, count: int) -> bool:
+def _is_light(part: Part, parts: int, headers: int) -> bool:
+    """Whether a message has no more parts than these, and all their headers no more octets."""
     waiting = [part]
-    while waiting and count >= 0:
+    while waiting and parts >= 0 and headers >= 0:
         found = waiting.pop()
-        count -= 1
+        parts -= 1
+        headers -= found.body_start - found.header_start
         waiting.extend(found.children)
         if found.message is not None:
             waiting.append(found.message)
-    return count < 0
+    return parts >= 0 and headers >= 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
@@ -26,8 +25,9 @@ class DecodedPart:
 
     def __init__(self, part: Part, read: Read) -> None:
         """Reads all of it. What holds other parts has no encoding of its own. Raises `UnknownEncoding`."""
-        holds_parts = part.is_multipart or part.message is not None
-        self._part = replace(part, encoding=b"binary") if holds_parts else part
+        encoding = b"binary" if part.is_multipart or part.message is not None else part.encoding
+        self._part = Part(part.header_start, part.body_start, part.body_end, part.lines, encoding=encoding)
+        """Without what is in it, which may be large, and this is remembered."""
         self._stride = max(OCTETS_A_READ, part.size // _MARKS)
         self._marks = [Mark(part.body_start)]
         self._last = self._marks[0]

@@ -116,7 +116,15 @@ def test_a_turn_ends_behind_a_message_that_is_streamed() -> None:
 
 def test_a_turn_has_a_bound_in_octets() -> None:
     mailbox = Messages(m1=b"\r\n" + b"x" * 90, m2=b"\r\n" + b"x" * 90, m3=b"\r\n")
-    assert len(told_of(Contents(mailbox, ContentLimits(octets_a_turn=100)), "BODY[]", 1, 2, 3)) == 2
+    assert len(told_of(Contents(mailbox, ContentLimits(octets_a_turn=150)), "BODY[]", 1, 2, 3)) == 2
+
+
+def test_what_is_told_counts_where_nothing_has_to_be_read() -> None:
+    message = b"Subject: " + b"x" * 6000 + b"\r\n\r\n"
+    contents = Contents(Messages(**{f"m{uid}": message for uid in range(1, 11)}), ContentLimits(octets_a_turn=10_000))
+    for uid in range(1, 11):
+        told_of(contents, "BODY", uid)
+    assert len(told_of(contents, "ENVELOPE", *range(1, 11))) == 2
 
 
 FIELDS = [f"BODY.PEEK[HEADER.FIELDS (X {number})]" for number in range(200)]
@@ -302,6 +310,14 @@ def test_a_message_of_many_parts_is_not_remembered() -> None:
     many = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n\r\n" * 50
     mailbox = Messages(m1=many)
     contents = Contents(mailbox, ContentLimits(parts_remembered=50))
+    said(contents, "BODY")
+    said(contents, "BODY")
+    assert [reader.scans for reader in mailbox.opened] == [1, 1]
+
+
+def test_a_message_of_large_headers_is_not_remembered() -> None:
+    mailbox = Messages(m1=b"Subject: " + b"x" * 1000 + b"\r\n\r\n")
+    contents = Contents(mailbox, ContentLimits(headers_remembered=1000))
     said(contents, "BODY")
     said(contents, "BODY")
     assert [reader.scans for reader in mailbox.opened] == [1, 1]

@@ -100,3 +100,12 @@ def test_what_is_remembered_of_a_large_part_is_bounded(monkeypatch: pytest.Monke
     monkeypatch.setattr(decoded_part, "OCTETS_A_READ", 64)
     source = Counted(b"QUJD" * 100_000)
     assert len(DecodedPart(part_of(source.body, b"base64"), source.read)._marks) <= 257
+
+
+def test_what_is_in_a_part_is_not_kept() -> None:
+    source = Counted(b"x" * 10)
+    inner = Part(0, 0, 10, 0)
+    whole = Part(0, 0, 10, 0, b"multipart", b"mixed", encoding=b"base64", children=(inner,))
+    found = DecodedPart(whole, source.read)
+    assert b"".join(found.octets(3, 4, source.read)) == b"xxxx"
+    assert inner not in found._part.children
