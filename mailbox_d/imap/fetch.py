@@ -92,7 +92,7 @@ class _Answer:
         """Answer for the first messages at these indexes: for how many."""
         if self._plan.contents:
             return await self._tell_contents(batch)
-        rows = await _figures(self._view, self._plan, batch, frozenset())
+        rows = await self._figures(batch, frozenset())
         lines = [responses.fetch(index + 1, row) for index, row in zip(batch, rows, strict=True) if row is not None]
         self._session.connection.send(b"".join(lines))
         self.missed |= None in rows
@@ -107,7 +107,7 @@ class _Answer:
             answers = {index: each for index, each in zip(batch, told, strict=False) if isinstance(each, Told)}
             readable = list(answers)
             seen_now = await self._mark_seen(readable) if readable else frozenset()
-            rows = await _figures(view, self._plan, readable, seen_now)
+            rows = await self._figures(readable, seen_now)
             for index, row in zip(readable, rows, strict=True):
                 if row is not None:
                     await self._tell_message(contents, index + 1, row, answers[index])
@@ -170,6 +170,41 @@ class _Answer:
         view.learn(now)
         return frozenset(now)
 
+    async def _figures(self, batch: Sequence[int], seen_now: frozenset[int]) -> list[bytes | None]:
+        """The figures of each message, in the order asked for; None where one of them cannot be had."""
+        view = self._view
+        uids = _uids(view, batch)
+        columns = [await self._column(item, batch, uids) for item in self._plan.items]
+        if seen_now and FetchItem.FLAGS not in self._plan.items:
+            marked = zip(batch, uids, strict=True)
+            columns.append([b"FLAGS " + view.shown_flags(index) if uid in seen_now else b"" for index, uid in marked])
+        rows = zip(*columns, strict=True) if columns else [()] * len(uids)
+        return [None if None in row else b" ".join(filter(None, row)) for row in rows]
+
+    async def _column(self, item: FetchItem, batch: Sequence[int], uids: Sequence[int]) -> Sequence[bytes | None]:
+        view = self._view
+        match item:
+            case FetchItem.UID:
+                return [b"UID %d" % uid for uid in uids]
+            case FetchItem.FLAGS:
+                return [b"FLAGS " + flags for flags in map(view.shown_flags, batch)]
+            case FetchItem.RFC822_SIZE:
+                return [b"RFC822.SIZE %d" % view.messages[index].size for index in batch]
+            case FetchItem.INTERNALDATE:
+                return await self._internal_dates(uids)
+            case _:
+                raise AssertionError(item)
+
+    async def _internal_dates(self, uids: Sequence[int]) -> Sequence[bytes | None]:
+        dates = await self._view.mailbox.internal_dates(uids)
+        told: list[bytes | None] = []
+        for date in map(dates.get, uids):
+            if isinstance(date, Failed):
+                self.failures.add(date.uid, date.error)
+                date = None
+            told.append(None if date is None else b"INTERNALDATE " + format_date_time(date))
+        return told
+
 
 async def _look_again(view: View) -> None:
     """Who reads a message must see it marked as seen, though another session took that mark off a moment ago."""
@@ -179,34 +214,8 @@ async def _look_again(view: View) -> None:
         log.warn("{mailbox!r} not looked at: {error}", mailbox=view.mailbox.name, error=one_line(error))
 
 
-async def _figures(view: View, plan: Plan, batch: Sequence[int], seen_now: frozenset[int]) -> list[bytes | None]:
-    """The figures of each message, in the order asked for; None for a message that turns out to be gone."""
-    uids = _uids(view, batch)
-    columns = [await _column(view, item, batch, uids) for item in plan.items]
-    if seen_now and FetchItem.FLAGS not in plan.items:
-        marked = zip(batch, uids, strict=True)
-        columns.append([b"FLAGS " + view.shown_flags(index) if uid in seen_now else b"" for index, uid in marked])
-    rows = zip(*columns, strict=True) if columns else [()] * len(uids)
-    return [None if None in row else b" ".join(filter(None, row)) for row in rows]
-
-
 def _uids(view: View, batch: Sequence[int]) -> list[int]:
     return [view.uids[index] for index in batch]
-
-
-async def _column(view: View, item: FetchItem, batch: Sequence[int], uids: Sequence[int]) -> Sequence[bytes | None]:
-    match item:
-        case FetchItem.UID:
-            return [b"UID %d" % uid for uid in uids]
-        case FetchItem.FLAGS:
-            return [b"FLAGS " + flags for flags in map(view.shown_flags, batch)]
-        case FetchItem.RFC822_SIZE:
-            return [b"RFC822.SIZE %d" % view.messages[index].size for index in batch]
-        case FetchItem.INTERNALDATE:
-            dates = await view.mailbox.internal_dates(uids)
-            return [b"INTERNALDATE " + format_date_time(dates[uid]) if uid in dates else None for uid in uids]
-        case _:
-            raise AssertionError(item)
 
 
 async def _stream(session: IMAPSession, reader: WireReader, piece: Extent | Decoded) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mailbox_d.errors import MessageGone
+from mailbox_d.errors import MailboxBusy, MessageGone
 from mailbox_d.imap import remembered
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
 from mailbox_d.imap.search_content import ContentSearch, Turn
@@ -113,7 +113,7 @@ class IMAPMailbox:
         """Look at the first of these messages; see `ContentSearch.turn`."""
         return await self._lane.run(content.turn, self._mailbox, messages)
 
-    async def internal_dates(self, uids: Sequence[int]) -> Mapping[int, float]:
+    async def internal_dates(self, uids: Sequence[int]) -> Mapping[int, float | Failed]:
         """When the messages came, those that are gone left out."""
         return await self._lane.run(_internal_dates, self._mailbox, uids)
 
@@ -180,11 +180,15 @@ def _status(mailbox: Mailbox) -> Status:
     return mailbox.status()
 
 
-def _internal_dates(mailbox: Mailbox, uids: Sequence[int]) -> Mapping[int, float]:
-    dates = {}
+def _internal_dates(mailbox: Mailbox, uids: Sequence[int]) -> Mapping[int, float | Failed]:
+    dates: dict[int, float | Failed] = {}
     for uid in uids:
         try:
             dates[uid] = mailbox.internal_date(uid)
         except MessageGone:
             continue
+        except MailboxBusy:
+            raise
+        except Exception as error:
+            dates[uid] = Failed(uid, error)
     return dates

@@ -331,6 +331,27 @@ def test_messages_that_cannot_be_read_keep_nobody_from_the_others(
     assert failures == []
 
 
+def test_dates_that_cannot_be_had_keep_nobody_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = selected(filled_store())
+    date = MemoryMailbox.internal_date
+
+    def date_or_fail(mailbox: MemoryMailbox, uid: int) -> float:
+        if uid == 1:
+            raise StorageFault("Cannot be read now", cause="EIO")
+        return date(mailbox, uid)
+
+    monkeypatch.setattr(MemoryMailbox, "internal_date", date_or_fail)
+    assert said(connection, b"c FETCH 1:* (UID INTERNALDATE)") == [
+        b'* 2 FETCH (UID 2 INTERNALDATE "09-Sep-2001 01:46:40 +0000")',
+        b"c NO [UNAVAILABLE] 1 message could not be read: Cannot be read now",
+    ]
+    lines = said(connection, b"d FETCH 1:* (INTERNALDATE BODY.PEEK[TEXT]<0.1>)")
+    assert [line for line in lines if line.startswith(b"*")] == [
+        b'* 2 FETCH (INTERNALDATE "09-Sep-2001 01:46:40 +0000" BODY[TEXT]<0> {1}'
+    ]
+    assert lines[-1] == b"d NO [UNAVAILABLE] 1 message could not be read: Cannot be read now"
+
+
 def test_a_fault_of_ours_in_one_message_is_logged_once_and_told_without_its_text(
     monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, object]]
 ) -> None:
