@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault, UnknownEncoding
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told, octets_in
@@ -172,6 +174,27 @@ def test_a_large_message_is_scanned_in_several_turns() -> None:
     assert len(read) > len(message) // 2000
     assert max(after - before for before, after in pairwise(read)) <= 2200
     assert mailbox.opened[0].scans == 1
+
+
+EVERYTHING = (
+    "(BODY[1]<1.3> ENVELOPE BODY.PEEK[2.HEADER] BODYSTRUCTURE BINARY[3] BINARY.SIZE[3] BODY[9] BODY[HEADER.FIELDS (A)]"
+    " BODY BODY[TEXT]<3.20> BODY[] BINARY[3]<2.2> BODY[3.MIME] BODY.PEEK[HEADER.FIELDS.NOT (A)])"
+)
+MIXED = b"\r\n".join(
+    (
+        b"A: b\r\nSubject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n",
+        b"--b\r\n\r\nfirst part",
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ntext",
+        b"--b\r\n" + BASE64 + b"AAEC\r\nAwQF",
+        b"--b--\r\n",
+    )
+)
+
+
+@given(st.integers(1, 2000), st.integers(0, 2000))
+def test_the_same_is_told_in_however_many_turns(octets_a_turn: int, held: int) -> None:
+    small = Contents(Messages(m1=MIXED), ContentLimits(octets_a_turn=octets_a_turn, held=held))
+    assert said(small, EVERYTHING) == said(Contents(Messages(m1=MIXED), ContentLimits()), EVERYTHING)
 
 
 def test_a_scan_that_failed_half_way_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
