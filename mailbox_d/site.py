@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
 from mailbox_d.config.model import Configuration
+from mailbox_d.imap.index_feeding import IndexFeeding
+from mailbox_d.limits import mime_limits
 from mailbox_d.net.certificate_reload import CertificateReload
 from mailbox_d.net.certificates import Certificates, declared_pairs
+from mailbox_d.net.children import Children
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
 from mailbox_d.net.lanes import Lanes
@@ -26,6 +30,9 @@ from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import Store
+
+INDEX_CHILD = "mailbox_d.imap.index_child:work"
+"""What child processes do, one for each core but one: the daemon is to have the first."""
 
 
 class NotServed(Exception):
@@ -40,6 +47,8 @@ class Site:
     reactor: Any
     lanes: Lanes
     watch: DirectoryWatch
+    workers: Children
+    feeding: IndexFeeding
     realms: Mapping[str, YamlRealm]
     directory: Directory
     recipients: Recipients
@@ -60,6 +69,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     domains = configuration.domains
     limits = configuration.limits
     watch = DirectoryWatch(reactor)
+    workers = Children(reactor, INDEX_CHILD, count=max(1, (os.cpu_count() or 1) - 1))
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
     return Site(
@@ -67,6 +77,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         reactor=reactor,
         lanes=lanes,
         watch=watch,
+        workers=workers,
+        feeding=IndexFeeding(lanes.store, workers, mime_limits(limits)),
         realms=realms,
         directory=Directory({name: realms[domain.realm] for name, domain in domains.items()}),
         recipients=Recipients(

@@ -33,6 +33,8 @@ FLOORS = {
     "pop3": 4,
     "app": 5,
     "site": 5,
+    "services": 5,
+    "limits": 5,
     "tap": 6,
     "ctl": 6,
 }

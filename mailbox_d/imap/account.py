@@ -6,7 +6,7 @@ errors of our own vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxExists, MailError
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
-from mailbox_d.store.ports import Account, Listed, SpecialUse
+from mailbox_d.store.ports import Account, Listed, Mailbox, SpecialUse
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR, is_name
 from mailbox_d.wire.imap.patterns import MailboxPattern
 
@@ -36,9 +36,11 @@ class Folders:
 class IMAPAccount:
     """One user's mailboxes. Each method raises what `store.ports.Account` says, and `StorageFault`."""
 
-    def __init__(self, account: Account, lane: Lane) -> None:
+    def __init__(self, account: Account, lane: Lane, opened: Callable[[Mailbox], None] = lambda _: None) -> None:
+        """`opened` is told of each mailbox that the user opens."""
         self._account = account
         self._lane = lane
+        self._opened = opened
 
     @property
     def address(self) -> EmailAddress:
@@ -47,6 +49,7 @@ class IMAPAccount:
     async def select(self, name: str, rw: bool = True) -> IMAPMailbox:
         """The mailbox of that name; with `rw` false nothing in it is to be changed."""
         mailbox = await self._lane.run(self._account.open, name)
+        self._opened(mailbox)
         return IMAPMailbox(mailbox, self._lane, read_only=not rw)
 
     async def addMailbox(self, name: str, mbox: None = None) -> None:

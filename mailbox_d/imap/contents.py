@@ -11,7 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault
 from mailbox_d.imap.bodystructure import bodystructure
@@ -21,7 +21,7 @@ from mailbox_d.imap.sections import Decoded, Extent, Octets, binary_octets, octe
 from mailbox_d.mime.decoded_part import DecodedPart
 from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.mime.structure import MimeLimits, Part, section
-from mailbox_d.store.ports import Mailbox, WireReader
+from mailbox_d.store.ports import WireReader
 from mailbox_d.wire.imap import responses
 from mailbox_d.wire.imap.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem
 
@@ -80,12 +80,19 @@ class Failed:
     error: Exception
 
 
+class Readable(Protocol):
+    """Where messages are read: a mailbox, or what stands for one."""
+
+    def read(self, uid: int) -> WireReader:
+        """See `Mailbox.read`."""
+
+
 class Contents:
     """The contents of one mailbox's messages, with what a session is likely to ask for again: the structures of some,
     and the last large message that was read in part, left open.
     """
 
-    def __init__(self, mailbox: Mailbox, limits: ContentLimits) -> None:
+    def __init__(self, mailbox: Readable, limits: ContentLimits) -> None:
         self.limits = limits
         self._mailbox = mailbox
         self._structures: OrderedDict[int, Part] = OrderedDict()

@@ -6,7 +6,7 @@ made again at the next login.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from mailbox_d.errors import MailboxExists, MailError
 from mailbox_d.imap.account import IMAPAccount
 from mailbox_d.net.lanes import Lane
 from mailbox_d.printable import one_line
-from mailbox_d.store.ports import Account, SpecialUse
+from mailbox_d.store.ports import Account, Mailbox, SpecialUse
 
 log = Logger()
 
@@ -29,7 +29,9 @@ class FirstMailboxes:
     create: bool = True
 
 
-async def open_account(account: Account, lane: Lane, mailboxes: FirstMailboxes) -> IMAPAccount:
+async def open_account(
+    account: Account, lane: Lane, mailboxes: FirstMailboxes, opened: Callable[[Mailbox], None] = lambda _: None
+) -> IMAPAccount:
     """The avatar of a user. Mailboxes that cannot be made now keep nobody out: the next login tries again."""
     try:
         await lane.run(prepare, account, mailboxes)
@@ -37,7 +39,7 @@ async def open_account(account: Account, lane: Lane, mailboxes: FirstMailboxes) 
         log.warn(
             "the first mailboxes of {user} cannot be made: {error}", user=str(account.address), error=one_line(error)
         )
-    return IMAPAccount(account, lane)
+    return IMAPAccount(account, lane, opened)
 
 
 def prepare(account: Account, mailboxes: FirstMailboxes) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from zlib import crc32
 
+from mailbox_d.errors import MailError
 from mailbox_d.imap.contents import Contents, Failed, Told
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.ports import Index
 from mailbox_d.wire.imap import responses
-from mailbox_d.wire.imap.fetch import BodySection, FetchAttribute, FetchItem, SectionText
+from mailbox_d.wire.imap.cursor import Cursor, GrammarLimits
+from mailbox_d.wire.imap.fetch import BodySection, FetchAttribute, FetchItem, SectionText, parse_fetch_attributes
 
 _FORM = 1
 """Of what is written; another number makes everything be looked up anew."""
@@ -32,13 +34,15 @@ def told(
     index: Index, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute]
 ) -> list[Told | Failed | None]:
     """As `Contents.told`; what the index has is not looked up, and what was looked up it has from now on."""
-    name = _name(tuple(attributes), contents.limits.mime)
+    name = name_of(tuple(attributes), contents.limits.mime)
     if name is None:
         return contents.told(uids, attributes)
     known = index.remembered(name, uids)
     unknown = [uid for uid in uids if uid not in known]
     found = contents.told(unknown, attributes) if unknown else []
-    index.remember(name, {uid: octets for uid, each in zip(unknown, found, strict=False) if (octets := _whole(each))})
+    index.remember(
+        name, {uid: octets for uid, each in zip(unknown, found, strict=False) if (octets := answer_of(each))}
+    )
     return _in_order(uids, known, found)
 
 
@@ -62,13 +66,38 @@ def _in_order(
 
 
 @lru_cache(maxsize=256)
-def _name(attributes: tuple[FetchAttribute, ...], limits: MimeLimits) -> bytes | None:
+def name_of(attributes: tuple[FetchAttribute, ...], limits: MimeLimits) -> bytes | None:
     """Under which name the answer is remembered; None where it is not."""
     words = [_word(attribute) for attribute in attributes]
     if None in words:
         return None
-    name = b"%d %08x %b" % (_FORM, crc32(repr(limits).encode()), b" ".join(filter(None, words)))
+    name = _prefix(limits) + b" ".join(filter(None, words))
     return name if len(name) <= _NAME_MAX else None
+
+
+def attributes_of(name: bytes, limits: MimeLimits) -> tuple[FetchAttribute, ...] | None:
+    """What is remembered under a name; None where it is of another form, or of other limits."""
+    prefix = _prefix(limits)
+    if not name.startswith(prefix):
+        return None
+    try:
+        attributes = parse_fetch_attributes(Cursor(b"(%b)" % name.removeprefix(prefix), 0, (), GrammarLimits()))
+    except MailError:
+        return None
+    return attributes if name_of(attributes, limits) == name else None
+
+
+def answer_of(answer: Told | Failed | None) -> bytes | None:
+    """The octets of an answer if that is all there is, and short enough to be kept."""
+    if not isinstance(answer, Told) or answer.message is not None:
+        return None
+    octets = b"".join([piece for piece in answer.pieces if isinstance(piece, bytes)])
+    return octets if len(octets) <= _OCTETS_MAX else None
+
+
+@lru_cache(maxsize=16)
+def _prefix(limits: MimeLimits) -> bytes:
+    return b"%d %08x " % (_FORM, crc32(repr(limits).encode()))
 
 
 def _word(attribute: FetchAttribute) -> bytes | None:
@@ -82,11 +111,3 @@ def _word(attribute: FetchAttribute) -> bytes | None:
 def _is_header(attribute: BodySection) -> bool:
     """Whether it is the header of the message itself, or fields of that."""
     return not attribute.section.part and attribute.section.text in _REMEMBERED_TEXTS
-
-
-def _whole(answer: Told | Failed | None) -> bytes | None:
-    """The octets of an answer if that is all there is, and short enough to be kept."""
-    if not isinstance(answer, Told) or answer.message is not None:
-        return None
-    octets = b"".join([piece for piece in answer.pieces if isinstance(piece, bytes)])
-    return octets if len(octets) <= _OCTETS_MAX else None

@@ -51,6 +51,15 @@ class NoIndex(Index):
     def remember(self, attribute: bytes, said: Mapping[int, bytes]) -> None:
         pass
 
+    def attributes(self) -> Sequence[bytes]:
+        return ()
+
+    def unknown(self, attribute: bytes) -> Sequence[int]:
+        return ()
+
+    def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:
+        return {}
+
 
 class MemoryMailbox(Mailbox):
     """One mailbox; every method holds its lock for a moment."""

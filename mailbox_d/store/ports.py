@@ -218,6 +218,15 @@ class Index(Protocol):
     def remember(self, attribute: bytes, said: Mapping[int, bytes]) -> None:
         """Keep what was said under this name of messages, by UID."""
 
+    def attributes(self) -> Sequence[bytes]:
+        """The names under which something was said of this account's messages, the last one first."""
+
+    def unknown(self, attribute: bytes) -> Sequence[int]:
+        """The messages of which nothing was said under this name."""
+
+    def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:
+        """Where another process finds messages now, for as long as nobody moves them."""
+
 
 class Mailbox(Protocol):
     """One mailbox of one account. Sessions in one process share the object; each has a feed of its own."""

@@ -8,7 +8,7 @@ the highest bits down.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
@@ -64,6 +64,10 @@ class Answers:
         if rows:
             self._file.run(partial(self._write, attribute, rows))
 
+    def known(self, attribute: bytes) -> Set[int]:
+        """The UIDs of which something was remembered; whether it holds is seen when it is asked for."""
+        return frozenset(self._file.run(partial(self._known, attribute)) or ())
+
     def attributes(self) -> Sequence[bytes]:
         """What has been asked for in this account, the most recent first."""
         return self._file.run(_attributes) or ()
@@ -82,6 +86,13 @@ class Answers:
                 (first | uids[0], first | uids[-1]),
             ).fetchall()
         return list(_read_each(db, [first | uid for uid in uids]))
+
+    def _known(self, attribute: bytes, db: sqlite3.Connection) -> list[int]:
+        first = _first_key(db, attribute, self._key)
+        if first is None:
+            return []
+        ids = db.execute("SELECT id FROM answer WHERE id BETWEEN ? AND ?", (first, first | _UID_MASK))
+        return [each & _UID_MASK for (each,) in ids]
 
     def _write(self, attribute: bytes, rows: Sequence[tuple[int, int, bytes]], db: sqlite3.Connection) -> None:
         first = _attribute_id(db, attribute) << _ATTRIBUTE_SHIFT | _mailbox_id(db, self._key) << _MAILBOX_SHIFT

@@ -24,6 +24,17 @@ class MailboxIndex(Index):
         bases = self._bases(said)
         self._answers().remember(attribute, [(uid, base, said[uid]) for uid, base in bases.items()])
 
+    def attributes(self) -> Sequence[bytes]:
+        return self._answers().attributes()
+
+    def unknown(self, attribute: bytes) -> Sequence[int]:
+        known = self._answers().known(attribute)
+        return [uid for uid in self._view.listing.snapshot().uids if uid not in known]
+
+    def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:
+        places = ((uid, self._view.listing.place(uid)) for uid in uids)
+        return {uid: self._view.path(place) for uid, place in places if place is not None}
+
     def _answers(self) -> Answers:
         header = self._view.header
         return Answers(self._file, MailboxKey(header.guid, header.uid_validity))

@@ -37,6 +37,15 @@ class HeldIndex(Index):
     def remember(self, attribute: bytes, said: Mapping[int, bytes]) -> None:
         self.said.setdefault(attribute, {}).update(said)
 
+    def attributes(self) -> Sequence[bytes]:
+        return list(self.said)
+
+    def unknown(self, attribute: bytes) -> Sequence[int]:
+        return ()
+
+    def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:
+        return {}
+
 
 class Opened:
     """A mailbox that takes note of what is opened."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailbox_d.app import imap_limits, login_session_limits, smtp_session_limits
 from mailbox_d.config.model import Limits
 from mailbox_d.imap.service import IMAPLimits
+from mailbox_d.limits import imap_limits, login_session_limits, smtp_session_limits
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.smtp.service import Kind
 

@@ -1,0 +1,119 @@
+"""The index is fed in the background: mail that came while nobody looked is worked on before a client asks for it.
+
+What clients of an account asked for last is worked out for all messages of the mailboxes that they open, by child
+processes, a piece at a time; what a client asks for meanwhile is looked up as ever, and not worked out again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailbox_d.imap.index_child import answers, question
+from mailbox_d.imap.remembered import attributes_of
+from mailbox_d.mime.structure import MimeLimits
+from mailbox_d.net.children import ChildFailed
+from mailbox_d.net.lanes import Lane
+from mailbox_d.store.ports import Mailbox
+
+_WORTH = 50
+"""Fewer messages than this are looked up when they are asked for."""
+_NAMES_MAX = 4
+"""How many of the last lists of attributes are prepared for."""
+_PIECE = 200
+"""Messages that a child is given at once."""
+_REPORT_SECONDS = 10.0
+
+
+class Workers(Protocol):
+    """Who works things out."""
+
+    async def run(self, asked: Sequence[bytes]) -> list[bytes]:
+        """Raises `ChildFailed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Messages by UID with their paths, of which nothing was said yet under some names."""
+
+    names: tuple[bytes, ...]
+    paths: dict[int, bytes]
+
+
+class IndexFeeding(Service):
+    """Works through the mailboxes that were wanted, one at a time."""
+
+    log = Logger()
+
+    def __init__(
+        self, lane: Lane, workers: Workers, limits: MimeLimits, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lane = lane
+        self._workers = workers
+        self._limits = limits
+        self._monotonic = monotonic
+        self._wanted: dict[int, Mailbox] = {}
+        self._is_at_work = False
+
+    def want(self, mailbox: Mailbox) -> None:
+        """This mailbox is being read: see to it as soon as those before it are done."""
+        self._wanted[id(mailbox)] = mailbox
+        if self.running and not self._is_at_work:
+            self._is_at_work = True
+            Deferred.fromCoroutine(self._work()).addErrback(lambda failure: self.log.failure("no index", failure))
+
+    async def _work(self) -> None:
+        try:
+            while self._wanted and self.running:
+                mailbox = self._wanted.pop(next(iter(self._wanted)))
+                await self._feed(mailbox)
+        finally:
+            self._is_at_work = False
+
+    async def _feed(self, mailbox: Mailbox) -> None:
+        pieces = await self._lane.run(self._pieces, mailbox)
+        total = sum(len(piece.paths) for piece in pieces)
+        done, told_at = 0, self._monotonic()
+        for piece in pieces:
+            if not self.running:
+                return
+            await self._feed_piece(mailbox, piece)
+            done += len(piece.paths)
+            if done == total or self._monotonic() >= told_at + _REPORT_SECONDS:
+                told_at = self._monotonic()
+                self.log.info("index of {mailbox!r}: {done} of {total}", mailbox=mailbox.name, done=done, total=total)
+
+    async def _feed_piece(self, mailbox: Mailbox, piece: Piece) -> None:
+        """A piece that a child fails over is left to those who ask: one bad message must not keep the others out."""
+        try:
+            answered = await self._workers.run(question(self._limits, piece.names, list(piece.paths.values())))
+        except ChildFailed:
+            self.log.warn("{count} messages of {mailbox!r} not indexed", count=len(piece.paths), mailbox=mailbox.name)
+            return
+        said = answers(answered, len(piece.names))
+        for place, name in enumerate(piece.names):
+            rows = {uid: each[place] for uid, each in zip(piece.paths, said, strict=True) if each[place]}
+            await self._lane.run(mailbox.index.remember, name, rows)
+
+    def _pieces(self, mailbox: Mailbox) -> list[Piece]:
+        """What there is to do; blocking."""
+        index = mailbox.index
+        names = [name for name in index.attributes() if attributes_of(name, self._limits)][:_NAMES_MAX]
+        unknown: dict[int, tuple[bytes, ...]] = {}
+        for name in names:
+            for uid in index.unknown(name):
+                unknown[uid] = (*unknown.get(uid, ()), name)
+        return list(self._cut(mailbox, unknown)) if len(unknown) >= _WORTH else []
+
+    def _cut(self, mailbox: Mailbox, unknown: dict[int, tuple[bytes, ...]]) -> Iterator[Piece]:
+        """Pieces of messages that lack the same; the newest first, for they are looked at first."""
+        for names in set(unknown.values()):
+            uids = sorted((uid for uid in unknown if unknown[uid] == names), reverse=True)
+            for start in range(0, len(uids), _PIECE):
+                yield Piece(names, dict(mailbox.index.paths(uids[start : start + _PIECE])))
