@@ -20,7 +20,7 @@ help:  ## say what can be made
 	@echo "make faults   the kill test in full: 100 rounds of kill -9 in the middle of deliveries"
 	@echo "make model    100,000 random IMAP commands of three sessions, compared with a model"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
-	@echo "make bench-access  how fast mail is read, beside a Dovecot where one is installed (BENCH=--quick: short)"
+	@echo "make bench-access  how fast mailboxes are read and changed, beside a Dovecot where one is installed (the same)"
 	@echo "make lock     pin the newest dependencies in requirements*.lock"
 	@echo "make clean    remove what can be made again: .venv, build, caches (never mail, keys and users)"
 

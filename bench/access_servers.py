@@ -1,20 +1,25 @@
-"""Servers that mail is read from, over Maildirs of their own with the same messages: mailboxd, and Dovecot beside."""
+"""Servers that mail is read from, over Maildirs of their own with the same messages: mailboxd, and Dovecot beside.
+
+Both have their users' passwords in clear, so that a login costs no hash.
+"""
 
 from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
-from bench.load import message_of
+from bench.access_corpus import Corpus, give
 from bench.servers import DOMAIN, HOST, PASSWORD, START_SECONDS, end, free_ports
-from mailbox_d.auth.passwords import hash_password
 from mailbox_d.ctl.self_signed import make_certificate
 
 KINDS = ("imap", "imaps", "pop3")
@@ -53,6 +58,7 @@ auth_mechanisms = plain
 first_valid_uid = 1
 mail_location = maildir:~/Maildir
 mail_max_userip_connections = 100
+default_client_limit = 5000
 passdb {{
   driver = passwd-file
   args = {folder}/passwords
@@ -60,6 +66,9 @@ passdb {{
 userdb {{
   driver = static
   args = uid={owner.pw_uid} gid={owner.pw_gid} home={folder}/maildirs/%d/%n
+}}
+service imap {{
+  process_limit = 2000
 }}
 service imap-login {{
   inet_listener imap {{
@@ -80,12 +89,16 @@ service pop3-login {{
 """
 
 
+STALL = re.compile(rb"the reactor was held up for ([0-9.]+) s")
+STALLS_IN_ALL = re.compile(rb"the reactor was held up (\d+) times, ([0-9.]+) s at most")
+
+
 @dataclass(slots=True)
 class AccessServer:
     """A server that is started over Maildirs it has never seen, and stopped by its pid."""
 
+    name: ClassVar[str]
     folder: Path
-    name: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -94,50 +107,68 @@ class AccessServer:
         assert self.process is not None
         return self.process.pid
 
-    def prepare(self, mailboxes: dict[str, Path]) -> None:
-        """Make a Maildir for each user, of hard links to the messages in a folder."""
-        for user, source in mailboxes.items():
-            maildir = self.folder / "maildirs" / DOMAIN / user / "Maildir"
-            for part in ("new", "tmp"):
-                (maildir / part).mkdir(parents=True)
-            shutil.copytree(source, maildir / "cur", copy_function=os.link)
+    @property
+    def log(self) -> Path:
+        return self.folder / "said"
 
-    def start(self) -> None:
+    def start(self, users: Sequence[str], mail: Corpus) -> None:
+        """Give each user a Maildir of the mail, and begin to serve them."""
+        for user in users:
+            mail.lay_out(self.folder / "maildirs" / DOMAIN / user / "Maildir")
         self.ports = dict(zip(KINDS, free_ports(len(KINDS)), strict=True))
-        command = self.configure()
-        with (self.folder / "said").open("wb") as log:
+        command = self.configure([f"{user}@{DOMAIN}" for user in users])
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + START_SECONDS
         while not is_open(self.ports["imap"]):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} does not answer: {(self.folder / 'said').read_text()[-2000:]}")
-            time.sleep(0.05)
+                raise TimeoutError(f"{self.name} does not answer: {self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
 
     def stop(self) -> None:
         end(self.process)
 
-    def configure(self) -> list[str]:
+    def configure(self, users: Sequence[str]) -> list[str]:
         """Write the configuration; the command that starts the server with it."""
         raise NotImplementedError
+
+    def stalls(self) -> list[float]:
+        """The seconds of each time that the reactor was held up until now; nothing of a server without reactor."""
+        return []
+
+    def stalls_in_all(self) -> int:
+        """How often it was held up from start to stop, as it said when it stopped."""
+        return 0
 
 
 class MailboxdAccess(AccessServer):
     """`twistd mailboxd` of this tree."""
 
-    def configure(self) -> list[str]:
-        self.name = "mailboxd"
+    name = "mailboxd"
+
+    def configure(self, users: Sequence[str]) -> list[str]:
         files = make_certificate(self.folder / "tls", ("mail.example.org",))
         configuration = self.folder / "mailboxd.yaml"
         configuration.write_text(MAILBOXD.format(**self.ports, files=files))
-        record = f'{{password: "{hash_password(PASSWORD.encode())}"}}'
-        users = [folder.name for folder in (self.folder / "maildirs" / DOMAIN).iterdir()]
-        (self.folder / "users.yaml").write_text("users:\n" + "".join(f"  {u}@{DOMAIN}: {record}\n" for u in users))
+        lines = (f'  {user}: {{password: "{{PLAIN}}{PASSWORD}"}}\n' for user in users)
+        (self.folder / "users.yaml").write_text("users:\n" + "".join(lines))
         twistd = str(Path(sys.executable).with_name("twistd"))
         return [twistd, "-n", "--pidfile=", "mailboxd", "--config", str(configuration)]
 
+    def stalls(self) -> list[float]:
+        return [float(late) for late in STALL.findall(self.log.read_bytes())]
+
+    def stalls_in_all(self) -> int:
+        said = STALLS_IN_ALL.search(self.log.read_bytes())
+        if said is None:
+            raise RuntimeError(f"no count of stalls in the log: {self.log.read_text()[-2000:]}")
+        return int(said[1])
+
 
 class DovecotAccess(AccessServer):
-    """A Dovecot with Debian's defaults, but for what keeps it in the folder."""
+    """A Dovecot with Debian's defaults, but for what keeps it in the folder and what bounds connections."""
+
+    name = "Dovecot"
 
     @staticmethod
     def missing() -> str:
@@ -146,34 +177,15 @@ class DovecotAccess(AccessServer):
             return "Dovecot needs root"
         return "" if shutil.which("dovecot") else "Dovecot is not installed"
 
-    def configure(self) -> list[str]:
-        self.name = "Dovecot"
+    def configure(self, users: Sequence[str]) -> list[str]:
         files = make_certificate(self.folder / "tls", ("mail.example.org",))
         (self.folder / "run").mkdir()
+        give(self.folder / "maildirs", self.folder / "maildirs" / DOMAIN)
         owner = pwd.getpwnam("mail")
-        for path in [self.folder / "maildirs", *(self.folder / "maildirs").glob("**/")]:
-            shutil.chown(path, owner.pw_uid, owner.pw_gid)
-        users = [folder.name for folder in (self.folder / "maildirs" / DOMAIN).iterdir()]
-        (self.folder / "passwords").write_text("".join(f"{user}@{DOMAIN}:{{PLAIN}}{PASSWORD}\n" for user in users))
+        (self.folder / "passwords").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
         configuration = self.folder / "dovecot.conf"
         configuration.write_text(DOVECOT.format(**self.ports, folder=self.folder, files=files, owner=owner))
         return ["dovecot", "-F", "-c", str(configuration)]
-
-
-def make_messages(folder: Path, count: int, size: int) -> int:
-    """Messages of about `size` octets with names as both servers give them; their octets on the wire in all."""
-    folder.mkdir(parents=True)
-    total = 0
-    for number in range(count):
-        fields = f"Message-ID: <{number}@bench.example.com>\r\nReferences: <{number - 1}@bench.example.com>\r\n"
-        wire = fields.encode() + message_of(size, f"sender{number % 50}@example.com") + b"\r\n"
-        octets = wire.replace(b"\r\n", b"\n")
-        name = f"{1_700_000_000 + number}.M{number}P1.bench,S={len(octets)},W={len(wire)}:2,{'S' if number % 3 else ''}"
-        path = folder / name
-        path.write_bytes(octets)
-        path.chmod(0o644)
-        total += len(wire)
-    return total
 
 
 def is_open(port: int) -> bool:
