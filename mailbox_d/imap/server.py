@@ -62,12 +62,19 @@ class IMAPServer(SessionShell, imap4.IMAP4Server):
         return self.framer
 
     def greet(self) -> None:
+        self._login_by = self.monotonic() + self.service.limits.login_timeout
         code = responses.capability(capabilities(self.session))
         self.send(responses.untagged(Condition.OK, f"{self.service.hostname} ready", code))
 
     async def respond(self, event: Event) -> None:
         await dispatch.answer(self.session, event)
-        self.set_deadline(self.session.patience)
+        self.set_deadline(self._patience())
+
+    def _patience(self) -> float:
+        """Seconds for the next command: a client must log in within one span of time, whatever it asks meanwhile."""
+        if self.session.account is None:
+            return max(0.0, self._login_by - self.monotonic())
+        return self.session.patience
 
     def forget(self) -> None:
         self.session = IMAPSession(self.service, self, self._offences)

@@ -113,11 +113,9 @@ class IMAPSession:
 
     @property
     def patience(self) -> float:
-        """Seconds that the client has for its next command."""
+        """Seconds that a client who logged in has for its next command."""
         limits = self.service.limits
-        if self.idling is not None:
-            return limits.idle_time
-        return limits.login_timeout if self.account is None else limits.idle_timeout
+        return limits.idle_timeout if self.idling is None else limits.idle_time
 
     def bye(self, text: str, code: bytes = b"") -> None:
         """End the session from our side."""
