@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,15 +76,15 @@ def started(server: AccessServer, users: Sequence[str], mail: Corpus) -> Iterato
 def play(server: AccessServer, work: Work, mail: Corpus, share: float, results: Results) -> None:
     """Do the work on a server that is started for it."""
     users = tuple(f"user{number}" for number in range(work.accounts))
-    in_rows = 0
+    in_rows: list[float] = []
     with started(server, users, mail):
         try:
             for row, figure in zip(work.rows, work.do(Stage(server, users, mail, share)), strict=True):
                 results.add(row, server.name, figure)
-                in_rows += len(figure.stalls)
+                in_rows += figure.stalls
         except (Refused, OSError) as error:
             results.failures.append(f"{server.name} does not serve {work.rows[0].name}: {error}")
-    results.stalls_between += server.stalls_in_all() - in_rows
+    results.add_between(work.rows[0], (Counter(server.stalls_until_stop()) - Counter(in_rows)).elements())
     shutil.rmtree(server.folder)
 
 
@@ -117,7 +118,8 @@ def report(rows: Sequence[Row], results: Results, rounds: int, share: float) -> 
             table(rows, results),
             "",
             f"{len(unmet)} goals are not met.",
-            f"The reactor was held up {results.stalls_in_all()} times, {results.stalls_between} of them between rows.",
+            f"The reactor was held up {results.stalls_in_all()} times.",
+            *(f"- {late * 1000:.0f} ms beside {row.name}" for row, late in results.between),
             *results.failures,
         ]
     )

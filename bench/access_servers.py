@@ -90,7 +90,7 @@ service pop3-login {{
 
 
 STALL = re.compile(rb"the reactor was held up for ([0-9.]+) s")
-STALLS_IN_ALL = re.compile(rb"the reactor was held up (\d+) times, ([0-9.]+) s at most")
+STALLS_IN_ALL = re.compile(rb"the reactor was held up (\d+) times")
 
 
 @dataclass(slots=True)
@@ -133,12 +133,12 @@ class AccessServer:
         raise NotImplementedError
 
     def stalls(self) -> list[float]:
-        """The seconds of each time that the reactor was held up until now; nothing of a server without reactor."""
+        """The seconds of each time that the reactor was held up until now; none in a server without reactor."""
         return []
 
-    def stalls_in_all(self) -> int:
-        """How often it was held up from start to stop, as it said when it stopped."""
-        return 0
+    def stalls_until_stop(self) -> list[float]:
+        """The same of a server that was stopped. Raises `RuntimeError` where it did not say how many there were."""
+        return []
 
 
 class MailboxdAccess(AccessServer):
@@ -158,11 +158,11 @@ class MailboxdAccess(AccessServer):
     def stalls(self) -> list[float]:
         return [float(late) for late in STALL.findall(self.log.read_bytes())]
 
-    def stalls_in_all(self) -> int:
+    def stalls_until_stop(self) -> list[float]:
         said = STALLS_IN_ALL.search(self.log.read_bytes())
-        if said is None:
-            raise RuntimeError(f"no count of stalls in the log: {self.log.read_text()[-2000:]}")
-        return int(said[1])
+        if said is None or int(said[1]) != len(self.stalls()):
+            raise RuntimeError(f"{self.name} did not count its stalls: {self.log.read_text()[-2000:]}")
+        return self.stalls()
 
 
 class DovecotAccess(AccessServer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bench.access_stage import Figure
@@ -16,14 +16,19 @@ COLUMNS = ("work", "unit", OURS, OTHER, "ratio", "CPU ratio", "goal", "met", "st
 
 @dataclass(slots=True)
 class Results:
-    """What was measured of each row on each server, what was refused, and the stalls between the rows."""
+    """What was measured of each row on each server; what was refused; stalls while the server was started for a work,
+    prepared and stopped, with the first row of that work.
+    """
 
     figures: dict[tuple[Row, str], list[Figure]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
-    stalls_between: int = 0
+    between: list[tuple[Row, float]] = field(default_factory=list)
 
     def add(self, row: Row, server: str, figure: Figure) -> None:
         self.figures.setdefault((row, server), []).append(figure)
+
+    def add_between(self, row: Row, stalls: Iterable[float]) -> None:
+        self.between += ((row, late) for late in stalls)
 
     def median(self, row: Row, server: str) -> Figure | None:
         """Of all rounds, with the stalls of all of them."""
@@ -37,7 +42,7 @@ class Results:
         return tuple(late for figure in self.figures.get((row, server), ()) for late in figure.stalls)
 
     def stalls_in_all(self) -> int:
-        return self.stalls_between + sum(len(self.stalls(row, server)) for row, server in self.figures)
+        return len(self.between) + sum(len(self.stalls(row, server)) for row, server in self.figures)
 
 
 @dataclass(frozen=True, slots=True)

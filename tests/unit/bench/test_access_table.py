@@ -30,7 +30,7 @@ def test_a_goal_that_is_not_met_is_marked() -> None:
 def test_medians_are_told_and_all_stalls() -> None:
     figures = [Figure(0.1, 0.1, (0.06,)), Figure(0.2, 0.3), Figure(0.9, 0.2, (0.08, 0.07))]
     made = results(WAIT, figures, [])
-    made.stalls_between = 1
+    made.add_between(WAIT, [0.1])
     (line,) = lines([WAIT], made)
     assert line.ours == Figure(0.2, 0.2, (0.06, 0.08, 0.07))
     assert list(line.cells())[-2:] == ["-", "**3** (80 ms at most)"]
