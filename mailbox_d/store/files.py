@@ -9,6 +9,7 @@ bytes, since a Maildir may hold names in no encoding at all. Nothing is ever ope
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import functools
 import os
@@ -27,6 +28,14 @@ DIRECTORY_MODE = 0o700
 
 _MAKING = threading.RLock()
 """Held from the making of a directory until it is durable."""
+
+_AT_FDCWD, _NOREPLACE = -100, 1
+_NO_SUCH_CALL = frozenset({errno.ENOSYS, errno.EINVAL})
+"""What a kernel or a file system says that cannot rename without replacing."""
+
+_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+if _renameat2 is not None:
+    _renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -89,6 +98,17 @@ class FileSystem:
             os.close(descriptor)
 
     def rename(self, source: bytes, destination: bytes) -> None:
+        os.rename(source, destination)
+
+    def rename_new(self, source: bytes, destination: bytes) -> None:
+        """Rename a file to a name that nothing has. Raises `FileExistsError` where something has it."""
+        if _renameat2 is not None and _renameat2(_AT_FDCWD, source, _AT_FDCWD, destination, _NOREPLACE) == 0:
+            return
+        number = ctypes.get_errno() if _renameat2 is not None else errno.ENOSYS
+        if number not in _NO_SUCH_CALL:
+            raise OSError(number, os.strerror(number), source, None, destination)
+        if find(self, destination) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, destination)
         os.rename(source, destination)
 
     def link(self, source: bytes, destination: bytes) -> None:

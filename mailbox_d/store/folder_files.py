@@ -112,16 +112,31 @@ class FolderFiles:
             for uid, place in self._places(lock, uids):
                 letters = sort_letters(combine(place.letters))
                 goal = Place(join_name(place.base, letters), place.base, letters, is_new=False)
-                if goal == place or not self._may_become(goal):
+                if goal == place:
                     continue
                 try:
-                    self._files.rename(self._view.path(place), self._view.path(goal))
-                    moves.append((uid, goal))
+                    if self._rename_one(place, goal):
+                        moves.append((uid, goal))
                 except FileNotFoundError:
                     missed.append(uid)
         finally:
             self._view.note_moves(moves)
         return missed
+
+    def _rename_one(self, place: Place, goal: Place) -> bool:
+        """Rename a file, unless it cannot have that name: too long, or that of another, which would be destroyed."""
+        try:
+            self._files.rename_new(self._view.path(place), self._view.path(goal))
+        except FileExistsError:
+            why = "there is a second file of this name"
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            why = "the name would be too long"
+        else:
+            return True
+        self._log.warn("Leaving the flags of {name}: {why}", name=goal.base, why=why)
+        return False
 
     def _unlink_once(self, lock: Held | None, uids: Iterable[int], removed: set[int]) -> list[int]:
         """Remove what is where it should be; returns the others."""
@@ -159,16 +174,3 @@ class FolderFiles:
             place = self._view.listing.place(uid)
             if place is not None:
                 yield uid, place
-
-    def _may_become(self, goal: Place) -> bool:
-        """Whether a file can have this name: not too long, and not that of another file, which would be destroyed."""
-        try:
-            if find(self._files, self._view.path(goal)) is None:
-                return True
-            why = "there is a second file of this name"
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-            why = "the name would be too long"
-        self._log.warn("Leaving the flags of {name}: {why}", name=goal.base, why=why)
-        return False

@@ -12,7 +12,7 @@ from typing import Any
 from mailbox_d.store.files import FileSystem
 
 LOOKING = ["read", "fstat", "lstat", "names", "directories", "free_octets"]
-MAKING = ["open", "close", "write", "rename", "link", "unlink", "mkdir", "rmdir", "chmod", "utime"]
+MAKING = ["open", "close", "write", "rename", "rename_new", "link", "unlink", "mkdir", "rmdir", "chmod", "utime"]
 SYNCING = ["fsync", "fsync_directory"]
 OPERATIONS = [*LOOKING, *MAKING, *SYNCING]
 CHANGING = frozenset([*MAKING, *SYNCING])
@@ -45,8 +45,8 @@ class WatchedFiles(FileSystem):
 
     def watched(self, operation: str, args: tuple[Any, ...]) -> Any:
         first = self.paths.get(args[0], "?") if isinstance(args[0], int) else os.fsdecode(args[0])
-        destination = os.fsdecode(args[1]) if operation in ("rename", "link") else ""
-        call = Call(operation, first, destination)
+        destination = os.fsdecode(args[1]) if operation in ("rename", "rename_new", "link") else ""
+        call = Call(operation.removesuffix("_new"), first, destination)
         self.before(call)
         try:
             result = getattr(FileSystem, operation)(self, *args)
