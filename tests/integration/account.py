@@ -12,7 +12,9 @@ from tests.integration.reading import checked, mailbox
 from tests.integration.site import ALICE, Site
 
 _LISTED = re.compile(rb'\(([^)]*)\) "/" "?(.*?)"?')
-_FETCHED = re.compile(rb'(?=.*\bUID (\d+))(?=.*\bFLAGS \(([^)]*)\))(?=.*\bINTERNALDATE "([^"]*)").*', re.DOTALL)
+_FETCHED = re.compile(
+    rb'(?=.*\bUID (\d+))(?=.*\bFLAGS \(([^)]*)\))(?=.*\bINTERNALDATE "([^"]*)")(?=.*\bRFC822.SIZE (\d+)).*', re.DOTALL
+)
 
 _NUMBERS = count()
 """No two files ever had one name."""
@@ -20,7 +22,8 @@ _NUMBERS = count()
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message by its UID; flags without `\\Recent`, the date as IMAP writes it, all its octets."""
+    """A message by its UID; flags without `\\Recent`, the date as IMAP writes it, all its octets (as many as its size
+    says)."""
 
     uid: int
     flags: frozenset[str]
@@ -51,11 +54,16 @@ class Account:
 
 def snapshot(site: Site, user: str = ALICE) -> Account:
     with mailbox(site, user) as client:
-        listed = dict(_names(client.list()))
-        return Account(
-            {name: _mailbox(client, name, attributes) for name, attributes in listed.items()},
-            frozenset(name for name, _ in _names(client.lsub())),
-        )
+        return account_of(client)
+
+
+def account_of(client: imaplib.IMAP4) -> Account:
+    """The account of a client that is logged in."""
+    listed = dict(_names(client.list()))
+    return Account(
+        {name: _mailbox(client, name, attributes) for name, attributes in listed.items()},
+        frozenset(name for name, _ in _names(client.lsub())),
+    )
 
 
 def put_messages(site: Site, messages: Iterable[bytes], user: str = ALICE) -> None:
@@ -81,9 +89,11 @@ def _names(answer: tuple[str, list[object]]) -> list[tuple[str, frozenset[str]]]
 
 
 def _mailbox(client: imaplib.IMAP4, name: str, attributes: frozenset[str]) -> Mailbox:
+    if r"\Noselect" in attributes:
+        return Mailbox(0, attributes, ())
     checked(client.select(f'"{name}"', readonly=True))
     (validity,) = client.untagged_responses["UIDVALIDITY"]
-    data = checked(client.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])"))
+    data = checked(client.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"))
     return Mailbox(int(validity), attributes, tuple(_messages(data)))
 
 
@@ -95,7 +105,8 @@ def _messages(data: list[object]) -> list[Message]:
         assert isinstance(rest, bytes), rest
         matched = _FETCHED.fullmatch(pair[0] + rest)
         assert matched is not None, pair[0]
-        uid, flags, date = matched.groups()
+        uid, flags, date, size = matched.groups()
+        assert int(size) == len(pair[1]), pair[0]
         kept = frozenset(flags.decode().split()) - {r"\Recent"}
         found.append(Message(int(uid), kept, date.decode(), pair[1]))
     return found

@@ -1,0 +1,167 @@
+"""Dovecot and mailboxd on one Maildir at once: no message is lost or doubled, no UID and no flag changes hands.
+
+`MAILBOXD_DOVECOT_SECONDS` says for how long (`make dovecot`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.integration.account import Account
+from tests.integration.dovecot import SharedSite, shared_site
+from tests.integration.imap_lines import ImapLines
+from tests.integration.shared_load import COPIES, ELSEWHERE, INBOX, MOVED, Load, Record, Side, check
+from tests.integration.site import ALICE
+from tests.integration.test_dovecot import logged_in, seen
+from tests.integration.test_idle import TOLD_SECONDS
+
+SECONDS = float(os.environ.get("MAILBOXD_DOVECOT_SECONDS", "15"))
+AGREEMENT_SECONDS = 20.0
+"""Dovecot answers its first SELECT after a change of its own from what it knows, and looks at the directory later."""
+
+DUPLICATE = re.compile(r"Duplicate file entry at line \d+: \S+ \(uid \d+ -> (\d+)\)")
+NO_INOTIFY = "Inotify instance limit"
+"""Dovecot takes an instance for each wait for a lock, and the kernel is slow to count those that were given back."""
+
+AFTERMATH = b"Aftermath"
+STORM = 5
+"""How many changes an idling client is to hear of, each way."""
+
+
+@pytest.fixture
+def shared() -> Iterator[SharedSite]:
+    with shared_site() as site:
+        yield site
+
+
+def sides(shared: SharedSite, *, may_vanish: bool = False) -> tuple[Side, Side]:
+    """Both servers, with flags for each of their clients."""
+    ours = ((r"\Flagged", "$Ours1"), ("$Ours2",))
+    theirs = ((r"\Answered", "$Theirs1"), (r"\Draft", "$Theirs2"))
+    site, dovecot = shared.site, shared.dovecot
+    return (
+        Side("mailboxd", 0, site.ports["imap"], site.lmtp_socket, ours, may_vanish),
+        Side("Dovecot", 1, dovecot.imap, dovecot.lmtp_socket, theirs),
+    )
+
+
+@contextmanager
+def both_run(shared: SharedSite, record: Record) -> Iterator[None]:
+    """Both servers, over an account with the mailboxes of the load.
+
+    A message that Dovecot moves out of a folder and back may have two lines in the list for a while, the first one
+    dead; Dovecot writes them, says so, and goes by the second one. Nobody else may.
+    """
+
+    def is_harmless(line: str) -> bool:
+        found = DUPLICATE.search(line)
+        if found is None:
+            return NO_INOTIFY in line
+        mailbox = ELSEWHERE if ELSEWHERE.strip(b'"').decode() in line else INBOX
+        return record.kinds_of(mailbox, int(found[1])) == {MOVED[1]}
+
+    with shared.mailboxd_runs(), shared.dovecot_runs(known=is_harmless):
+        with session(shared.dovecot.imap) as client:
+            for name in (ELSEWHERE, COPIES, AFTERMATH):
+                client.do(b"CREATE " + name)
+        yield
+
+
+@contextmanager
+def session(port: int) -> Iterator[ImapLines]:
+    client = ImapLines(port, ALICE)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def agreed(shared: SharedSite) -> Account:
+    """The account, of which both servers say the same."""
+    deadline = time.monotonic() + AGREEMENT_SECONDS
+    while True:
+        with logged_in(shared.site.ports["imap"]) as one, logged_in(shared.dovecot.imap) as two:
+            ours, theirs = seen(one), seen(two)
+        if ours == theirs or time.monotonic() > deadline:
+            assert ours == theirs
+            return ours
+        time.sleep(0.5)
+
+
+def tell(record: Record) -> None:
+    print("\n".join(f"{what}: {count}" for what, count in sorted(record.counts.items())))
+
+
+def test_both_servers_at_once(shared: SharedSite) -> None:
+    record = Record()
+    with both_run(shared, record):
+        with Load(record, sides(shared)).running():
+            time.sleep(SECONDS)
+        tell(record)
+        check(record, agreed(shared))
+
+
+def test_mailboxd_is_killed_under_load(shared: SharedSite) -> None:
+    """Dovecot goes on at once, but for the seconds that it leaves a dead process's lock."""
+    record = Record()
+    with both_run(shared, record):
+        with Load(record, sides(shared, may_vanish=True)).running():
+            for _ in range(max(2, int(SECONDS / 5))):
+                time.sleep(2)
+                leave_a_lock(shared, shared.daemon.pid)
+                with session(shared.dovecot.imap) as client:
+                    asked_at = time.monotonic()
+                    client.do(b"APPEND " + AFTERMATH, b"Subject: after the kill\r\n\r\n")
+                    print(f"Dovecot's APPEND took {time.monotonic() - asked_at:.1f} s")
+                shared.daemon.start()
+            time.sleep(1)
+        tell(record)
+        check(record, agreed(shared))
+
+
+def leave_a_lock(shared: SharedSite, pid: int) -> None:
+    """Kill the daemon, and see that it leaves a lock behind."""
+    shared.daemon.kill()
+    lock = shared.site.maildir(ALICE) / f".{AFTERMATH.decode()}/dovecot-uidlist.lock"
+    if not lock.exists():
+        lock.write_text(f"{pid}:{socket.gethostname()}")
+
+
+@pytest.mark.parametrize("hears", [0, 1])
+def test_an_idling_client_hears_of_the_other_server_s_changes(shared: SharedSite, hears: int) -> None:
+    """Within a second, unless the machine is busy."""
+    with both_run(shared, Record()):
+        ports = [side.port for side in sides(shared)]
+        with session(ports[hears]) as listening, session(ports[1 - hears]) as acting:
+            waits = list(_waits(listening, acting))
+    print(", ".join(f"{wait:.2f} s" for wait in waits))
+    assert min(waits) < 1
+    assert max(waits) < TOLD_SECONDS
+
+
+def _waits(listening: ImapLines, acting: ImapLines) -> Iterator[float]:
+    """How long it took until the other server's client heard of each change."""
+    listening.do(b"SELECT INBOX")
+    acting.do(b"SELECT INBOX")
+    listening.idle()
+    for _ in range(STORM):
+        for command, literal, news in (
+            (b"APPEND INBOX", b"Subject: news\r\n\r\n", rb"\* 1 EXISTS"),
+            (b"STORE 1 +FLAGS (\\Flagged $News)", None, rb"\* 1 FETCH .*\$News.*"),
+            (b"STORE 1 +FLAGS.SILENT (\\Deleted)", None, rb"\* 1 FETCH .*Deleted.*"),
+            (b"EXPUNGE", None, rb"\* 1 EXPUNGE"),
+        ):
+            acting.do(b"NOOP")
+            acting.do(command, literal)
+            done_at = time.monotonic()
+            while not re.fullmatch(news, listening.response().line):
+                pass
+            yield time.monotonic() - done_at
+    listening.done()
