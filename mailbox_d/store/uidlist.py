@@ -20,9 +20,8 @@ _PLAUSIBLE_MAX = 2**31
 """A UID above this that stands in no order was never handed out; it does not raise the next UID."""
 
 _NAME_MAX = 255
-_UNFIT = (b"\0", b"\r", b"/", b":.", b"\n0")
-"""What stands in no list that is taken as it is."""
-
+_PLAIN_LINE = re.compile(rb"([1-9][0-9]{0,9}) :([^.:/\r\0\n][^:/\r\0\n]{0,254})\n")
+"""A line without extensions whose name is listable."""
 _UID = re.compile(rb"[1-9][0-9]{0,9}")
 _EXTENSION = re.compile(rb"[A-Z][^ ]*")
 _HEADER_FIELD = re.compile(rb"[A-Za-z][^ ]*")
@@ -122,14 +121,11 @@ def _number(digits: bytes) -> int | None:
 
 def _parse_fast(content: bytes, above: int) -> Lines | None:
     """Lines without extensions and without fault, all at once; None where there is anything else."""
-    if not content or content.startswith(b"0"):
+    rows = _PLAIN_LINE.findall(content)
+    if not rows:
         return None
-    rows = content[:-1].split(b"\n")
-    parted = [row.partition(b" :") for row in rows]
-    numbers, _, bases = zip(*parted, strict=True)
-    if content.count(b":") != len(rows) or not b"".join(numbers).isdigit() or any(text in content for text in _UNFIT):
-        return None
-    if not all(numbers) or not all(bases) or max(map(len, numbers)) > 10 or max(map(len, bases)) > _NAME_MAX:
+    numbers, bases = zip(*rows, strict=True)
+    if len(b"".join(numbers)) + len(b"".join(bases)) + len(" :\n") * len(rows) != len(content):
         return None
     uids = list(map(int, numbers))
     if uids[0] <= above or uids[-1] > UID_MAX or not all(map(lt, uids, uids[1:])):
