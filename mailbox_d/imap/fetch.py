@@ -215,7 +215,8 @@ async def _look_again(view: View) -> None:
 
 
 def _uids(view: View, batch: Sequence[int]) -> list[int]:
-    return [view.uids[index] for index in batch]
+    uids = view.uids
+    return [uids[index] for index in batch]
 
 
 async def _stream(session: IMAPSession, reader: WireReader, piece: Extent | Decoded) -> None:
