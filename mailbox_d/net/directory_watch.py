@@ -32,6 +32,9 @@ _ONCE_NO_LINK = 0x01000000 | 0x02000000 | 0x80000000
 _IGNORED = 0x8000
 _OVERFLOW = 0x4000
 
+_AGAIN_SECONDS = 10.0
+"""How long to wait for the kernel where it has no instance left for this user: other programs may give theirs back."""
+
 _EVENT = struct.Struct("iIII")
 _READ_SIZE = 65536
 
@@ -39,7 +42,7 @@ _Touched = Callable[[], None]
 
 
 class DirectoryWatch(Service, Watcher):
-    """Watches directories while the daemon runs; before that, and where the kernel has no watch left, it declines."""
+    """Watches directories while the daemon runs; before that, and while the kernel has no watch left, it declines."""
 
     log = Logger()
 
@@ -52,6 +55,8 @@ class DirectoryWatch(Service, Watcher):
         self._forgotten: deque[int] = deque()
         """Watches whose listeners may be no more; written without the guard, by whatever thread collects garbage."""
         self._is_short = False
+        self._opening: Any = None
+        """The next try, while there is no instance."""
 
     @property
     def watches(self) -> int:
@@ -60,15 +65,14 @@ class DirectoryWatch(Service, Watcher):
 
     def startService(self) -> None:
         Service.startService(self)
-        self._descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._descriptor < 0:
-            self.log.warn("directories are not watched: {why}", why=os.strerror(ctypes.get_errno()))
-            return
-        self._events = _Events(self._reactor, self._descriptor, self.settle)
-        self._events.startReading()
+        if not self._open():
+            self.log.warn("directories are not watched for now: {why}", why=os.strerror(ctypes.get_errno()))
 
     def stopService(self) -> None:
         Service.stopService(self)
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
         events, self._events = self._events, None
         with self._guard:
             descriptor, self._descriptor = self._descriptor, -1
@@ -87,6 +91,18 @@ class DirectoryWatch(Service, Watcher):
         with self._guard:
             fired = self._read() if self._descriptor >= 0 else []
         _call(fired)
+
+    def _open(self) -> bool:
+        """Have the kernel give an instance, now or later."""
+        self._opening = None
+        descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if descriptor < 0:
+            self._opening = self._reactor.callLater(_AGAIN_SECONDS, self._open)
+            return False
+        self._descriptor = descriptor
+        self._events = _Events(self._reactor, descriptor, self.settle)
+        self._events.startReading()
+        return True
 
     def _arm_one(self, directory: bytes, touched: _Touched) -> bool:
         watch = _libc.inotify_add_watch(self._descriptor, directory, _MODIFY_ENTRIES | _OWN_END | _ONCE_NO_LINK)

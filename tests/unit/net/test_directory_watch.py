@@ -10,16 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from mailbox_d.net import directory_watch
 from mailbox_d.net.directory_watch import DirectoryWatch
 
 
-class Reactor:
-    """Takes note of who is to be read from."""
+class Reactor(Clock):
+    """Takes note of who is to be read from; time passes when it is told to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.readers: list[object] = []
 
     def addReader(self, reader: object) -> None:
@@ -33,6 +35,23 @@ class KernelWithoutWatches:
     def inotify_add_watch(self, *_: object) -> int:
         ctypes.set_errno(errno.ENOSPC)
         return -1
+
+
+class KernelWithoutInstances:
+    """One whose user has used them up, until they are given back."""
+
+    def __init__(self, real: ctypes.CDLL) -> None:
+        self.real = real
+        self.is_short = True
+
+    def inotify_init1(self, flags: int) -> int:
+        if not self.is_short:
+            return int(self.real.inotify_init1(flags))
+        ctypes.set_errno(errno.EMFILE)
+        return -1
+
+    def inotify_add_watch(self, *arguments: object) -> int:
+        return int(self.real.inotify_add_watch(*arguments))
 
 
 class Listener:
@@ -211,3 +230,34 @@ def test_a_kernel_without_watches_is_complained_of_once(
         assert not arm(watch, listener, tmp_path)
     assert len(told) == 1
     assert "max_user_watches" in told[0]["log_format"]
+
+
+def test_a_kernel_without_instances_is_asked_again(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = KernelWithoutInstances(directory_watch._libc)
+    monkeypatch.setattr(directory_watch, "_libc", kernel)
+    reactor = Reactor()
+    watch = DirectoryWatch(reactor)
+    with capturedLogs() as told:
+        watch.startService()
+        reactor.pump([10, 10])
+        assert not arm(watch, listener, tmp_path)
+    assert len(told) == 1
+    kernel.is_short = False
+    reactor.advance(10)
+    assert arm(watch, listener, tmp_path)
+    (tmp_path / "new").touch()
+    watch.settle()
+    assert listener.count == 1
+    watch.stopService()
+    assert reactor.getDelayedCalls() == []
+
+
+def test_a_kernel_without_instances_is_not_asked_by_a_daemon_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_watch, "_libc", KernelWithoutInstances(directory_watch._libc))
+    reactor = Reactor()
+    watch = DirectoryWatch(reactor)
+    watch.startService()
+    watch.stopService()
+    assert reactor.getDelayedCalls() == []
