@@ -77,14 +77,14 @@ def play(server: AccessServer, work: Work, mail: Corpus, share: float, results: 
     """Do the work on a server that is started for it."""
     users = tuple(f"user{number}" for number in range(work.accounts))
     in_rows: list[float] = []
-    with started(server, users, mail):
-        try:
+    try:
+        with started(server, users, mail):
             for row, figure in zip(work.rows, work.do(Stage(server, users, mail, share)), strict=True):
                 results.add(row, server.name, figure)
                 in_rows += figure.stalls
-        except (Refused, OSError) as error:
-            results.failures.append(f"{server.name} does not serve {work.rows[0].name}: {error}")
-    results.add_between(work.rows[0], (Counter(server.stalls_until_stop()) - Counter(in_rows)).elements())
+        results.add_between(work.rows[0], (Counter(server.stalls_until_stop()) - Counter(in_rows)).elements())
+    except (Refused, OSError, RuntimeError) as error:
+        results.failures.append(f"{server.name} does not serve {work.rows[0].name}: {error}")
     shutil.rmtree(server.folder)
 
 
