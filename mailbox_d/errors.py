@@ -68,6 +68,10 @@ class StorageFull(StorageFault):
     """No space, no inodes, or over the file system's quota."""
 
 
+class OverQuota(TemporaryError):
+    """The message does not fit into what its owner may keep; when they remove others it will."""
+
+
 class AuthenticationFailed(MailError):
     """Unknown user, disabled user or wrong password: the same for all three."""
 

@@ -9,6 +9,6 @@ imports `wire`).
 From the outside in: `maildir_store` → `maildir_account` → `maildir_mailbox` → `folder_view` (what is known of a
 folder and how it catches up with the disk) → `listing`, `uidlist_file`, `keywords`, `marks`. Messages come in by
 `delivery` (no UID, no lock) and `append` (with UID) over `draft` and `spool`, go from folder to folder by `copying`
-and `moving`, and go out by `message_file`. `changes` tells sessions what happened, and wakes those that wait. `memory`
-is the twin.
+and `moving`, and go out by `message_file`. `changes` tells sessions what happened, and wakes those that wait. What an
+account holds is kept by `ledger` in `maildirsize`, for all that put something in or take it out. `memory` is the twin.
 """

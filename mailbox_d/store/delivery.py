@@ -1,8 +1,9 @@
 """The delivery of one message to many mailboxes, in two phases.
 
 First every copy is made whole and durable in the `tmp` of its own mailbox: one file for each block, linked into the
-Maildirs of its other recipients (copied where it cannot be linked). Then all are renamed into `new`, and then all
-directories are made durable, so that the first of these syncs finds the work of the others ready to be written.
+Maildirs of its other recipients (copied where it cannot be linked), and takes its room in the account. Then all are
+renamed into `new`, and then all directories are made durable, so that the first of these syncs finds the work of the
+others ready to be written.
 No lock is needed: the UIDs are given by whoever looks next.
 """
 
@@ -18,6 +19,7 @@ from mailbox_d.store.disk import Disk
 from mailbox_d.store.draft import Draft, Staged
 from mailbox_d.store.files import forget, storage_fault, storage_faults
 from mailbox_d.store.folder import Folder
+from mailbox_d.store.ledger import Claim
 from mailbox_d.store.ports import Block, Delivery, Outcome, Receipt, Refusal, Target
 
 
@@ -30,12 +32,18 @@ class _Copy:
     folder: Folder | None = None
     staged: Staged | None = None
     name: bytes = b""
+    claim: Claim | None = None
     error: MailError | None = None
 
     @property
     def destination(self) -> bytes:
         assert self.folder is not None
         return self.folder.new + b"/" + self.name
+
+    def settle(self, *, kept: bool) -> None:
+        """Keep the room that was taken for it in the account, or give it back."""
+        if self.claim is not None:
+            self.claim.close(kept=kept)
 
 
 class MaildirDelivery(Delivery):
@@ -65,17 +73,22 @@ class MaildirDelivery(Delivery):
     def commit(self, *, all_or_nothing: bool) -> tuple[Outcome, ...]:
         copies = [copy for block in self._blocks for copy in block]
         published: list[_Copy] = []
+        is_kept = False
         try:
             for block in self._blocks:
                 self._stage(block, all_or_nothing)
+            self._take_room(copies, all_or_nothing)
             self._publish(copies, published, all_or_nothing)
             self._make_durable(published, all_or_nothing)
+            is_kept = True
         except MailError:
             for copy in published:
                 forget(self._disk.files, copy.destination)
             raise
         finally:
             self._draft.discard()
+            for copy in copies:
+                copy.settle(kept=is_kept and copy.error is None)
         for copy in published:
             if copy.folder is not None and copy.error is None:
                 self._arrived(copy.folder)
@@ -109,6 +122,18 @@ class MaildirDelivery(Delivery):
             if error.errno in NOT_LINKABLE:
                 return None
             raise
+
+    def _take_room(self, copies: Sequence[_Copy], strict: bool) -> None:
+        """Take room in the accounts, in the order of their paths: who waits for one holds none that comes later."""
+        for copy in sorted(copies, key=lambda copy: copy.folder.maildir if copy.folder else b""):
+            if copy.staged is not None and copy.folder is not None:
+                with _faults_of(copy):
+                    ledger = self._disk.ledgers.of(copy.target.address, copy.folder.maildir)
+                    copy.claim = ledger.claim(copy.staged.octets)
+            if copy.claim is None:
+                copy.staged = None  # what lies in `tmp` goes with the draft
+            if strict and copy.error is not None:
+                raise copy.error
 
     def _publish(self, copies: Sequence[_Copy], published: list[_Copy], strict: bool) -> None:
         for copy in copies:

@@ -10,8 +10,10 @@ from mailbox_d.store.directory_sync import DirectorySync
 from mailbox_d.store.dotlock import FolderLocks, LockTimes
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.index.open_indexes import OpenIndexes
+from mailbox_d.store.ledger import Ledgers, LedgerTimes
 from mailbox_d.store.marks import LookTimes
 from mailbox_d.store.names import NameLimits
+from mailbox_d.store.quota import QuotaRules
 from mailbox_d.store.unique import UniqueNames
 from mailbox_d.store.watching import NobodyWatches, Watcher
 
@@ -23,7 +25,7 @@ class StoreSettings:
     `newline`: line ends of new files, `lf` or `crlf`. `hold`: octets of a message under way that are kept in memory.
     `stale_after`: seconds after which a file left in `tmp` is nobody's. `uidlist_octets_max`: the longest uidlist read.
     `kept_mailboxes`: how many mailboxes stay in memory after their last session. `kept_indexes`: how many accounts'
-    indexes are open at once.
+    indexes are open at once. `kept_ledgers`: of how many accounts is remembered what they hold.
     """
 
     newline: str = "lf"
@@ -32,9 +34,11 @@ class StoreSettings:
     uidlist_octets_max: int = 256 * 1024 * 1024
     kept_mailboxes: int = 32
     kept_indexes: int = 64
+    kept_ledgers: int = 1024
     names: NameLimits = field(default_factory=NameLimits)
     locks: LockTimes = field(default_factory=LockTimes)
     looks: LookTimes = field(default_factory=LookTimes)
+    ledgers: LedgerTimes = field(default_factory=LedgerTimes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,19 @@ class Disk:
     settings: StoreSettings = field(default_factory=StoreSettings)
     clock: Callable[[], float] = time.time
     watcher: Watcher = field(default_factory=NobodyWatches)
+    quotas: QuotaRules = field(default_factory=QuotaRules)
     locks: FolderLocks = field(init=False)
     directories: DirectorySync = field(init=False)
     unique: UniqueNames = field(init=False)
     indexes: OpenIndexes = field(init=False)
+    ledgers: Ledgers = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "locks", FolderLocks(self.files, self.settings.locks, self.clock))
         object.__setattr__(self, "directories", DirectorySync(self.files))
         object.__setattr__(self, "unique", UniqueNames(clock=self.clock))
         object.__setattr__(self, "indexes", OpenIndexes(self.settings.kept_indexes))
+        ledgers = Ledgers(
+            self.files, self.quotas, self.settings.ledgers, self.unique, self.clock, self.settings.kept_ledgers
+        )
+        object.__setattr__(self, "ledgers", ledgers)

@@ -17,6 +17,7 @@ from mailbox_d.store.folder import Folder
 from mailbox_d.store.folder_view import FolderView
 from mailbox_d.store.keywords import KeywordsFile
 from mailbox_d.store.listing import Place
+from mailbox_d.store.usage import file_octets
 
 _BREATH = 1000
 """After how many files of one command the lock is looked at."""
@@ -40,8 +41,8 @@ class FolderFiles:
             self._view.catch_up(lock, whole=True)
             self._rename_once(lock, missed, combine)
 
-    def unlink(self, lock: Held, uids: Iterable[int], removed: set[int]) -> None:
-        """Remove messages. Into `removed` go, one by one, those that this call removed and no other program.
+    def unlink(self, lock: Held, uids: Iterable[int], removed: dict[int, int]) -> None:
+        """Remove messages. Into `removed` go those that this call removed and no other program, and their octets.
 
         Where the disk reports a fault and the file is not certain to be there still, it counts as removed.
         """
@@ -74,10 +75,10 @@ class FolderFiles:
 
     def take_back(self, lock: Held, uids: Iterable[int]) -> None:
         """Remove what was just taken in, even if the lock was lost since: nobody else has a right to it."""
-        missed = self._unlink_once(None, uids, set())
+        missed = self._unlink_once(None, uids, {})
         if missed:
             self._view.catch_up(lock, whole=True)
-            self._unlink_once(None, missed, set())
+            self._unlink_once(None, missed, {})
 
     def sync(self, halves: Iterable[bool]) -> None:
         """Make entries durable, of `new` (true) and `cur` (false)."""
@@ -138,22 +139,23 @@ class FolderFiles:
         self._log.warn("Leaving the flags of {name}: {why}", name=goal.base, why=why)
         return False
 
-    def _unlink_once(self, lock: Held | None, uids: Iterable[int], removed: set[int]) -> list[int]:
+    def _unlink_once(self, lock: Held | None, uids: Iterable[int], removed: dict[int, int]) -> list[int]:
         """Remove what is where it should be; returns the others."""
-        own: list[int] = []
+        own: dict[int, int] = {}
         missed: list[int] = []
         try:
             for uid, place in self._places(lock, uids):
                 path = self._view.path(place)
+                octets = file_octets(self._files, path, place.base) or 0
                 try:
                     self._files.unlink(path)
                 except FileNotFoundError:
                     missed.append(uid)
                     continue
                 except OSError:
-                    own += [] if self._is_there(path) else [uid]
+                    own.update({} if self._is_there(path) else {uid: octets})
                     raise
-                own.append(uid)
+                own[uid] = octets
         finally:
             removed.update(own)
             self._view.note_removed(own)

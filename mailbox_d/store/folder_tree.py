@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mailbox_d.errors import MailboxExists, NoSuchMailbox
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find, remove_tree, write_new
 from mailbox_d.store.folder import PARTS, Folder
 from mailbox_d.store.names import folder_of, name_of
-from mailbox_d.store.ports import INBOX
+from mailbox_d.store.ports import INBOX, Usage
 from mailbox_d.store.uidlist import Header, format_header
 from mailbox_d.store.uidvalidity import next_uid_validity
+from mailbox_d.store.usage import folder_usage
 
 _TRASH = b"..DOVECOT-TRASHED"
 
@@ -61,14 +62,16 @@ class FolderTree:
             raise NoSuchMailbox("No such mailbox") from None
         self._disk.files.fsync_directory(self._maildir)
 
-    def remove(self, name: str) -> None:
-        """Take a folder away in one step, then remove what it held. Raises `NoSuchMailbox`."""
+    def remove(self, name: str, removed: Callable[[Usage], None]) -> None:
+        """Take a folder away in one step, then remove what it held, which `removed` is told. Raises `NoSuchMailbox`."""
         trash = self._maildir + b"/" + _TRASH
         remove_tree(self._disk.files, trash)
+        usage = folder_usage(self._disk.files, self.folder(name).path)
         try:
             self._disk.files.rename(self.folder(name).path, trash)
         except FileNotFoundError:
             raise NoSuchMailbox("No such mailbox") from None
+        removed(usage)
         self._disk.files.fsync_directory(self._maildir)
         remove_tree(self._disk.files, trash)
 

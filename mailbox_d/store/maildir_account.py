@@ -19,7 +19,7 @@ from mailbox_d.store.locked_file import LockedFile
 from mailbox_d.store.maildir_mailbox import MaildirMailbox
 from mailbox_d.store.names import canonical_name, tree
 from mailbox_d.store.open_mailboxes import OpenMailboxes
-from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Listed, SpecialUse, Target
+from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Listed, Quota, SpecialUse, Target
 from mailbox_d.store.subscriptions import SubscriptionsFile
 
 
@@ -33,6 +33,7 @@ class MaildirAccount(Account):
         self._disk = disk
         self._maildir = maildir
         self._opened = opened
+        self._ledger = disk.ledgers.of(address, maildir)
         self._tree = FolderTree(disk, maildir)
         self._subscriptions = SubscriptionsFile(disk.files, maildir, clock=disk.clock)
         self._special_uses = LockedFile(
@@ -41,6 +42,10 @@ class MaildirAccount(Account):
             busy="The uses of mailboxes are being changed",
             clock=disk.clock,
         )
+
+    @storage_faults
+    def quota(self) -> Quota | None:
+        return self._ledger.quota()
 
     @storage_faults
     def mailboxes(self) -> Sequence[Listed]:
@@ -71,8 +76,12 @@ class MaildirAccount(Account):
         canonical = self._canonical(name)
         if canonical == INBOX:
             raise MailboxNameError("INBOX cannot be deleted")
-        with self._disk.locks.hold_inside(self._maildir), self._undisturbed([canonical]):
-            self._tree.remove(canonical)
+        with (
+            self._disk.locks.hold_inside(self._maildir),
+            self._undisturbed([canonical]),
+            self._ledger.changing() as removed,
+        ):
+            self._tree.remove(canonical, removed.append)
             self._opened.end(self._tree.folder(canonical))
 
     @storage_faults
@@ -80,7 +89,7 @@ class MaildirAccount(Account):
         source, goal = self._canonical(old), self._canonical(new)
         if goal.startswith(source + SEPARATOR) and source != INBOX:
             raise MailboxNameError("A mailbox cannot be moved below itself")
-        with self._disk.locks.hold_inside(self._maildir):
+        with self._disk.locks.hold_inside(self._maildir), self._ledger.changing():
             if source == INBOX:
                 self._move_inbox(goal)
             else:

@@ -27,7 +27,7 @@ from mailbox_d.store.keywords import Keywords
 from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
 from mailbox_d.store.moving import move
-from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Snapshot, Status, Target, WireReader
+from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Snapshot, Status, Target, Usage, WireReader
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ class MaildirMailbox(Mailbox):
         self._view = FolderView(disk, folder)
         self.index = MailboxIndex(disk.indexes.of(folder.maildir), self._view)
         self._files = FolderFiles(disk, folder, self._view)
+        self._ledger = disk.ledgers.of(target.address, folder.maildir)
 
     @property
     def uid_validity(self) -> int:
@@ -117,10 +118,13 @@ class MaildirMailbox(Mailbox):
 
     @storage_faults
     def expunge(self, uids: Collection[int]) -> Collection[int]:
-        removed: set[int] = set()
-        with self._changing() as lock:
-            self._files.unlink(lock, uids, removed)
-        return removed
+        removed: dict[int, int] = {}
+        with self._changing() as lock, self._ledger.changing() as gone:
+            try:
+                self._files.unlink(lock, uids, removed)
+            finally:
+                gone.append(Usage(sum(removed.values()), len(removed)))
+        return removed.keys()
 
     @storage_faults
     def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
@@ -128,7 +132,9 @@ class MaildirMailbox(Mailbox):
         with self._linked(uids, goal, strict=strict) as copies:
             if not copies:
                 return {}
-            with goal._changing() as lock:
+            wanted = sum(copy.octets for copy in copies), len(copies)
+            goal._ledger.require_room(*wanted)  # it may have to count, which is nothing to do while holding a lock
+            with goal._changing() as lock, goal._ledger.adding(*wanted):
                 return goal._files.take_in(lock, copies, keeps_names=goal._folder != self._folder)
 
     @storage_faults
@@ -137,10 +143,12 @@ class MaildirMailbox(Mailbox):
         with self._linked(uids, goal, strict=strict) as copies:
             if not copies:
                 return {}
-            with self._changing_with(goal) as lock:
+            with self._changing_with(goal) as lock, self._ledger.changing():
                 return move(self._files, goal._files, lock, self._still_here(copies, strict=strict))
 
-    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MaildirAppend:
+    @storage_faults
+    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None, size: int = 0) -> MaildirAppend:
+        self._ledger.require_room(size)
         return MaildirAppend(self._disk, self._folder, self._target, internal_date, partial(self._save, flags))
 
     def move_all(self, goal: Folder) -> None:
@@ -196,7 +204,8 @@ class MaildirMailbox(Mailbox):
 
     def _save(self, flags: Flags, draft: Draft, staged: Staged, base: bytes) -> int:
         """Put a staged message in its place and give it a UID. Raises `MailboxBusy` having changed nothing."""
-        with self._changing():
+        self._ledger.require_room(staged.octets)  # it may have to count, which is nothing to do while holding a lock
+        with self._changing(), self._ledger.adding(staged.octets):
             self._view.learn(flags)
             letters = sort_letters(self._view.keywords.letters(flags))
             place = Place.arriving(base, letters)

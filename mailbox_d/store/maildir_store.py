@@ -16,13 +16,15 @@ from mailbox_d.store.layout import Layout
 from mailbox_d.store.maildir_account import MaildirAccount
 from mailbox_d.store.open_mailboxes import OpenMailboxes
 from mailbox_d.store.ports import Block, Store, Target
+from mailbox_d.store.quota import QuotaRules
 from mailbox_d.store.watching import NobodyWatches, Watcher
 
 
 class MaildirStore(Store):
     """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` stand for `settings` where none are given.
 
-    With a `watcher`, mailboxes that are open hear at once what other programs do in them.
+    With a `watcher`, mailboxes that are open hear at once what other programs do in them. `quotas` say what each
+    account may hold.
     """
 
     def __init__(
@@ -34,12 +36,15 @@ class MaildirStore(Store):
         files: FileSystem | None = None,
         settings: StoreSettings | None = None,
         watcher: Watcher | None = None,
+        quotas: QuotaRules | None = None,
     ) -> None:
         if newline not in ("lf", "crlf"):
             raise ValueError("newline is lf or crlf")
         self._root = root.absolute()
         settings = settings or replace(StoreSettings(), newline=newline, hold=hold)
-        self._disk = Disk(files or FileSystem(), settings, watcher=watcher or NobodyWatches())
+        self._disk = Disk(
+            files or FileSystem(), settings, watcher=watcher or NobodyWatches(), quotas=quotas or QuotaRules()
+        )
         self._layout = Layout(self._root)
         self._opened = OpenMailboxes(settings.kept_mailboxes)
 
@@ -52,6 +57,10 @@ class MaildirStore(Store):
     @storage_faults
     def deliver(self, blocks: Sequence[Block]) -> MaildirDelivery:
         return MaildirDelivery(self._disk, blocks, self._folder, self._opened.wake)
+
+    @storage_faults
+    def has_room(self, address: EmailAddress, octets: int) -> bool:
+        return self._disk.ledgers.of(address, self._layout.maildir(address)).has_room(octets)
 
     @storage_faults
     def free_octets(self) -> int:

@@ -13,6 +13,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxExists, MailboxNameError, MailError, NoSuchMailbox
 from mailbox_d.store.layout import folder_names
 from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
+from mailbox_d.store.memory_room import MemoryRoom
 from mailbox_d.store.names import NameLimits, canonical_name, tree
 from mailbox_d.store.ports import (
     INBOX,
@@ -21,26 +22,33 @@ from mailbox_d.store.ports import (
     Block,
     Listed,
     Outcome,
+    Quota,
     Receipt,
     Refusal,
     SpecialUse,
     Store,
     Target,
+    Usage,
 )
+from mailbox_d.store.quota import QuotaRules
 from mailbox_d.store.special_use import renamed
 
 
 class MemoryAccount(Account):
     """One user's mailboxes."""
 
-    def __init__(self, address: EmailAddress, validities: Iterator[int], limits: NameLimits) -> None:
+    def __init__(self, address: EmailAddress, validities: Iterator[int], limits: NameLimits, rules: QuotaRules) -> None:
         self.address = address
         self._limits = limits
         self._validities = validities
         self._lock = threading.RLock()
-        self._mailboxes = {INBOX: MemoryMailbox(Target(address), next(validities))}
+        self.room = MemoryRoom(rules, partial(rules.limits, address))
+        self._mailboxes = {INBOX: MemoryMailbox(Target(address), next(validities), self.room)}
         self._subscribed: dict[str, None] = {}
         self._special_uses: Mapping[str, SpecialUse] | None = None
+
+    def quota(self) -> Quota | None:
+        return self.room.quota()
 
     def mailboxes(self) -> Sequence[Listed]:
         with self._lock:
@@ -63,7 +71,7 @@ class MemoryAccount(Account):
         with self._lock:
             if canonical not in self._mailboxes:
                 raise NoSuchMailbox("No such mailbox")
-            self._mailboxes.pop(canonical).is_gone = True
+            self._mailboxes.pop(canonical).end()
 
     def rename(self, old: str, new: str) -> None:
         source, goal = self._canonical(old), self._canonical(new)
@@ -100,7 +108,7 @@ class MemoryAccount(Account):
     def _add(self, name: str) -> MemoryMailbox:
         if name in self._mailboxes:
             raise MailboxExists("The mailbox exists already")
-        mailbox = self._mailboxes[name] = MemoryMailbox(Target(self.address, name), next(self._validities))
+        mailbox = self._mailboxes[name] = MemoryMailbox(Target(self.address, name), next(self._validities), self.room)
         return mailbox
 
     def _move(self, source: str, goal: str) -> None:
@@ -119,8 +127,11 @@ class MemoryAccount(Account):
 class MemoryStore(Store):
     """All accounts; `free` is what `free_octets` says."""
 
-    def __init__(self, *, limits: NameLimits | None = None, free: int = 2**40) -> None:
+    def __init__(
+        self, *, limits: NameLimits | None = None, free: int = 2**40, quotas: QuotaRules | None = None
+    ) -> None:
         self.free = free
+        self._quotas = quotas or QuotaRules()
         self._limits = limits or NameLimits()
         self._validities = itertools.count(int(time.time()))
         self._lock = threading.Lock()
@@ -131,11 +142,14 @@ class MemoryStore(Store):
         with self._lock:
             account = self._accounts.get(address)
             if account is None:
-                account = self._accounts[address] = MemoryAccount(address, self._validities, self._limits)
+                account = self._accounts[address] = MemoryAccount(address, self._validities, self._limits, self._quotas)
             return account
 
     def deliver(self, blocks: Sequence[Block]) -> MemoryDelivery:
         return MemoryDelivery(partial(self._deliver, tuple(blocks)))
+
+    def has_room(self, address: EmailAddress, octets: int) -> bool:
+        return self.account(address).room.has(Usage(octets, 1))
 
     def free_octets(self) -> int:
         return self.free
@@ -143,8 +157,9 @@ class MemoryStore(Store):
     def _deliver(self, blocks: Sequence[Block], body: bytes, all_or_nothing: bool) -> tuple[Outcome, ...]:
         copies = [(target, block.header + body) for block in blocks for target in block.targets]
         if all_or_nothing:
-            for target, _ in copies:
+            for target, wire in copies:
                 self._find(target)
+                self.account(target.address).room.require(Usage(len(wire), 1))
         return tuple(self._place(target, wire) for target, wire in copies)
 
     def _place(self, target: Target, wire: bytes) -> Outcome:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox, TooManyKeywords
 from mailbox_d.store.changes import ChangeFeed, Feeds
 from mailbox_d.store.keywords import SYSTEM_LETTERS, Keywords, is_keyword
+from mailbox_d.store.memory_room import MemoryRoom
 from mailbox_d.store.message_file import HeldMessage
 from mailbox_d.store.ports import (
     Arrived,
@@ -30,6 +31,7 @@ from mailbox_d.store.ports import (
     Snapshot,
     Status,
     Target,
+    Usage,
 )
 
 
@@ -64,12 +66,13 @@ class NoIndex(Index):
 class MemoryMailbox(Mailbox):
     """One mailbox; every method holds its lock for a moment."""
 
-    def __init__(self, target: Target, uid_validity: int) -> None:
+    def __init__(self, target: Target, uid_validity: int, room: MemoryRoom | None = None) -> None:
         self.name = target.mailbox
         self.index = NoIndex()
         self._uid_validity = uid_validity
         self.is_gone = False
         self._target = target
+        self._room = room or MemoryRoom()
         self._lock = threading.RLock()
         self._stored: dict[int, Stored] = {}
         self._recent: set[int] = set()
@@ -142,6 +145,7 @@ class MemoryMailbox(Mailbox):
         with self._lock:
             self.refresh()
             removed = frozenset(uids) & self._stored.keys()
+            self._room.give_back(Usage(sum(self._stored[uid].message.size for uid in removed), len(removed)))
             for uid in removed:
                 del self._stored[uid]
             self._recent -= removed
@@ -155,15 +159,20 @@ class MemoryMailbox(Mailbox):
             found = [self._stored[uid] for uid in sorted(set(uids)) if uid in self._stored]
         if strict and len(found) < len(set(uids)):
             raise MessageGone("The message is gone")
+        goal._room.require(Usage(sum(stored.message.size for stored in found), len(found)))
         return goal._take_in(found)
 
     def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
-        with _holding(self, _of_the_same_kind(destination)):
+        with _holding(self, _of_the_same_kind(destination)), self._room.moving():
             copied = self.copy(uids, destination, strict=strict)
             self.expunge(copied)
             return copied
 
-    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> MemoryDelivery:
+    def append(
+        self, *, flags: Flags = frozenset(), internal_date: float | None = None, size: int = 0
+    ) -> MemoryDelivery:
+        self._room.require(Usage(size, 1))
+
         def place(body: bytes, all_or_nothing: bool) -> tuple[Outcome, ...]:
             try:
                 uid = self.add(body, flags, internal_date)
@@ -181,6 +190,7 @@ class MemoryMailbox(Mailbox):
             self.refresh()
             uid = self._uid_next
             message = Message(uid, self._known(flags), len(wire))
+            self._room.take(Usage(len(wire), 1))
             self._uid_next += 1
             self._stored[uid] = Stored(message, wire, time.time() if internal_date is None else internal_date)
             self._recent.add(uid)
@@ -202,15 +212,21 @@ class MemoryMailbox(Mailbox):
 
     def move_all(self, goal: MemoryMailbox) -> None:
         """Move every message into another mailbox."""
-        with _holding(self, goal):
+        with _holding(self, goal), self._room.moving():
             for stored in list(self._stored.values()):
                 goal.add(stored.wire, stored.message.flags, stored.internal_date)
             self.expunge(list(self._stored))
 
+    def end(self) -> None:
+        """The mailbox was removed, and its messages with it."""
+        with self._lock:
+            self.is_gone = True
+            self._room.give_back(Usage(self.messages().size, len(self._stored)))
+
     def renamed(self, target: Target) -> MemoryMailbox:
         """The same messages under another name; whoever has this one open finds none."""
         with self._lock:
-            twin = MemoryMailbox(target, self.uid_validity)
+            twin = MemoryMailbox(target, self.uid_validity, self._room)
             twin._stored, twin._recent, twin._uid_next = self._stored, self._recent, self._uid_next
             twin._keywords = self._keywords
             self.is_gone = True

@@ -24,7 +24,7 @@ def move(source: FolderFiles, goal: FolderFiles, lock: Held, copies: Sequence[Co
     Raises `MailboxBusy` having changed nothing; `StorageFault`, `OSError` where some may have been moved.
     """
     given = goal.take_in(lock, copies, keeps_names=goal.folder != source.folder)
-    removed: set[int] = set()
+    removed: dict[int, int] = {}
     try:
         lock.check()  # so that nothing is removed here when a folder was taken away with the copies in it
         source.unlink(lock, given, removed)

@@ -286,7 +286,7 @@ class Mailbox(Protocol):
         """Copy messages with flags and date into a mailbox of the same store; the UID of each copy, both ascending.
 
         All of them are copied or, where anything is raised, none. Messages that are gone are left out; with `strict`
-        they raise `MessageGone`. A keyword that the destination cannot hold is lost. Raises `MailboxBusy`,
+        they raise `MessageGone`. A keyword that the destination cannot hold is lost. Raises `OverQuota`, `MailboxBusy`,
         `StorageFault`, `NoSuchMailbox`.
         """
 
@@ -298,8 +298,34 @@ class Mailbox(Protocol):
         says so. After another `StorageFault` some may have been moved, after any other error none.
         """
 
-    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None) -> Delivery:
-        """A delivery into this mailbox with flags and date, whose receipt has the UID (RFC 4315)."""
+    def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None, size: int = 0) -> Delivery:
+        """A delivery into this mailbox with flags and date, whose receipt has the UID (RFC 4315).
+
+        Raises `OverQuota` where a message of `size` octets would not fit into the account; so does its `commit`.
+        """
+
+
+class Usage(NamedTuple):
+    """What an account holds: octets on the disk, and messages. A message counts as often as it is there."""
+
+    octets: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaLimits:
+    """What an account may hold: octets on the disk, and messages; None where there is no limit."""
+
+    octets: int | None = None
+    messages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an account may hold, and what it holds."""
+
+    limits: QuotaLimits
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +351,9 @@ class Account(Protocol):
     """One user's mailboxes. INBOX always exists."""
 
     address: EmailAddress
+
+    def quota(self) -> Quota | None:
+        """What the account may hold and what it holds; None where there is no limit. Raises `StorageFault`."""
 
     def mailboxes(self) -> Sequence[Listed]:
         """Every mailbox, INBOX first, the others in order of their names."""
@@ -365,6 +394,9 @@ class Store(Protocol):
 
     def deliver(self, blocks: Sequence[Block]) -> Delivery:
         """Begin the delivery of one message. Raises `StorageFault`."""
+
+    def has_room(self, address: EmailAddress, octets: int) -> bool:
+        """Whether a message fits into the account of a user's own address, as its quota is. Raises `StorageFault`."""
 
     def free_octets(self) -> int:
         """How many octets the file system of the store has left for us."""
