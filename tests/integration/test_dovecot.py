@@ -133,6 +133,12 @@ def rearrange(client: imaplib.IMAP4, turn: int) -> None:
     checked(client.uid("STORE", f"{newest[8]}", "+FLAGS", r"(\Deleted)"))
 
 
+def flags_of_first(client: imaplib.IMAP4) -> set[str]:
+    (line,) = checked(client.fetch("1", "(FLAGS)"))
+    assert isinstance(line, bytes)
+    return {flag.decode() for flag in imaplib.ParseFlags(line)} - {r"\Recent"}
+
+
 def test_each_server_finds_what_the_other_one_left(shared: SharedSite) -> None:
     before: Account | None = None
     told: list[bytes] = []
@@ -147,3 +153,42 @@ def test_each_server_finds_what_the_other_one_left(shared: SharedSite) -> None:
             before = seen(client)
             counts = statuses(client, before.mailboxes)
             told = unique_ids(pop3)
+
+
+def test_both_servers_tell_the_unique_ids_of_the_server_before_them(shared: SharedSite) -> None:
+    """What a POP3 client loaded from yet another server, it loads from neither again (`P` in the list)."""
+    with served(shared, by_dovecot=False) as (_, socket, pop3):
+        for number in range(3):
+            deliver(socket, f"message {number}")
+        told = unique_ids(pop3)
+    uidlist = shared.site.maildir(ALICE) / "dovecot-uidlist"
+    text = uidlist.read_bytes()
+    assert text.count(b"\n2 :") == 1
+    uidlist.write_bytes(text.replace(b"\n2 :", b"\n2 Pcourier-4711 :"))
+    expected = [told[0], b"2 courier-4711", told[2]]
+    for turn in range(3):
+        with served(shared, by_dovecot=turn % 2 == 0) as (_, socket, pop3):
+            assert unique_ids(pop3) == expected
+            deliver(socket, f"further message {turn}")
+            expected = unique_ids(pop3)
+
+
+def test_keywords_that_no_letter_is_left_for_stay_with_dovecot(shared: SharedSite) -> None:
+    """Dovecot keeps a folder's 27th keyword and those after it in its index alone: they are told by it, and by it
+    alone, and outlive what mailboxd's clients do to the message."""
+    names = [f"kw{number:02}" for number in range(30)]
+    with served(shared, by_dovecot=True) as (client, _, _):
+        checked(client.append("INBOX", None, None, plain().octets))  # type: ignore[arg-type]
+        checked(client.select("INBOX"))
+        for name in names:
+            checked(client.store("1", "+FLAGS", f"({name})"))
+    with served(shared, by_dovecot=False) as (client, _, _):
+        checked(client.select("INBOX"))
+        (permanent,) = client.untagged_responses["PERMANENTFLAGS"]
+        assert rb"\*" not in permanent
+        assert flags_of_first(client) == set(names[:26])
+        assert client.store("1", "+FLAGS", "(another)")[0] == "NO"
+        checked(client.store("1", "FLAGS", rf"(\Seen {names[3]})"))
+    with served(shared, by_dovecot=True) as (client, _, _):
+        checked(client.select("INBOX"))
+        assert flags_of_first(client) == {r"\Seen", names[3], *names[26:]}
