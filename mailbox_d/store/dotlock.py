@@ -121,22 +121,29 @@ class Dotlock(Held):
         except OSError as error:
             self._log.warn("No room for the owner's name in {lock}: {error}", lock=self._path, error=str(error))
 
+    def is_stale(self) -> bool:
+        """Whether somebody holds the lock who will never give it back. Raises `OSError`."""
+        status = find(self._files, self._path)
+        return status is not None and self._is_stale(status)
+
     def _break_if_stale(self) -> None:
         status = find(self._files, self._path)
-        if status is None:
-            return
-        idle = abs(self._clock() - status.st_mtime)  # a time to come is of a clock that was set back since
-        stale = self._is_dead(status.st_mtime) if idle > self._times.dead_owner else False
-        if stale is None:
-            watched = find(self._files, self._watched)
-            quiet = watched is None or abs(self._clock() - watched.st_mtime) > self._times.silent_owner
-            stale = quiet and idle > self._times.silent_owner
-        if not stale:
+        if status is None or not self._is_stale(status):
             return
         again = find(self._files, self._path)
         if again is not None and again.st_ino == status.st_ino and again.st_mtime_ns == status.st_mtime_ns:
+            idle = abs(self._clock() - status.st_mtime)
             self._log.warn("Breaking a stale lock: {lock}", lock=self._path, idle=idle)
             forget(self._files, self._path)
+
+    def _is_stale(self, status: os.stat_result) -> bool:
+        idle = abs(self._clock() - status.st_mtime)  # a time to come is of a clock that was set back since
+        stale = self._is_dead(status.st_mtime) if idle > self._times.dead_owner else False
+        if stale is not None:
+            return stale
+        watched = find(self._files, self._watched)
+        quiet = watched is None or abs(self._clock() - watched.st_mtime) > self._times.silent_owner
+        return quiet and idle > self._times.silent_owner
 
     def _is_dead(self, locked_at: float) -> bool | None:
         """Whether the owner's process is gone; None where that cannot be known."""

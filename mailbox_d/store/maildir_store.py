@@ -48,6 +48,20 @@ class MaildirStore(Store):
         self._layout = Layout(self._root)
         self._opened = OpenMailboxes(settings.kept_mailboxes)
 
+    @property
+    def disk(self) -> Disk:
+        """What the upkeep of this store shares with its sessions, locks above all."""
+        return self._disk
+
+    @property
+    def layout(self) -> Layout:
+        """Where accounts lie."""
+        return self._layout
+
+    def end(self, folder: Folder) -> None:
+        """Tell whoever has this folder's mailbox open that it was replaced."""
+        self._opened.end(folder)
+
     @storage_faults
     def account(self, address: EmailAddress) -> MaildirAccount:
         maildir = self._layout.maildir(address)

@@ -36,9 +36,15 @@ def open_message(files: FileSystem, path: bytes, base: bytes) -> WireReader:
 
 def measure(files: FileSystem, path: bytes) -> int:
     """The wire size of a message whose name does not tell. Raises as `open_message`."""
+    return measure_both(files, path)[1]
+
+
+def measure_both(files: FileSystem, path: bytes) -> tuple[int, int]:
+    """The size of a message's file, and its size on the wire, whatever its name tells. Raises as `open_message`."""
     descriptor = _open_regular(files, path)
     try:
-        return _count(files, descriptor, files.fstat(descriptor).st_size)
+        octets = files.fstat(descriptor).st_size
+        return octets, _count(files, descriptor, octets)
     finally:
         files.close(descriptor)
 

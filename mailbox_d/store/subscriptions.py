@@ -7,7 +7,7 @@ has no header and writes a dot. The form that is found is kept, and so is every 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from mailbox_d import mutf7
 from mailbox_d.store.files import FileSystem
@@ -33,6 +33,19 @@ def with_name(content: bytes, name: str, *, subscribed: bool) -> bytes:
         level_end = b"\t" if is_version_2 else b"."
         kept.append(mutf7.encode(name).replace(SEPARATOR.encode(), level_end))
     return (_HEADER if is_version_2 else b"") + b"".join(line + b"\n" for line in kept)
+
+
+def nameless(content: bytes) -> Sequence[bytes]:
+    """The lines that are no mailbox names."""
+    is_version_2, lines = _lines(content)
+    return [line for line in lines if not _parse_name(line, is_version_2)]
+
+
+def without(content: bytes, unwanted: Collection[bytes]) -> bytes:
+    """The file's content without these lines."""
+    is_version_2, lines = _lines(content)
+    kept = b"".join(line + b"\n" for line in lines if line not in unwanted)
+    return (_HEADER if is_version_2 else b"") + kept
 
 
 def _lines(content: bytes) -> tuple[bool, list[bytes]]:
@@ -65,8 +78,16 @@ class SubscriptionsFile:
         self._file = LockedFile(files, maildir + b"/subscriptions", busy=busy, stale_after=stale_after, clock=clock)
 
     def read(self) -> Sequence[str]:
-        return parse(self._file.read() or b"")
+        return parse(self.content())
+
+    def content(self) -> bytes:
+        """The file as it stands, empty where there is none."""
+        return self._file.read() or b""
 
     def change(self, name: str, *, subscribed: bool) -> None:
         """Add a name or take it out, durable."""
         self._file.change(lambda content: with_name(content or b"", name, subscribed=subscribed))
+
+    def drop(self, lines: Collection[bytes]) -> None:
+        """Take lines out that are no names, durable."""
+        self._file.change(lambda content: without(content or b"", lines))

@@ -1,0 +1,78 @@
+"""The index is forgotten and made again, by child processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from mailbox_d.errors import MailError
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.ports import Mailbox, Store
+from mailbox_d.store.upkeep import contents
+from mailbox_d.store.upkeep.accounts import AccountPlace, address_of, mailboxes
+from mailbox_d.store.upkeep.steps import Note, Progress, Trouble, Work, ask, patiently
+from mailbox_d.store.upkeep.verification import Rework, reason
+
+_PIECE = 200
+_ASKED_AT_ONCE = 4
+_NAMES_MAX = 8
+
+
+class Wanted(Rework, Protocol):
+    """Who also knows what clients like to ask."""
+
+    def usual(self) -> Sequence[bytes]:
+        """Under which names to remember where no client has asked for anything yet."""
+
+
+class Reindexing:
+    """Makes indexes again: what clients asked for last, of every message."""
+
+    def __init__(self, store: Store, disk: Disk, rework: Wanted) -> None:
+        self._store = store
+        self._disk = disk
+        self._rework = rework
+
+    def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
+        """Every account; with a mailbox's name what the index says of the others is forgotten all the same."""
+        for place in places:
+            try:
+                yield from self._account(place, only)
+            except (OSError, MailError) as error:
+                yield Trouble(place.user, only or "", reason(error))
+
+    def _account(self, place: AccountPlace, only: str | None) -> Work[None]:
+        account = self._store.account(address_of(place))
+        index = self._disk.indexes.of(place.maildir)
+        names = [each for each in account.open("INBOX").index.attributes() if self._rework.is_known(each)][:_NAMES_MAX]
+        names = names or list(self._rework.usual())
+        index.remove()
+        for each in mailboxes(self._disk, place, only):
+            try:
+                mailbox = yield from patiently(lambda name=each.mailbox: account.open(name))  # type: ignore[misc]
+                yield from self._mailbox(place.user, mailbox, names)
+            except (OSError, MailError) as error:
+                yield Trouble(place.user, each.mailbox, reason(error))
+
+    def _mailbox(self, user: str, mailbox: Mailbox, names: Sequence[bytes]) -> Work[None]:
+        uids = list(reversed(mailbox.messages().uids))
+        done, failed = 0, 0
+        for batch in contents.pieces(contents.pieces(uids, _PIECE), _ASKED_AT_ONCE):
+            paths = [mailbox.index.paths(piece) for piece in batch]
+            answered = yield from ask([self._rework.question(names, list(each.values())) for each in paths])
+            for piece, found, answer in zip(batch, paths, answered, strict=True):
+                if answer is None:
+                    failed += len(found)
+                else:
+                    self._remember(mailbox, names, list(found), self._rework.answers(answer, len(names)))
+                done += len(piece)
+                yield Progress(f"{user} {mailbox.name}", done, len(uids))
+        if failed:
+            yield Note(user, f"{failed} messages of {mailbox.name} could not be indexed; they are when a client asks")
+
+    def _remember(
+        self, mailbox: Mailbox, names: Sequence[bytes], uids: Sequence[int], said: Sequence[Sequence[bytes]]
+    ) -> None:
+        for place, name in enumerate(names):
+            rows = {uid: each[place] for uid, each in zip(uids, said, strict=False) if each[place]}
+            mailbox.index.remember(name, rows)

@@ -1,0 +1,102 @@
+"""The way back to Dovecot: what it has to be told, that nobody works in the account, and that nothing of ours is left.
+
+Whatever Dovecot needs is in its own files already. Its mod-sequences are smaller than ours, so a client that knows ours
+would hear of no change: `doveadm mailbox update --min-highest-modseq` raises them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from stat import S_ISREG
+
+from mailbox_d.errors import MailError
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.files import find, forget, read_whole
+from mailbox_d.store.folder import Folder
+from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
+from mailbox_d.store.upkeep.inspection import inspect
+from mailbox_d.store.upkeep.steps import Command, Mended, Note, Pause, Progress, Trouble, Work, patiently
+from mailbox_d.store.upkeep.verification import reason
+
+OWN_PREFIX = b"mailboxd"
+"""With which the name of every file begins that is ours alone."""
+
+MODSEQ_FILE = b"mailboxd-modseq"
+"""In the Maildir: no mod-sequence above the decimal number in it was given to any mailbox of the account."""
+
+_LOCK = b".lock"
+_PAUSE = 0.5
+
+Sessions = Callable[[str], int]
+"""How many sessions of a user are open."""
+
+
+class Release:
+    """Hands accounts back. With `purges` our own files are removed. Nobody may be at work: sessions are waited for,
+    until `patience` (seconds) ends."""
+
+    def __init__(self, disk: Disk, sessions: Sessions, *, purges: bool, patience: float) -> None:
+        self._disk = disk
+        self._sessions = sessions
+        self._purges = purges
+        self._patience = patience
+
+    def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
+        """Every account, whole."""
+        for place in places:
+            try:
+                yield from self._account(place)
+            except (OSError, MailError) as error:
+                yield Trouble(place.user, "", reason(error))
+
+    def _account(self, place: AccountPlace) -> Work[None]:
+        if not (yield from self._without_sessions(place)):
+            return
+        found = mailboxes(self._disk, place)
+        for each in found:
+            yield from patiently(lambda each=each: inspect(self._disk, each.folder))  # type: ignore[misc]
+        yield from self._commands(place, found)
+        if self._purges:
+            for path in self._own_files(place, found):
+                self._remove(path)
+                yield Mended("own-file", place.user, "", path, "removed it")
+
+    def _without_sessions(self, place: AccountPlace) -> Work[bool]:
+        waited = 0.0
+        while (count := self._sessions(place.user)) and waited < self._patience:
+            yield Progress(f"{place.user}: waiting for {count} sessions to end", int(waited), int(self._patience), "s")
+            yield Pause(_PAUSE)
+            waited += _PAUSE
+        if count:
+            text = f"{count} sessions are open: disable the user, or stop mailboxd, and try again"
+            yield Trouble(place.user, "", text)
+        return not count
+
+    def _commands(self, place: AccountPlace, found: Iterable[MailboxPlace]) -> Work[None]:
+        """What Dovecot has to be told, mailbox by mailbox."""
+        floor = self._modseq_floor(place)
+        if not floor:
+            yield Note(place.user, "no mod-sequences were given out: Dovecot needs to be told nothing")
+            return
+        update = ("doveadm", "mailbox", "update", "-u", place.user, "--min-highest-modseq", str(floor))
+        for each in found:
+            yield Command(place.user, each.mailbox, (*update, each.mailbox))
+
+    def _modseq_floor(self, place: AccountPlace) -> int:
+        content = (read_whole(self._disk.files, place.maildir + b"/" + MODSEQ_FILE, 4096) or b"").strip()
+        digits = content.split(b" ")[0].split(b"\n")[0]
+        return int(digits) if digits.isdigit() and len(digits) < 20 else 0
+
+    def _own_files(self, place: AccountPlace, found: Iterable[MailboxPlace]) -> Iterable[bytes]:
+        """Our own files in the Maildir and its folders: plain ones only, and no lock that somebody holds."""
+        for folder in dict.fromkeys([Folder(place.maildir), *(each.folder for each in found)]):
+            for name in sorted(self._disk.files.names(folder.path)):
+                path = folder.path + b"/" + name
+                status = find(self._disk.files, path) if name.startswith(OWN_PREFIX) else None
+                if status is not None and S_ISREG(status.st_mode) and not name.endswith(_LOCK):
+                    yield path
+
+    def _remove(self, path: bytes) -> None:
+        if not forget(self._disk.files, path):
+            raise OSError(f"{os.fsdecode(path)} cannot be removed")

@@ -1,0 +1,278 @@
+"""Every kind of fault is planted, found, repaired where it can be, and found no more; no message is lost by it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailbox_d.store.disk import StoreSettings
+from mailbox_d.store.ports import INBOX
+from mailbox_d.store.upkeep.findings import BY_HAND, Kind
+from mailbox_d.store.upkeep.steps import Mended, Trouble
+from tests.unit.store.upkeep.driving import BODY, SIZES, WIRE, Site, message
+
+OLD = time.time() - 48 * 3600
+NEVER = 2_000_000_000
+
+
+def dead_process() -> int:
+    """The number of a process that was."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def uidlist(site: Site, edit: Callable[[bytes], bytes]) -> None:
+    path = site.maildir / "dovecot-uidlist"
+    path.write_bytes(edit(path.read_bytes()))
+
+
+def lines_of(content: bytes) -> list[bytes]:
+    return content.splitlines(keepends=True)
+
+
+def plant_part_missing(site: Site) -> None:
+    (site.archive / "tmp").rmdir()
+
+
+def plant_not_a_folder(site: Site) -> None:
+    (site.archive / "tmp").rmdir()
+    (site.archive / "tmp").symlink_to("/tmp")
+
+
+def plant_nameless_folder(site: Site) -> None:
+    for part in ("cur", "new", "tmp"):
+        (site.maildir / ".A&B" / part).mkdir(parents=True)
+
+
+def plant_list_unreadable(site: Site) -> None:
+    (site.archive / "dovecot-uidlist").unlink()
+    (site.archive / "dovecot-uidlist").mkdir()
+
+
+def plant_list_missing(site: Site) -> None:
+    (site.maildir / "dovecot-uidlist").unlink()
+
+
+def plant_list_header(site: Site) -> None:
+    uidlist(site, lambda content: b"1 1234 9\n" + b"".join(lines_of(content)[1:]).replace(b" :", b" "))
+
+
+def plant_list_torn(site: Site) -> None:
+    uidlist(site, lambda content: content + b"4 :17000")
+
+
+def plant_list_line(site: Site) -> None:
+    uidlist(site, lambda content: content.replace(b"\n2 :", b"\njunk\n2 :"))
+
+
+def plant_list_order(site: Site) -> None:
+    uidlist(site, lambda content: b"".join([*lines_of(content)[:2], *reversed(lines_of(content)[2:])]))
+
+
+def plant_list_name_twice(site: Site) -> None:
+    uidlist(site, lambda content: content + b"4 :" + lines_of(content)[1].partition(b":")[2])
+
+
+def plant_uid_next_low(site: Site) -> None:
+    mailbox = site.open()
+    message(site.maildir, "1700000009.M9P1.host", "new")
+    mailbox.refresh()
+    last = mailbox.messages().uids[-1]
+    mailbox.index.remember(b"ENVELOPE", {last: b"said"})
+    uidlist(site, lambda content: b"".join(lines_of(content)[:-1]))
+    (site.maildir / f"new/1700000009.M9P1.host{SIZES.decode()}").unlink()
+
+
+def plant_unlisted(site: Site) -> None:
+    message(site.maildir, "1700000009.M9P1.host:2,S")
+
+
+def plant_two_files(site: Site) -> None:
+    message(site.maildir, "1700000001.M1P1.host", "new")
+
+
+def plant_unlistable(site: Site) -> None:
+    message(site.maildir, "1700000009.M9P1.ho\nst:2,S")
+
+
+def plant_no_message(site: Site) -> None:
+    (site.maildir / "cur/1700000009.M9P1.host:2,S").symlink_to("/etc/passwd")
+
+
+def rename_to_size(site: Site, size: bytes) -> None:
+    found = next(iter(sorted((site.maildir / "cur").iterdir())))
+    before = SIZES.decode()
+    assert before in found.name
+    uidlist(site, lambda content: content.replace(found.name.partition(":")[0].encode(), size_name(found, size)))
+    found.rename(found.with_name(found.name.replace(before, size.decode())))
+
+
+def size_name(path: Path, size: bytes) -> bytes:
+    return path.name.partition(":")[0].encode().replace(SIZES, size)
+
+
+def plant_wrong_size(site: Site) -> None:
+    rename_to_size(site, b",S=%d,W=%d" % (len(BODY) + 5, len(WIRE) + 5))
+
+
+def plant_wrong_size_on_the_wire(site: Site) -> None:
+    rename_to_size(site, b",S=%d,W=%d" % (len(BODY), len(BODY) + 1))
+
+
+def plant_keyword_nameless(site: Site) -> None:
+    found = next(iter(sorted((site.maildir / "cur").iterdir())))
+    found.rename(found.with_name(found.name + "c"))
+
+
+def plant_keywords_damaged(site: Site) -> None:
+    (site.maildir / "dovecot-keywords").write_bytes(b"0 first\njunk\n0 again\n77 far\n")
+
+
+def plant_open_to_others(site: Site) -> None:
+    site.maildir.chmod(0o755)
+
+
+def plant_shut(site: Site) -> None:
+    next((site.maildir / "cur").iterdir()).chmod(0o200)
+
+
+def plant_foreign(site: Site) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    os.chown(next((site.maildir / "cur").iterdir()), 65534, 65534)
+
+
+def plant_dead_lock(site: Site) -> None:
+    lock = site.maildir / "dovecot-uidlist.lock"
+    lock.write_text(f"{dead_process()}:{socket.gethostname()}")
+    os.utime(lock, (OLD, OLD))
+
+
+def plant_dead_lock_of_subscriptions(site: Site) -> None:
+    lock = site.maildir / "subscriptions.lock"
+    lock.write_text("")
+    os.utime(lock, (OLD, OLD))
+
+
+def plant_subscriptions(site: Site) -> None:
+    site.account.subscribe("Archive")
+    path = site.maildir / "subscriptions"
+    path.write_bytes(path.read_bytes() + b"A&B\n")
+
+
+def plant_maildirsize(site: Site) -> None:
+    (site.maildir / "maildirsize").write_bytes(b"0S\n100 1\njunk\n")
+
+
+PLANTS: dict[str, tuple[Kind, Callable[[Site], None]]] = {
+    name.removeprefix("plant_"): (kind, plant)
+    for name, plant in list(globals().items())
+    if name.startswith("plant_")
+    for kind in Kind
+    if name.removeprefix("plant_").split("_on_")[0].split("_of_")[0].replace("_", "-") == kind.label
+}
+
+
+def test_there_is_a_plant_for_every_kind() -> None:
+    assert {kind for kind, _ in PLANTS.values()} == set(Kind) - {Kind.INDEX_WRONG, Kind.LEFTOVER}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "maildirs")
+
+
+def test_nothing_is_wrong_with_a_store_that_is_in_order(site: Site) -> None:
+    assert (site.verify(), site.verify(deep=True)) == ([], [])
+    assert not any(isinstance(step, Trouble | Mended) for step in site.repair(deep=True))
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_fault_is_found_repaired_and_found_no_more(site: Site, name: str) -> None:
+    kind, plant = PLANTS[name]
+    if kind is not Kind.SHUT:
+        kept = {bytes(body) for body in site.bodies().values()}
+    plant(site)
+    before = tree(site.root)
+    found = site.verify(deep=True)
+    assert {finding.kind for finding in found} == {kind}, found
+    if kind is not Kind.DEAD_LOCK:
+        assert tree(site.root) == before
+    told = site.repair(deep=True)
+    if kind.repair == BY_HAND:
+        assert [step for step in told if isinstance(step, Mended)] == []
+        assert {finding.kind for finding in site.verify(deep=True)} == {kind}
+        return
+    assert {step.label for step in told if isinstance(step, Mended)} == {kind.label} or kind is Kind.DEAD_LOCK
+    assert site.verify(deep=True) == []
+    assert kept <= set(site.bodies().values())
+
+
+def tree(root: Path) -> dict[str, bytes | None]:
+    return {
+        str(path): path.read_bytes() if path.is_file() and os.access(path, os.R_OK) else None
+        for path in root.rglob("*")
+        if "mailboxd.index" not in path.name
+    }
+
+
+@pytest.mark.parametrize("name", ["wrong_size", "wrong_size_on_the_wire", "list_torn", "list_line", "list_name_twice"])
+def test_a_repair_keeps_every_uid_that_can_be_kept(site: Site, name: str) -> None:
+    before = site.uids[INBOX]
+    validity = site.open().uid_validity
+    PLANTS[name][1](site)
+    site.repair(deep=True)
+    mailbox = site.open()
+    assert mailbox.uid_validity == validity
+    assert len(set(mailbox.messages().uids) & set(before)) >= len(before) - (name == "list_name_twice")
+    assert len(mailbox.messages()) == len(before)
+
+
+def test_uids_that_were_given_are_not_given_again_after_a_repair(site: Site) -> None:
+    plant_uid_next_low(site)
+    site.repair()
+    message(site.maildir, "1700000010.M1P1.host", "new")
+    assert site.open().messages().uids == (1, 2, 3, 5)
+
+
+def test_a_list_out_of_order_loses_one_uid_and_no_more(site: Site) -> None:
+    plant_list_order(site)
+    site.repair()
+    uids = site.open().messages().uids
+    assert len(uids) == 3 and len(set(uids) & {1, 2, 3}) == 2
+
+
+def test_what_lies_in_tmp_for_too_long(site: Site) -> None:
+    (site.maildir / "tmp/1690000000.M1P1.host").write_bytes(b"half")
+    assert site.verify() == []
+    site.settings = StoreSettings(stale_after=-1.0)
+    assert [finding.kind for finding in site.verify()] == [Kind.LEFTOVER]
+    assert [step.label for step in site.repair() if isinstance(step, Mended)] == ["leftover"]
+    assert site.verify() == []
+    assert list((site.maildir / "tmp").iterdir()) == []
+
+
+def test_one_mailbox_alone(site: Site) -> None:
+    plant_unlisted(site)
+    assert site.verify(only="Archive") == []
+    assert [finding.kind for finding in site.verify(only="INBOX")] == [Kind.UNLISTED]
+    (trouble,) = [step for step in site.told(only="Nothing") if isinstance(step, Trouble)]
+    assert "There is no such mailbox" in trouble.why
+
+
+def test_a_mailbox_that_a_living_program_holds_is_trouble_and_keeps_nobody_from_the_others(site: Site) -> None:
+    lock = site.maildir / "dovecot-uidlist.lock"
+    lock.write_text(f"{os.getppid()}:{socket.gethostname()}")
+    message(site.archive, "1700000009.M9P1.host:2,S")
+    told = site.told()
+    assert [step.mailbox for step in told if isinstance(step, Trouble)] == [INBOX]
+    assert [step.kind for step in told if hasattr(step, "kind")] == [Kind.UNLISTED]
+    assert lock.exists()
