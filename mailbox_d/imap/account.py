@@ -17,7 +17,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxExists, MailError
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
-from mailbox_d.store.ports import Account, Listed, Mailbox, SpecialUse
+from mailbox_d.store.ports import Account, Listed, Mailbox, Quota, SpecialUse
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR, is_name
 from mailbox_d.wire.imap.patterns import MailboxPattern
 
@@ -68,6 +68,9 @@ class IMAPAccount:
         """Rename a mailbox and all below it, then make those above it that do not exist (RFC 3501 section 6.3.5)."""
         await self._lane.run(self._account.rename, oldname, newname)
         await self._make_parents(newname)
+
+    async def quota(self) -> Quota | None:
+        return await self._lane.run(self._account.quota)
 
     async def folders(self) -> Folders:
         return await self._lane.run(_folders, self._account)

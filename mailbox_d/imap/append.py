@@ -26,7 +26,7 @@ async def begin(session: IMAPSession, command: commands.Append, start: AppendSta
     if start.size > session.service.limits.message_size:
         raise MessageTooLarge("The message is too large")
     mailbox = await destination(session, command.mailbox)
-    session.incoming = await mailbox.append(command.flags, command.date)
+    session.incoming = await mailbox.append(command.flags, command.date, start.size)
     session.incoming_is_binary = command.binary
     if start.waiting:
         session.connection.send(responses.continuation(b"Ready for the message"))

@@ -1,4 +1,5 @@
-"""The one table from what went wrong to what the client is told (response codes: RFC 5530, 3501, 7889, 3516, 6154)."""
+"""The one table from what went wrong to what the client is told (response codes: RFC 5530, 3501, 7889, 3516, 6154,
+9208)."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from mailbox_d.errors import (
     MailError,
     MessageGone,
     NoSuchMailbox,
+    OverQuota,
     StorageFault,
     StorageFull,
     TemporaryError,
@@ -48,6 +50,14 @@ class UseNotKept(MailError):
     """CREATE of a mailbox for a use that none can have here (RFC 6154 section 3)."""
 
 
+class NoSuchQuotaRoot(MailError):
+    """A quota root that the user does not have."""
+
+
+class NotPermitted(MailError):
+    """Something that users may not do."""
+
+
 class PrivacyRequired(MailError):
     """A password must not be sent before TLS."""
 
@@ -62,6 +72,8 @@ _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
     (BinaryNotKept, Condition.NO, b"UNKNOWN-CTE"),
     (NoSuchDestination, Condition.NO, b"TRYCREATE"),
     (UseNotKept, Condition.NO, b"USEATTR"),
+    (NoSuchQuotaRoot, Condition.NO, b"NONEXISTENT"),
+    (NotPermitted, Condition.NO, b"NOPERM"),
     (PrivacyRequired, Condition.NO, b"PRIVACYREQUIRED"),
     (TooManySessions, Condition.NO, b"LIMIT"),
     (AuthenticationFailed, Condition.NO, b"AUTHENTICATIONFAILED"),
@@ -73,6 +85,7 @@ _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
     (UnknownEncoding, Condition.NO, b"UNKNOWN-CTE"),
     (TooManyKeywords, Condition.NO, b"LIMIT"),
     (MailboxBusy, Condition.NO, b"INUSE"),
+    (OverQuota, Condition.NO, b"OVERQUOTA"),
     (StorageFull, Condition.NO, b"OVERQUOTA"),
     (StorageFault, Condition.NO, b"UNAVAILABLE"),
     (TemporaryError, Condition.NO, b"UNAVAILABLE"),

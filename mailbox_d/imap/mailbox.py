@@ -77,6 +77,10 @@ class IMAPMailbox:
     async def status(self) -> Status:
         return await self._lane.run(_status, self._mailbox)
 
+    async def deleted(self) -> tuple[int, int]:
+        """How many messages have `\\Deleted`, and their octets."""
+        return await self._lane.run(_deleted, self._mailbox)
+
     async def close(self, feed: Feed) -> None:
         contents, self._contents = self._contents, None
         if contents is not None:
@@ -123,8 +127,8 @@ class IMAPMailbox:
     async def expunge(self, uids: Collection[int]) -> Collection[int]:
         return await self._lane.run(self._mailbox.expunge, uids)
 
-    async def append(self, flags: Flags, internal_date: float | None) -> IncomingMessage:
-        delivery = await self._lane.run(self._mailbox.append, flags=flags, internal_date=internal_date)
+    async def append(self, flags: Flags, internal_date: float | None, size: int) -> IncomingMessage:
+        delivery = await self._lane.run(self._mailbox.append, flags=flags, internal_date=internal_date, size=size)
         return IncomingMessage(delivery, self._lane, self.uid_validity)
 
     async def copy(self, uids: Collection[int], destination: IMAPMailbox, *, strict: bool) -> Mapping[int, int]:
@@ -178,6 +182,11 @@ def _news(mailbox: Mailbox, feed: Feed, claim: bool) -> News:
 def _status(mailbox: Mailbox) -> Status:
     mailbox.refresh()
     return mailbox.status()
+
+
+def _deleted(mailbox: Mailbox) -> tuple[int, int]:
+    deleted = mailbox.messages().deleted
+    return len(deleted), sum(message.size for message in deleted)
 
 
 def _internal_dates(mailbox: Mailbox, uids: Sequence[int]) -> Mapping[int, float | Failed]:

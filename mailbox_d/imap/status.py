@@ -1,14 +1,17 @@
-"""STATUS (RFC 3501 section 6.3.10, RFC 8438, RFC 7889): a mailbox's figures without selecting it."""
+"""STATUS (RFC 3501 section 6.3.10, RFC 8438, RFC 7889, RFC 9208): a mailbox's figures without selecting it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.store import ports
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.imap.status import StatusItem
+
+_OF_DELETED: Final = frozenset({StatusItem.DELETED, StatusItem.DELETED_STORAGE})
 
 
 async def status(session: IMAPSession, command: commands.Status) -> Completion:
@@ -21,24 +24,20 @@ async def told_status(session: IMAPSession, name: str, items: Sequence[StatusIte
     """The response that tells a mailbox's figures. Raises what `store.ports.Account.open` says."""
     mailbox = await session.user.select(name, rw=False)
     figures = await mailbox.status()
-    limit = session.service.limits.message_size
-    told = [(item.value, _figure(figures, item, limit)) for item in items]
-    return responses.status(name, told, utf8=session.utf8)
+    deleted = await mailbox.deleted() if _OF_DELETED.intersection(items) else (0, 0)
+    all_figures = _figures(figures, session.service.limits.message_size, *deleted)
+    return responses.status(name, [(item.value, all_figures[item]) for item in items], utf8=session.utf8)
 
 
-def _figure(figures: ports.Status, item: StatusItem, append_limit: int) -> int:
-    match item:
-        case StatusItem.MESSAGES:
-            return figures.messages
-        case StatusItem.RECENT:
-            return figures.recent
-        case StatusItem.UIDNEXT:
-            return figures.uid_next
-        case StatusItem.UIDVALIDITY:
-            return figures.uid_validity
-        case StatusItem.UNSEEN:
-            return figures.unseen
-        case StatusItem.SIZE:
-            return figures.size
-        case StatusItem.APPENDLIMIT:
-            return append_limit
+def _figures(figures: ports.Status, append_limit: int, deleted: int, deleted_octets: int) -> Mapping[StatusItem, int]:
+    return {
+        StatusItem.MESSAGES: figures.messages,
+        StatusItem.RECENT: figures.recent,
+        StatusItem.UIDNEXT: figures.uid_next,
+        StatusItem.UIDVALIDITY: figures.uid_validity,
+        StatusItem.UNSEEN: figures.unseen,
+        StatusItem.SIZE: figures.size,
+        StatusItem.APPENDLIMIT: append_limit,
+        StatusItem.DELETED: deleted,
+        StatusItem.DELETED_STORAGE: deleted_octets,
+    }

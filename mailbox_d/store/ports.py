@@ -19,6 +19,7 @@ from mailbox_d.errors import MailError
 
 INBOX = "INBOX"
 SEEN = r"\Seen"
+DELETED = r"\Deleted"
 SEPARATOR = "/"
 """Between the levels of a mailbox name as the store's callers write it; on disk it is Maildir++'s dot."""
 
@@ -64,6 +65,11 @@ class Snapshot(tuple[Message, ...]):
     def unseen(self) -> int:
         """How many messages are without `\\Seen`."""
         return sum([SEEN not in message.flags for message in self])
+
+    @cached_property
+    def deleted(self) -> Sequence[Message]:
+        """The messages with `\\Deleted`."""
+        return [message for message in self if DELETED in message.flags]
 
     @cached_property
     def size(self) -> int:

@@ -1,7 +1,8 @@
 """The IMAP server under test: the user ann@example.org, password secret, and two messages in INBOX.
 
 Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
-`message_size=n` (octets), `first_login=yes` (the mailboxes of a first login are made).
+`message_size=n` (octets), `first_login=yes` (the mailboxes of a first login are made), `quota=n` (octets, no grace),
+`quota_messages=n`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from mailbox_d.net.limits import UserSessions
 from mailbox_d.net.login import LoginGate
 from mailbox_d.net.session import SessionLimits
 from mailbox_d.store.memory import MemoryStore
-from mailbox_d.store.ports import SpecialUse, Store
+from mailbox_d.store.ports import QuotaLimits, SpecialUse, Store
+from mailbox_d.store.quota import QuotaRules
 from mailbox_d.wire.imap.framer import FramerLimits
 from tests.dialogues.memory import Connection, MemoryTransport
 
@@ -61,8 +63,8 @@ class OneAccount:
         self.logged_out += 1
 
 
-def filled_store() -> MemoryStore:
-    store = MemoryStore()
+def filled_store(limits: QuotaLimits | None = None) -> MemoryStore:
+    store = MemoryStore(quotas=QuotaRules({ANN: limits}.get, grace=0))
     account = store.account(ANN)
     inbox = account.open("INBOX")
     inbox.add(HELLO, internal_date=1e9)
@@ -91,10 +93,12 @@ def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = Fa
 def imap_dialogue(options: Mapping[str, str]) -> Connection:
     """The factory that dialogues use."""
     unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "message_size", "first_login"}
+    unknown -= {"quota", "quota_messages"}
     if unknown:
         raise KeyError(*unknown)
     small = FramerLimits(line=65536, literals=1000, literal_octets=1 << 20, streams_messages=True, drained=1000)
-    store = filled_store()
+    octets, messages = (int(options[name]) if name in options else None for name in ("quota", "quota_messages"))
+    store = filled_store(QuotaLimits(octets, messages))
     if options.get("first_login") == "yes":
         prepare(store.account(ANN), FirstMailboxes(FIRST))
     service = imap_service(

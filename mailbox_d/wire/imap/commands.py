@@ -11,6 +11,9 @@ from typing import TypeAlias
 
 from mailbox_d.wire.imap.fetch import FetchAttribute
 from mailbox_d.wire.imap.listing import List as List
+from mailbox_d.wire.imap.quota import GetQuota as GetQuota
+from mailbox_d.wire.imap.quota import GetQuotaRoot as GetQuotaRoot
+from mailbox_d.wire.imap.quota import SetQuota as SetQuota
 from mailbox_d.wire.imap.search import ReturnOption, SearchKey
 from mailbox_d.wire.imap.sequence import SequenceSet
 from mailbox_d.wire.imap.status import StatusItem as StatusItem
@@ -252,6 +255,9 @@ Command: TypeAlias = (
     | List
     | Lsub
     | Namespace
+    | GetQuota
+    | GetQuotaRoot
+    | SetQuota
     | Status
     | Append
     | Check

@@ -46,6 +46,7 @@ from mailbox_d.wire.imap.fetch import parse_fetch_attributes
 from mailbox_d.wire.imap.flags import parse_flag_list, parse_flags
 from mailbox_d.wire.imap.listing import parse_list
 from mailbox_d.wire.imap.mailbox_names import from_wire, new_from_wire
+from mailbox_d.wire.imap.quota import parse_get_quota, parse_get_quota_root, parse_set_quota
 from mailbox_d.wire.imap.search import parse_return_options, parse_search_key
 from mailbox_d.wire.imap.sequence import SequenceSet, parse_sequence_set
 from mailbox_d.wire.imap.status import parse_status_items
@@ -280,6 +281,8 @@ _VERBS: Final[dict[bytes, Parse]] = {
     b"EXAMINE": _named(Examine),
     b"EXPUNGE": _alone(Expunge()),
     b"FETCH": _fetch(by_uid=False),
+    b"GETQUOTA": parse_get_quota,
+    b"GETQUOTAROOT": parse_get_quota_root,
     b"ID": _id,
     b"IDLE": _alone(Idle()),
     b"LIST": parse_list,
@@ -292,6 +295,7 @@ _VERBS: Final[dict[bytes, Parse]] = {
     b"RENAME": _rename,
     b"SEARCH": _search(by_uid=False),
     b"SELECT": _named(Select),
+    b"SETQUOTA": parse_set_quota,
     b"STARTTLS": _alone(StartTls()),
     b"STATUS": _status,
     b"STORE": _store(by_uid=False),
