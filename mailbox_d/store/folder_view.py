@@ -279,12 +279,13 @@ class FolderView:
         return difference
 
     def unique_ids(self) -> dict[int, bytes]:
-        """The uidlist's `P` by UID: what POP3 clients called a message where it was before."""
+        """The uidlist's `P` by UID: what POP3 clients called a message where it was before. Dovecot writes one without
+        a value where that was the file's base name (`pop3_uidl_format = %g`)."""
         if not self._extensions:
             return {}
         uid_of = self.listing.bases()
-        ids = {uid_of[base]: extension(found, b"P") for base, found in self._extensions.items() if base in uid_of}
-        return {uid: unique_id for uid, unique_id in ids.items() if unique_id}
+        named = ((base, extension(found, b"P")) for base, found in self._extensions.items() if base in uid_of)
+        return {uid_of[base]: unique_id or base for base, unique_id in named if unique_id is not None}
 
     def _is_regular(self, place: Place) -> bool:
         """Whether a file is one that may become a message: no link, pipe, device or directory."""

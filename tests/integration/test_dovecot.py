@@ -173,6 +173,21 @@ def test_both_servers_tell_the_unique_ids_of_the_server_before_them(shared: Shar
             expected = unique_ids(pop3)
 
 
+def test_unique_ids_that_dovecot_saved_are_told(shared: SharedSite) -> None:
+    """Of a format that is not ours: the names of the files, which Dovecot notes as a `P` without a value."""
+    dovecot = shared.dovecot.folder / "dovecot.conf"
+    dovecot.write_text(dovecot.read_text() + "pop3_uidl_format = %g\npop3_save_uidl = yes\n")
+    with served(shared, by_dovecot=True) as (_, socket, pop3):
+        for number in range(2):
+            deliver(socket, f"message {number}")
+        told = unique_ids(pop3)
+    assert b",S=" in told[0]
+    with served(shared, by_dovecot=False) as (_, socket, pop3):
+        assert unique_ids(pop3) == told
+        deliver(socket, "of mailboxd")
+        assert unique_ids(pop3)[:2] == told
+
+
 def test_keywords_that_no_letter_is_left_for_stay_with_dovecot(shared: SharedSite) -> None:
     """Dovecot keeps a folder's 27th keyword and those after it in its index alone: they are told by it, and by it
     alone, and outlive what mailboxd's clients do to the message."""

@@ -259,10 +259,10 @@ def test_two_files_of_one_name_lose_neither(maildir: Path, store: MaildirStore) 
 def test_names_for_pop3_clients_are_those_of_the_list(maildir: Path, store: MaildirStore) -> None:
     for name in ("1.a", "2.b", "3.c"):
         (maildir / "cur" / f"{name}:2,").write_bytes(b"x")
-    write_uidlist(maildir, "7 :1.a", "9 Pold-2 S1 :2.b", "10 W1 :3.c", "11 Pgone :4.d")
+    write_uidlist(maildir, "7 :1.a", "9 Pold-2 S1 :2.b", "10 W1 P :3.c", "11 Pgone :4.d")
     mailbox = inbox(store)
     mailbox.refresh()
-    assert mailbox.unique_ids() == {9: b"old-2"}
+    assert mailbox.unique_ids() == {9: b"old-2", 10: b"3.c"}
 
 
 def test_uids_of_another_program_s_list_are_kept(maildir: Path, store: MaildirStore) -> None:
