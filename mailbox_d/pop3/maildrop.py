@@ -23,8 +23,8 @@ from mailbox_d.store.ports import INBOX, Account, FlagAction, Mailbox, Message, 
 
 log = Logger()
 
-_UNIQUE_ID = re.compile(rb"[!-~]{1,70}")
-"""RFC 1939 section 7."""
+_UNIQUE_ID = re.compile(rb"[!-~]{1,255}")
+"""RFC 1939 section 7, which has 70 at most; Dovecot told the whole names of files, and who loaded them knows them."""
 _SEEN = frozenset({"\\Seen"})
 
 

@@ -322,12 +322,13 @@ def test_unique_ids_are_uid_and_uidvalidity_in_lower_case_hexadecimal() -> None:
 
 
 def test_unique_ids_that_the_store_was_told_win_where_they_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {1: b"old-1", 2: b"two words", 3: b"x" * 71}
+    told = {1: b"old-1", 2: b"two words", 3: b"x" * 256, 4: b"x" * 255}
     monkeypatch.setattr(MemoryMailbox, "unique_ids", lambda self: told)
-    connection = logged_in(pop3_service(filled_store(HELLO, DOTS, LONG)))
+    connection = logged_in(pop3_service(filled_store(HELLO, DOTS, LONG, HELLO)))
     assert said(connection, b"UIDL 1") == b"+OK 1 old-1\r\n"
     assert said(connection, b"UIDL 2").startswith(b"+OK 2 00000002")
     assert said(connection, b"UIDL 3").startswith(b"+OK 3 00000003")
+    assert said(connection, b"UIDL 4") == b"+OK 4 %b\r\n" % (b"x" * 255)
 
 
 def test_attack_79_a_client_that_does_not_read_is_waited_for() -> None:
