@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from mailbox_d.config.endpoints import Endpoint, UnixEndpoint
 from mailbox_d.config.model import Configuration
+from mailbox_d.control.service import control_listener
 from mailbox_d.net.listening import EndpointListener, UnixListener
 from mailbox_d.net.signals import ReloadOnHangup, StopOnce
 from mailbox_d.net.state_folder import StateFolder, StateFolderTaken
@@ -91,6 +92,7 @@ def build(configuration: Configuration) -> Daemon:
             ReloadOnHangup(reactor, [*refreshes, site.certificate_reload.refresh]),
             site.sessions,
             *listeners(site),
+            control_listener(site),
         ]
     )
 

@@ -41,6 +41,11 @@ def login_session_limits(limits: Limits) -> SessionLimits:
     )
 
 
+def control_session_limits(limits: Limits) -> SessionLimits:
+    """The configured limits that the shell of the control socket's sessions keeps to."""
+    return replace(session_limits(limits), input_buffer=limits.control_line, command_timeout=limits.control_timeout)
+
+
 def smtp_limits(limits: Limits) -> SMTPLimits:
     """The configured limits that SMTP's commands keep to."""
     return SMTPLimits(

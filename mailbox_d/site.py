@@ -53,6 +53,8 @@ class Site:
     directory: Directory
     recipients: Recipients
     store: Store
+    maildirs: MaildirStore
+    """The same store, for whoever looks after it."""
     connections: ConnectionLimits
     user_sessions: UserSessions
     daily_messages: DailyMessages
@@ -70,6 +72,12 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     limits = configuration.limits
     watch = DirectoryWatch(reactor)
     workers = Children(reactor, INDEX_CHILD, count=max(1, (os.cpu_count() or 1) - 1))
+    maildirs = MaildirStore(
+        configuration.storage.maildirs,
+        newline=configuration.storage.newline,
+        hold=limits.message_in_memory,
+        watcher=watch,
+    )
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
     return Site(
@@ -84,12 +92,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         recipients=Recipients(
             {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()}
         ),
-        store=MaildirStore(
-            configuration.storage.maildirs,
-            newline=configuration.storage.newline,
-            hold=limits.message_in_memory,
-            watcher=watch,
-        ),
+        store=maildirs,
+        maildirs=maildirs,
         connections=ConnectionLimits(
             total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
         ),

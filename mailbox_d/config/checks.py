@@ -7,11 +7,12 @@ from what is missing where the draft is broken.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Callable, Hashable, Iterator
 from urllib.parse import urlsplit
 
 from mailbox_d.config.draft import Draft
-from mailbox_d.config.endpoints import Endpoint, is_dual_stack, places
+from mailbox_d.config.endpoints import LONGEST_SOCKET_PATH, Endpoint, UnixEndpoint, is_dual_stack, places
 from mailbox_d.config.faults import KeyPath, dotted, shown, unknown
 from mailbox_d.config.model import LdapRealm, Listeners
 from mailbox_d.config.report import Report
@@ -84,6 +85,21 @@ def check_ldap_realms(report: Report) -> None:
             _check_ldap(report, ("realms", name, "ldap"), realm.ldap)
 
 
+def check_control_socket(report: Report) -> None:
+    """A unix socket's path is short, and no other service's."""
+    if not (report.draft.sound("storage", "state") and report.draft.sound("control")):
+        return
+    configuration = report.draft.configuration
+    path = configuration.control_socket
+    key: KeyPath = ("control", "socket") if configuration.control.socket is not None else ("storage", "state")
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        expected = f"at most {LONGEST_SOCKET_PATH} octets; control.socket can be elsewhere"
+        report.fault(key, f"the control socket's path {shown(str(path))} is too long", expected)
+    for other, endpoint in _endpoints(report.draft):
+        if isinstance(endpoint, UnixEndpoint) and endpoint.path == path:
+            report.fault(key, f"{dotted(other)} has the path {shown(str(path))}", "a path of its own")
+
+
 CHECKS_ACROSS_KEYS: tuple[Callable[[Report], None], ...] = (
     check_something_is_served,
     check_domains_once,
@@ -92,6 +108,7 @@ CHECKS_ACROSS_KEYS: tuple[Callable[[Report], None], ...] = (
     check_endpoints,
     check_tls_is_possible,
     check_ldap_realms,
+    check_control_socket,
 )
 
 

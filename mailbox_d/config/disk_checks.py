@@ -6,6 +6,7 @@ from what is missing where the draft is broken.
 
 from __future__ import annotations
 
+import grp
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -70,12 +71,23 @@ def check_relay(report: Report) -> None:
         _check_secret(report, ("queue", "relay", "password_file"), relay.password_file)
 
 
+def check_control_group(report: Report) -> None:
+    group = report.draft.configuration.control.group
+    if group is None or not report.draft.sound("control", "group"):
+        return
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        report.fault(("control", "group"), f"there is no group {shown(group)}", "a group of this system")
+
+
 CHECKS_ON_DISK: tuple[Callable[[Report], None], ...] = (
     check_certificates,
     check_certificate_directory,
     check_realm_sources,
     check_storage,
     check_relay,
+    check_control_group,
 )
 
 

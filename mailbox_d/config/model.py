@@ -19,6 +19,7 @@ from mailbox_d.config.faults import Refusal
 from mailbox_d.config.scalars import (
     DomainName,
     FilePath,
+    GroupName,
     Hostname,
     IPNetwork,
     LdapUri,
@@ -29,6 +30,7 @@ from mailbox_d.config.scalars import (
     RealmName,
     Server,
     ServerAddress,
+    SocketMode,
     Text,
 )
 from mailbox_d.config.units import DAY, GIB, HOUR, KIB, MIB, MINUTE, Count, Duration, Size
@@ -38,6 +40,7 @@ V = TypeVar("V")
 
 DNS_PORT = 53
 SMTP_PORT = 25
+CONTROL_SOCKET = "control.sock"
 
 
 def _freeze(mapping: Mapping[K, V]) -> Mapping[K, V]:
@@ -204,6 +207,19 @@ class Pop3(Section):
     """Whether a message that a client retrieved is seen (`\\Seen`) from its QUIT on, as with Dovecot."""
 
 
+class Control(Section):
+    """The socket by which `mailboxctl` asks the daemon."""
+
+    socket: Annotated[Path, FilePath()] | None = None
+    """The socket's path; null: `control.sock` in `storage.state`."""
+
+    mode: Annotated[int, SocketMode()] = Field(default=0o660)
+    """The permissions of the socket's file, such as "660". Whoever connects is asked for by the kernel besides."""
+
+    group: Annotated[str, GroupName()] | None = None
+    """A group whose members may ask too, beside root and the daemon's own user; the socket is given to it."""
+
+
 class Limits(Section):
     """What strangers and users may cost. Sizes are octets."""
 
@@ -337,6 +353,19 @@ class Limits(Section):
     pop3_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
     """Such POP3 commands before login, after which the connection is closed."""
 
+    # The control socket
+    control_connections: Annotated[int, Count(least=1, most=100)] = 4
+    """Connections to the control socket at once; each may have one request under way."""
+
+    control_line: Annotated[int, Size(least=KIB, most=MIB)] = 16 * KIB
+    """A request to the control socket with its line end."""
+
+    control_timeout: Annotated[float, Duration(least=0.1, most=HOUR)] = 30.0
+    """For the next request to come over the control socket."""
+
+    control_job: Annotated[float, Duration(least=1, most=7 * DAY)] = DAY
+    """For the work that a request to the control socket makes."""
+
     # Time
     greeting_delay: Annotated[float, Duration(most=MINUTE)] = 0.0
     """How long an SMTP client from outside must wait for the greeting; one that speaks earlier is turned away."""
@@ -442,3 +471,11 @@ class Configuration(Section):
 
     queue: Queue = Queue()
     """Outgoing mail."""
+
+    control: Control = Control()
+    """The socket by which `mailboxctl` asks the daemon."""
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the control socket lies."""
+        return self.control.socket or self.storage.state / CONTROL_SOCKET

@@ -79,6 +79,31 @@ class FilePath(Scalar):
         return folder / text
 
 
+class SocketMode(Scalar):
+    """The permissions of a socket's file: octal digits, as text."""
+
+    expected = 'three octal digits in quotes, such as "660"'
+
+    def read_text(self, text: str, folder: Path) -> int:
+        if not re.fullmatch(r"0?[0-7]{3}", text):
+            raise Refusal(f"the mode {shown(text)} is not octal", self.expected)
+        return int(text, 8)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^0?[0-7]{3}$"}
+
+
+class GroupName(Scalar):
+    """The name of a group of the system's users."""
+
+    expected = "the name of a group, such as mailops"
+
+    def read_text(self, text: str, folder: Path) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", text):
+            raise Refusal(f"{shown(text)} is no group's name", self.expected)
+        return text
+
+
 class DomainName(Scalar):
     """A domain name in lower case and A-labels; no address literal."""
 

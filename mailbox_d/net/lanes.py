@@ -73,6 +73,8 @@ class Lanes(Service):
         """Passwords: as many as there are cores worth burning."""
         self.files = Lane(reactor, "files", 1)
         """Users' files and certificates."""
+        self.control = Lane(reactor, "control", 2)
+        """What operators have done to the store."""
 
     def stopService(self) -> None:
         Service.stopService(self)
@@ -80,7 +82,7 @@ class Lanes(Service):
             lane.stop()
 
     def _all(self) -> tuple[Lane, ...]:
-        return (self.delivery, self.store, self.hashing, self.files)
+        return (self.delivery, self.store, self.hashing, self.files, self.control)
 
 
 class InlineLane(Lane):

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from mailbox_d.address import fold
 from mailbox_d.policy.transaction import LOCAL_PEER
 
 Network = IPv4Network | IPv6Network
@@ -78,6 +79,10 @@ class UserSessions:
             return False
         self._open[user] += 1
         return True
+
+    def count(self, user: str) -> int:
+        """How many sessions of this user are open, however the address was written."""
+        return sum(count for name, count in self._open.items() if fold(name) == fold(user))
 
     def release(self, user: str) -> None:
         """A session that was admitted has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 from pathlib import Path
@@ -53,27 +54,41 @@ class UnixListener(Service):
     """Listens on a unix socket that only the daemon's user and group can use.
 
     A socket that a daemon left behind when it died is removed: the lock of the state folder shows that nobody serves it
-    any more. The socket is made with its permissions, never wider for a moment.
+    any more. The socket is made with its permissions, never wider for a moment, and given to `group`, of which the
+    daemon's user must be a member.
     """
 
-    def __init__(self, reactor: Any, path: Path, mode: int, factory: ServerFactory) -> None:
+    def __init__(
+        self, reactor: Any, path: Path, mode: int, factory: ServerFactory, *, group: int | None = None
+    ) -> None:
         self._reactor = reactor
         self._path = path
         self._mode = mode
         self._factory = factory
+        self._group = group
         self._port: Any = None
 
     def startService(self) -> None:
+        """Bind. Raises `CannotListenError`, `OSError`."""
         Service.startService(self)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_stale()
         self._port = self._reactor.listenUNIX(str(self._path), self._factory, mode=self._mode, wantPID=False)
+        if self._group is not None:
+            self._give_to(self._group)
         log.info("listening on unix:{path}", path=str(self._path))
 
     def stopService(self) -> Deferred[None] | None:
         Service.stopService(self)
         port, self._port = self._port, None
         return None if port is None else port.stopListening()
+
+    def _give_to(self, group: int) -> None:
+        try:
+            os.chown(self._path, -1, group)
+        except PermissionError:
+            why = OSError("it cannot be given to the group, of which the daemon's user is no member")
+            raise CannotListenError("unix", self._path, why) from None
 
     def _remove_stale(self) -> None:
         try:

@@ -109,14 +109,9 @@ class FolderChecks:
                 yield self._finding(Kind.LEFTOVER, path)
 
     def _size_faults(self, each: Named, status: os.stat_result) -> Iterator[Finding]:
-        """What a name says of the file's size, and what of its size on the wire must be wrong."""
-        size, wire = disk_size(each.base), wire_size(each.base)
-        if size is not None and size != status.st_size:
-            yield self._finding(Kind.WRONG_SIZE, each.path, f"it has {status.st_size} octets")
-        elif wire is not None and not status.st_size <= wire <= 2 * status.st_size:
-            yield self._finding(
-                Kind.WRONG_SIZE, each.path, f"it has {status.st_size} octets, {wire} on the wire cannot be"
-            )
+        fault = size_fault(each.base, status.st_size)
+        if fault:
+            yield self._finding(Kind.WRONG_SIZE, each.path, fault)
 
     def _mode_faults(self, path: bytes, needs: int, *, needs_shutting: bool) -> Iterator[Finding]:
         status = find(self._disk.files, path)
@@ -136,3 +131,13 @@ class FolderChecks:
 
     def _finding(self, kind: Kind, path: bytes, detail: str = "") -> Finding:
         return Finding(kind, self._place.user, self._place.mailbox, path, detail)
+
+
+def size_fault(base: bytes, octets: int) -> str:
+    """What cannot be of the sizes that a name tells, of a file of so many octets; empty where all can be."""
+    size, wire = disk_size(base), wire_size(base)
+    if size is not None and size != octets:
+        return f"it has {octets} octets"
+    if wire is not None and not octets <= wire <= 2 * octets:
+        return f"of {octets} octets it cannot have {wire} on the wire"
+    return ""
