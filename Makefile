@@ -11,7 +11,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --qui
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults model bench bench-access lock clean
+.PHONY: help run test check faults model dovecot bench bench-access lock clean
 .DELETE_ON_ERROR:
 
 help:  ## say what can be made
@@ -19,6 +19,7 @@ help:  ## say what can be made
 	@echo "make test     linters, types and all tests"
 	@echo "make faults   the kill test in full: 100 rounds of kill -9 in the middle of deliveries"
 	@echo "make model    100,000 random IMAP commands of three sessions, compared with a model"
+	@echo "make dovecot  three minutes of load on one Maildir, by mailboxd and a Dovecot (which must be installed) at once"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
 	@echo "make bench-access  how fast mailboxes are read and changed, beside a Dovecot where one is installed (the same)"
 	@echo "make lock     pin the newest dependencies in requirements*.lock"
@@ -40,6 +41,10 @@ faults: $(VENV)/ready-dev
 
 model: $(VENV)/ready-dev
 	MAILBOXD_MODEL_COMMANDS=100000 $(BIN)/python -m pytest -rs -s tests/property/test_imap_model.py $(PYTEST)
+
+dovecot: $(VENV)/ready-dev
+	MAILBOXD_DOVECOT_SECONDS=180 $(BIN)/python -m pytest -rs -s tests/integration/test_dovecot.py \
+		tests/integration/test_dovecot_live.py $(PYTEST)
 
 bench: $(VENV)/ready
 	$(BIN)/python -m bench $(BENCH)
