@@ -12,6 +12,8 @@ from tests.integration.account import snapshot
 from tests.integration.daemon import Daemon, running
 from tests.integration.site import make_site
 
+pytest.register_assert_rewrite("tests.integration.shared_load")
+
 HERE = Path(__file__).parent
 
 
