@@ -32,7 +32,7 @@ _END_OF_HEADER = re.compile(rb"\n\r?\n")
 class ContentLimits:
     """How much is looked up at once, and remembered. Octets, counts."""
 
-    messages_a_turn: int = 50
+    messages_a_turn: int = 200
     octets_a_turn: int = 1 << 20
     """Of all the messages that are opened for one turn, and of one that takes several."""
     held: int = 64 * 1024
@@ -272,10 +272,11 @@ class OpenMessage:
         room = self._limits.held
         most = self.looked_at + self._limits.octets_a_turn
         count = 0
+        scans = any(map(_needs_structure, attributes))
         for attribute in attributes:
             if count and (room <= 0 or self.looked_at >= most):
                 break
-            if _needs_structure(attribute) and self._known_structure() is None and self._scanned_on() is None:
+            if scans and self._known_structure() is None and self._scanned_on() is None:
                 break
             fits = room
             for piece in (b" ", *self.item(attribute)) if count else self.item(attribute):

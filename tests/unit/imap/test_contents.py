@@ -233,7 +233,9 @@ def test_python_is_at_work_for_one_thread_at_a_time(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(StructureScanner, "feed", watched_feed)
     monkeypatch.setattr(Counted, "read", watched_read)
-    said(Contents(Messages(m1=BASE64 + b"QUJD"), ContentLimits()), "(ENVELOPE BODYSTRUCTURE BINARY[1] BODY[HEADER])")
+    contents = Contents(Messages(m1=BASE64 + b"QUJD"), ContentLimits())
+    said(contents, "ENVELOPE")
+    said(contents, "(BODYSTRUCTURE BINARY[1] BODY[HEADER])")
     assert working == [True, True]
     assert not PYTHON_WORK.locked()
 
