@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from twisted.mail.interfaces import IAccountIMAP, IMailboxPOP3, IMessageDelivery
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from mailbox_d.address import EmailAddress
 from mailbox_d.auth.portal import AvatarFactory, build_portal
 from mailbox_d.auth.realm import User
 from mailbox_d.config.model import Mailboxes
@@ -30,6 +31,7 @@ from mailbox_d.net.limits import GrowingDelay
 from mailbox_d.net.login import LoginGate
 from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.net.tls import ServerTls
+from mailbox_d.policy.mailbox_room import MailboxRoom
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.pop3.maildrop import POP3Maildrop
 from mailbox_d.pop3.server import POP3Server
@@ -40,7 +42,7 @@ from mailbox_d.smtp.replies import TOO_MANY_CONNECTIONS
 from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind
 from mailbox_d.smtp.service import Service as SMTPService
-from mailbox_d.store.ports import SpecialUse
+from mailbox_d.store.ports import SpecialUse, Store
 
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 TOO_MANY_POP3_CONNECTIONS = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
@@ -80,6 +82,10 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
     async def free_octets() -> int:
         return await site.lanes.store.run(site.store.free_octets)
 
+    async def first_full(mailboxes: Sequence[EmailAddress], octets: int) -> EmailAddress | None:
+        limited = [mailbox for mailbox in mailboxes if site.quotas.limits(mailbox) is not None]
+        return await site.lanes.delivery.run(_first_full, site.store, limited, octets) if limited else None
+
     return SMTPService(
         kind=kind,
         hostname=site.configuration.hostname,
@@ -92,9 +98,14 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         sleep=lambda seconds: sleep(site.reactor, seconds),
         limits=smtp_limits(site.configuration.limits),
         daily=site.daily_messages,
+        mailbox_room=MailboxRoom(first_full, refuses=site.configuration.quota.when_full == "refuse"),
         room=site.room,
         gate=login_gate(site, "submission", IMessageDelivery, avatar) if kind is Kind.SUBMISSION else None,
     )
+
+
+def _first_full(store: Store, mailboxes: Sequence[EmailAddress], octets: int) -> EmailAddress | None:
+    return next((mailbox for mailbox in mailboxes if not store.has_room(mailbox, octets)), None)
 
 
 def login_gate(site: Site, service: str, interface: Any, avatar: AvatarFactory) -> LoginGate:

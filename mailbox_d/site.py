@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.success_cache import SuccessCache
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
-from mailbox_d.config.model import Configuration
+from mailbox_d.config.model import Configuration, Quota
 from mailbox_d.imap.index_feeding import IndexFeeding
 from mailbox_d.limits import mime_limits
 from mailbox_d.net.certificate_reload import CertificateReload
@@ -29,7 +30,8 @@ from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.maildir_store import MaildirStore
-from mailbox_d.store.ports import Store
+from mailbox_d.store.ports import QuotaLimits, Store
+from mailbox_d.store.quota import QuotaRules
 
 INDEX_CHILD = "mailbox_d.imap.index_child:work"
 """What child processes do, one for each core but one: the daemon is to have the first."""
@@ -52,6 +54,7 @@ class Site:
     realms: Mapping[str, YamlRealm]
     directory: Directory
     recipients: Recipients
+    quotas: QuotaRules
     store: Store
     maildirs: MaildirStore
     """The same store, for whoever looks after it."""
@@ -72,11 +75,14 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     limits = configuration.limits
     watch = DirectoryWatch(reactor)
     workers = Children(reactor, INDEX_CHILD, count=max(1, (os.cpu_count() or 1) - 1))
+    directory = Directory({name: realms[domain.realm] for name, domain in domains.items()})
+    quotas = quota_rules(directory, configuration.quota)
     maildirs = MaildirStore(
         configuration.storage.maildirs,
         newline=configuration.storage.newline,
         hold=limits.message_in_memory,
         watcher=watch,
+        quotas=quotas,
     )
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
@@ -88,10 +94,11 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         workers=workers,
         feeding=IndexFeeding(lanes.store, workers, mime_limits(limits)),
         realms=realms,
-        directory=Directory({name: realms[domain.realm] for name, domain in domains.items()}),
+        directory=directory,
         recipients=Recipients(
             {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()}
         ),
+        quotas=quotas,
         store=maildirs,
         maildirs=maildirs,
         connections=ConnectionLimits(
@@ -104,6 +111,16 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),
     )
+
+
+def quota_rules(directory: Directory, quota: Quota) -> QuotaRules:
+    """What users may keep, as their realms have it at the moment."""
+
+    def limits_of(address: EmailAddress) -> QuotaLimits | None:
+        user = directory.known_user(address)
+        return None if user is None else QuotaLimits(user.quota, user.quota_messages)
+
+    return QuotaRules(limits_of, quota.grace_percent)
 
 
 def build_realms(configuration: Configuration, lanes: Lanes) -> dict[str, YamlRealm]:

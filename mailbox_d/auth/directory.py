@@ -37,6 +37,11 @@ class Directory:
         realm = self._domains.get(address.domain)
         return await realm.find_user(address) if realm is not None else None
 
+    def known_user(self, address: EmailAddress) -> User | None:
+        """As `find_user`, of what is known by now: it waits for nothing, and may be called from any thread."""
+        realm = self._domains.get(address.domain)
+        return realm.known_user(address) if realm is not None else None
+
     async def user_of_alias(self, address: EmailAddress) -> User | None:
         """The user who has this address among their own aliases."""
         realm = self._domains.get(address.domain)

@@ -13,7 +13,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user: the address by which they log in, their quota in octets (None: no limit), their own aliases.
+    """A user: the address by which they log in, their quota in octets and in messages (None: no limit), their own
+    aliases.
 
     One who is not enabled cannot log in; mail for them is taken all the same.
     """
@@ -22,6 +23,7 @@ class User:
     quota: int | None = None
     aliases: tuple[EmailAddress, ...] = ()
     enabled: bool = True
+    quota_messages: int | None = None
 
 
 class Realm(Protocol):
@@ -31,6 +33,9 @@ class Realm(Protocol):
 
     async def find_user(self, address: EmailAddress) -> User | None:
         """The user whose own address this is."""
+
+    def known_user(self, address: EmailAddress) -> User | None:
+        """As `find_user`, of what is known by now: it waits for nothing, and may be called from any thread."""
 
     async def user_of_alias(self, address: EmailAddress) -> User | None:
         """The user who has this address among their own aliases."""

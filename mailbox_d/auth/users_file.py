@@ -19,7 +19,7 @@ from mailbox_d.auth.realm import User
 from mailbox_d.auth.schemes import CostCeiling
 from mailbox_d.config.faults import ConfigurationError, Fault, KeyPath, Refusal, kind, shown, unknown
 from mailbox_d.config.source import Document, DocumentLimits, Plain, parse_document, read_text
-from mailbox_d.config.units import parse_size
+from mailbox_d.config.units import Count, parse_size
 from mailbox_d.errors import AddressError
 
 _DOCUMENT = DocumentLimits(size=16 << 20, depth=8, nodes=1_000_000)
@@ -72,7 +72,8 @@ def read_users(path: Path, limits: UsersFileLimits = DEFAULT_LIMITS) -> Users:
 
 
 _TOP_KEYS = ("users", "aliases")
-_USER_KEYS = ("password", "quota", "aliases", "enabled")
+_USER_KEYS = ("password", "quota", "quota_messages", "aliases", "enabled")
+_MESSAGES = Count(least=1)
 _AN_ADDRESS = "an address such as bob@example.org"
 _A_HASH = 'text in quotes: "{SCHEME}hash"'
 
@@ -125,11 +126,12 @@ class _Reading:
         self._refuse_unknown(value, path, _USER_KEYS)
         password = self._password(value, path)
         quota = self._quota(value.get("quota"), (*path, "quota"))
+        messages = self._quota_messages(value.get("quota_messages"), (*path, "quota_messages"))
         aliases = tuple(self._own_aliases(value.get("aliases", []), (*path, "aliases")))
         enabled = self._enabled(value.get("enabled", True), (*path, "enabled"))
         if address is None or password is None:
             return None
-        return Login(User(address, quota, aliases, enabled), password)
+        return Login(User(address, quota, aliases, enabled, messages), password)
 
     def _password(self, entry: Mapping[str, Plain], path: KeyPath) -> StoredPassword | None:
         """How the password is stored. No fault repeats the value: it may be a password without its scheme."""
@@ -156,6 +158,15 @@ class _Reading:
         except Refusal as refusal:
             self._refuse(path, refusal.problem, refusal.expected)
         return None
+
+    def _quota_messages(self, value: Plain, path: KeyPath) -> int | None:
+        if value is None:
+            return None
+        try:
+            return int(_MESSAGES.read(value, Path()))
+        except Refusal as refusal:
+            self._refuse(path, refusal.problem, refusal.expected)
+            return None
 
     def _enabled(self, value: Plain, path: KeyPath) -> bool:
         if not isinstance(value, bool):

@@ -70,6 +70,9 @@ class YamlRealm:
 
     async def find_user(self, address: EmailAddress) -> User | None:
         await self._look()
+        return self.known_user(address)
+
+    def known_user(self, address: EmailAddress) -> User | None:
         login = self._users.logins.get(address)
         return login.user if login is not None else None
 

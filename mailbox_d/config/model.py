@@ -207,6 +207,16 @@ class Pop3(Section):
     """Whether a message that a client retrieved is seen (`\\Seen`) from its QUIT on, as with Dovecot."""
 
 
+class Quota(Section):
+    """What happens when a mailbox is full. How much each user may keep is said where the users are."""
+
+    when_full: Literal["retry", "refuse"] = "retry"
+    """What other servers are told: to try again later, or that the message is refused for good."""
+
+    grace_percent: Annotated[int, Count(least=0, most=100)] = 10
+    """By how much of the quota the message that fills a mailbox may go beyond it."""
+
+
 class Control(Section):
     """The socket by which `mailboxctl` asks the daemon."""
 
@@ -465,6 +475,9 @@ class Configuration(Section):
 
     pop3: Pop3 = Pop3()
     """How POP3 and IMAP share a mailbox."""
+
+    quota: Quota = Quota()
+    """What happens when a mailbox is full."""
 
     limits: Limits = Limits()
     """What strangers and users may cost."""

@@ -41,6 +41,8 @@ class Transaction:
     client: Client
     sender: EmailAddress | None
     smtputf8: bool = False
+    announced: int = 0
+    """The message's octets as its sender says (RFC 1870); 0 where nothing was said."""
     recipients: list[Delivered] = field(default_factory=list)
     copies: dict[EmailAddress, EmailAddress] = field(default_factory=dict)
     """Each mailbox once, with the envelope's address that led to it; its own address goes before others."""

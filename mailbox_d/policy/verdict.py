@@ -17,6 +17,8 @@ class Reason(Enum):
     MALFORMED_HEADER = auto()
     MESSAGE_TOO_LARGE = auto()
     NO_SPACE = auto()
+    MAILBOX_FULL = auto()
+    MAILBOX_FULL_FOR_NOW = auto()
     RATE_EXCEEDED = auto()
 
 

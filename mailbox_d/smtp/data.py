@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import MailError
+from mailbox_d.errors import MailError, OverQuota
 from mailbox_d.policy.content import check_header
 from mailbox_d.policy.trace import delivery_blocks
 from mailbox_d.policy.transaction import Transaction
@@ -126,11 +126,10 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
     try:
         outcomes = await incoming.commit(all_or_nothing=not is_lmtp)
     except MailError as error:
-        log_not_kept(session, error)
         await incoming.abort()
-        reply = reply_to_error(error)
+        reply = _reply_to_not_kept(session, transaction, error)
         return _for_each_recipient(session, transaction, lambda _: reply)
-    failed = _failures(session, outcomes)
+    failed = _failures(session, transaction, outcomes)
     if len(failed) < len(outcomes):
         _note_kept(session, incoming, transaction)
     accepted = Reply(250, "2.0.0", f"Ok, kept as {incoming.identifier}")
@@ -149,14 +148,24 @@ def _note_kept(session: SMTPSession, incoming: IncomingMessage, transaction: Tra
         session.service.daily.count(session.user.address)
 
 
-def _failures(session: SMTPSession, outcomes: Sequence[Outcome]) -> dict[EmailAddress, Reply]:
+def _failures(session: SMTPSession, transaction: Transaction, outcomes: Sequence[Outcome]) -> dict[EmailAddress, Reply]:
     """The mailboxes that did not get their copy, and the reply that tells so."""
     failed: dict[EmailAddress, Reply] = {}
     for outcome in outcomes:
         if isinstance(outcome, Refusal):
-            log_not_kept(session, outcome.error)
-            failed[outcome.target.address] = reply_to_error(outcome.error)
+            failed[outcome.target.address] = _reply_to_not_kept(session, transaction, outcome.error)
     return failed
+
+
+def _reply_to_not_kept(session: SMTPSession, transaction: Transaction, error: MailError) -> Reply:
+    """Tell the operator, and the client whether to come again: a full mailbox is no reason to refuse others' copies."""
+    if not isinstance(error, OverQuota):
+        log_not_kept(session, error)
+        return reply_to_error(error)
+    alone = session.service.kind is Kind.LMTP or len(transaction.copies) == 1
+    refused = session.service.mailbox_room.refused(error.cause, alone=alone)
+    log_refused(session, refused)
+    return reply_to_refusal(refused)
 
 
 def _for_each_recipient(

@@ -44,7 +44,7 @@ async def mail(session: SMTPSession, command: Mail) -> Answer:
         sender = await session.delivery.validateFrom(client.name, command.sender)
     except RefusedByPolicy as error:
         return _refusal(session, error.refused)
-    session.begin_transaction(Transaction(client, sender, smtputf8=command.smtputf8))
+    session.begin_transaction(Transaction(client, sender, command.smtputf8, command.size or 0))
     return Answer.of(SENDER_OK)
 
 
@@ -59,9 +59,13 @@ async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
         return Answer.of(TOO_MANY_RECIPIENTS)
     try:
         address = command.address or await _postmaster(session)
-        transaction.add(await session.delivery.validateTo(address))
+        delivered = await session.delivery.validateTo(address)
     except RefusedByPolicy as error:
         return await _refused_recipient(session, error.refused)
+    if refused := await session.service.mailbox_room.check(delivered.mailboxes, transaction.announced):
+        session.refused_recipients += 1
+        return _refusal(session, refused)
+    transaction.add(delivered)
     return Answer.of(RECIPIENT_OK)
 
 

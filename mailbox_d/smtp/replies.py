@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mailbox_d.errors import AuthenticationUnavailable, MailError, StorageFull
+from mailbox_d.errors import AuthenticationUnavailable, MailError, OverQuota, StorageFull
 from mailbox_d.policy.verdict import Reason, Refused
 from mailbox_d.wire.smtp.replies import Reply
 
@@ -85,10 +85,13 @@ _REASONS: Mapping[Reason, tuple[int, str]] = {
     Reason.MALFORMED_HEADER: (550, "5.6.0"),
     Reason.MESSAGE_TOO_LARGE: (552, "5.3.4"),
     Reason.NO_SPACE: (452, "4.3.1"),
+    Reason.MAILBOX_FULL: (552, "5.2.2"),
+    Reason.MAILBOX_FULL_FOR_NOW: (452, "4.2.2"),
     Reason.RATE_EXCEEDED: (451, "4.7.1"),
 }
 
 _ERRORS: tuple[tuple[type[MailError], tuple[int, str]], ...] = (
+    (OverQuota, (452, "4.2.2")),
     (StorageFull, (452, "4.3.1")),
     (AuthenticationUnavailable, (451, "4.3.0")),
     (MailError, (451, "4.3.0")),

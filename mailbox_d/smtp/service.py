@@ -9,6 +9,7 @@ from enum import Enum
 from mailbox_d.net.lanes import Lane
 from mailbox_d.net.login import LoginGate
 from mailbox_d.policy.content import HeaderLimits
+from mailbox_d.policy.mailbox_room import MailboxRoom
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
@@ -62,6 +63,7 @@ class Service:
     sleep: Callable[[float], Awaitable[None]]
     daily: DailyMessages
     limits: SMTPLimits = field(default_factory=SMTPLimits)
+    mailbox_room: MailboxRoom = field(default_factory=MailboxRoom)
     room: BatchRoom = field(default_factory=lambda: BatchRoom(0))
     """Memory that large messages share."""
     gate: LoginGate | None = None

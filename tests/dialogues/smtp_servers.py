@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.mail.interfaces import IMessageDelivery
@@ -16,6 +16,7 @@ from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.limits import UserSessions
 from mailbox_d.net.login import LoginGate
 from mailbox_d.net.session import SessionLimits
+from mailbox_d.policy.mailbox_room import MailboxRoom
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.policy.space import FreeSpace
@@ -23,6 +24,8 @@ from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind, Service, SMTPLimits
 from mailbox_d.store.memory import MemoryStore
+from mailbox_d.store.ports import QuotaLimits
+from mailbox_d.store.quota import QuotaRules
 from tests.dialogues.memory import Connection, MemoryTransport
 
 
@@ -78,7 +81,7 @@ def lmtp(options: Mapping[str, str]) -> Connection:
 
 def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
-    `greeting_delay=<seconds>`."""
+    `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`."""
     connection = Connection(protocol=None, transport=MemoryTransport())
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(
@@ -105,18 +108,25 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
     async def at_once(seconds: float) -> None:
         pass
 
+    quotas = {EmailAddress.parse("alice@example.org"): QuotaLimits(int(options.get("quota", "0")) or None)}
+    store = MemoryStore(quotas=QuotaRules(quotas.get))
+
+    async def first_full(mailboxes: Sequence[EmailAddress], octets: int) -> EmailAddress | None:
+        return next((mailbox for mailbox in mailboxes if not store.has_room(mailbox, octets)), None)
+
     portal = build_portal(directory, {IMessageDelivery: avatar})
     return Service(
         kind=kind,
         hostname="mail.example.org",
         recipients=recipients,
-        store=MemoryStore(),
+        store=store,
         lane=InlineLane(),
         space=FreeSpace(free_octets, clock.seconds),
         clock=lambda: 1_700_000_000.0,
         monotonic=clock.seconds,
         sleep=at_once,
         daily=DailyMessages(int(options.get("daily", "0")), clock.seconds),
+        mailbox_room=MailboxRoom(first_full, refuses=options.get("when_full") == "refuse"),
         limits=limits,
         gate=LoginGate("submission", IMessageDelivery, portal, at_once, UserSessions(0))
         if kind is Kind.SUBMISSION

@@ -30,6 +30,7 @@ users:
     aliases: [a.smith@example.org]
   bob@example.net:
     password: "{PLAIN}word"
+    quota_messages: 1000
     enabled: no
 
 aliases:
@@ -57,7 +58,7 @@ def test_users_and_aliases_are_read(tmp_path: Path) -> None:
     alice = User(ALICE, 1 << 30, (smith,))
     assert users.logins[ALICE].user == alice
     assert users.logins[ALICE].password.verify(b"pass")
-    assert users.logins[BOB].user == User(BOB, enabled=False)
+    assert users.logins[BOB].user == User(BOB, enabled=False, quota_messages=1000)
     assert users.owners == {smith: alice}
     assert users.aliases == {
         EmailAddress.parse("postmaster@example.org"): (ALICE,),

@@ -115,6 +115,16 @@ def test_each_kind_of_address_is_found_in_its_place_alone(site: Site) -> None:
     assert result(site.realm.find_user(EmailAddress.parse("alice+x@example.org"))) is None
 
 
+def test_what_is_known_of_a_user_is_told_at_once(site: Site) -> None:
+    site.write(users_yaml().replace("quota: 1 GiB", "quota: 2 GiB"))
+    before = site.realm.known_user(ALICE)
+    result(site.realm.refresh())
+    after = site.realm.known_user(ALICE)
+    assert before is not None and after is not None
+    assert (before.quota, after.quota) == (1 << 30, 2 << 30)
+    assert site.realm.known_user(SMITH) is None
+
+
 def test_the_right_password_gives_the_user(site: Site) -> None:
     assert result(site.realm.authenticate(EmailAddress.parse("Alice@EXAMPLE.org"), b"pass")).address == ALICE
 
