@@ -35,6 +35,9 @@ MOVED, EXPUNGED = (0, 1), (2, 3)
 BATCH = 8
 
 _NUMBER = re.compile(rb"^X-Number: (\d+)\r\n", re.MULTILINE)
+_EXPUNGED = re.compile(rb"\* (\d+) EXPUNGE")
+_EXISTS = re.compile(rb"\* (\d+) EXISTS")
+_NUMBERED = re.compile(rb"\* (\d+) FETCH \(")
 _FETCHED = re.compile(rb"\* \d+ FETCH \(")
 _UID = re.compile(rb"\bUID (\d+)")
 _FLAGS = re.compile(rb"\bFLAGS \(([^)]*)\)")
@@ -143,6 +146,7 @@ class Load:
             yield side, self._deliver
             yield side, self._append
             yield side, self._watch
+            yield side, self._mirror
             yield side, self._move
             yield side, self._expunge
             yield side, self._copy
@@ -207,6 +211,21 @@ class Load:
                     self.record.counted(f"{side.name}: read")
             if self.stopping.wait(max(self.pause, 0.05)):
                 return
+
+    def _mirror(self, client: ImapLines, side: Side) -> None:
+        """Know INBOX by what is told of it alone, as clients do that keep it: numbers never lead to another message."""
+        mirror: list[int] = []
+        _reflect(mirror, client.do(b"SELECT " + INBOX))
+        for _ in range(40):
+            if 0 in mirror:
+                _reflect(mirror, client.do(b"FETCH %d:* (UID FLAGS)" % (mirror.index(0) + 1)))
+            _reflect(mirror, client.do(b"NOOP"))
+            self.record.counted(f"{side.name}: looked")
+            if self.stopping.wait(max(self.pause, 0.05)):
+                break
+        _reflect(mirror, client.do(b"FETCH 1:* (UID)"))
+        known = [uid for uid in mirror if uid]
+        assert known == sorted(set(known))
 
     def _flagging(self, flags: tuple[str, ...]) -> Callable[[ImapLines, Side], None]:
         def flag(client: ImapLines, side: Side) -> None:
@@ -308,6 +327,21 @@ class Load:
         except BaseException:
             self.record.doubtful[what].update(numbers)
             raise
+
+
+def _reflect(mirror: list[int], answer: Iterable[Said]) -> None:
+    """Take responses into a list of UIDs by message number; 0 where it is not known yet."""
+    for said in answer:
+        if exists := _EXISTS.fullmatch(said.line):
+            assert int(exists[1]) >= len(mirror), f"{said.line!r} of {len(mirror)} messages"
+            mirror += [0] * (int(exists[1]) - len(mirror))
+        elif expunged := _EXPUNGED.fullmatch(said.line):
+            assert int(expunged[1]) <= len(mirror), f"{said.line!r} of {len(mirror)} messages"
+            del mirror[int(expunged[1]) - 1]
+        elif (fetched := _NUMBERED.match(said.line)) and (uid := _UID.search(said.line)):
+            known = mirror[int(fetched[1]) - 1]
+            assert known in (0, int(uid[1])), f"{said.line!r}, which was UID {known}"
+            mirror[int(fetched[1]) - 1] = int(uid[1])
 
 
 def _message_of(number: int) -> bytes:
