@@ -83,7 +83,8 @@ _READS_EVERYTHING = 2
 class Dovecot:
     """One Dovecot at a time over a site's Maildirs; its log is kept over restarts."""
 
-    def __init__(self, folder: Path, site: Site) -> None:
+    def __init__(self, folder: Path, site: Site, settings: str = "") -> None:
+        """`settings`: what stands in its configuration besides."""
         self.folder = folder
         self.imap, self.pop3 = free_ports(2)
         self.lmtp_socket = folder / "run/lmtp"
@@ -92,7 +93,7 @@ class Dovecot:
         (folder / "passwords").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in (ALICE, BOB)))
         maildirs = site.folder / "maildirs"
         names = {"user": mail_user(), "group": mail_group(), "imap": self.imap, "pop3": self.pop3}
-        (folder / "dovecot.conf").write_text(CONFIGURATION.format(folder=folder, maildirs=maildirs, **names))
+        (folder / "dovecot.conf").write_text(CONFIGURATION.format(folder=folder, maildirs=maildirs, **names) + settings)
         give_away(folder)
 
     def start(self) -> None:
@@ -162,15 +163,15 @@ class SharedSite:
 
 
 @contextmanager
-def shared_site() -> Iterator[SharedSite]:
-    """Both servers, not started yet, in a folder that a user without rights can reach."""
+def shared_site(settings: str = "") -> Iterator[SharedSite]:
+    """Both servers, not started yet, in a folder that a user without rights can reach. `settings`: see `Dovecot`."""
     require("dovecot")
     folder = Path(tempfile.mkdtemp(prefix="mailboxd-dovecot-"))
     folder.chmod(0o755)
     site = make_site(folder / "site")
     (site.folder / "maildirs").mkdir(exist_ok=True)
     give_away(site.folder)
-    shared = SharedSite(site, Daemon(site, prefix=as_mail_user()), Dovecot(folder / "dovecot", site))
+    shared = SharedSite(site, Daemon(site, prefix=as_mail_user()), Dovecot(folder / "dovecot", site, settings))
     try:
         yield shared
     finally:
