@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from mailbox_d.mime.structure import Address, Envelope
 from mailbox_d.wire.imap import responses
+
+_WORD_LENGTH: Final = 64
+"""Octets of a string whose written form is remembered."""
 
 
 def envelope(value: Envelope | None) -> bytes:
@@ -26,9 +32,17 @@ def envelope(value: Envelope | None) -> bytes:
 
 def text(octets: bytes | None) -> bytes:
     """What a header says, as a string or NIL. IMAP's strings cannot hold NUL, so it is left out."""
-    if octets is not None and b"\0" in octets:
-        octets = octets.replace(b"\0", b"")
-    return responses.nstring(octets)
+    if octets is None:
+        return b"NIL"
+    return _word(octets) if len(octets) <= _WORD_LENGTH else _written(octets)
+
+
+def _written(octets: bytes) -> bytes:
+    return responses.string(octets.replace(b"\0", b""))
+
+
+_word = lru_cache(maxsize=4096)(_written)
+"""Names, hosts and content types come again and again."""
 
 
 def _addresses(addresses: tuple[Address, ...]) -> bytes:
@@ -36,4 +50,4 @@ def _addresses(addresses: tuple[Address, ...]) -> bytes:
 
 
 def _address(address: Address) -> bytes:
-    return b"(%b)" % b" ".join(map(text, address))
+    return b"(%b %b %b %b)" % (text(address[0]), text(address[1]), text(address[2]), text(address[3]))

@@ -23,8 +23,6 @@ _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
 _FLAG = re.compile(r"\\?[^\x00-\x20\x7f-\U0010ffff(){%*\"\\\]]++")
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}+")
 _QUOTABLE_IN_UTF_8 = re.compile(rb"[^\x00-\x1f\x7f]{0,1000}+")
-_WORD_LENGTH = 64
-"""Octets of a string whose written form is remembered."""
 _SPECIALS = re.compile(rb"([\"\\])")
 
 
@@ -68,7 +66,7 @@ def continuation(data: bytes) -> bytes:
 
 def string(octets: bytes) -> bytes:
     """A quoted string, or a literal where quotes cannot hold the octets."""
-    return _word(octets) if len(octets) <= _WORD_LENGTH else _string(octets)
+    return _quoted(octets) if _QUOTABLE.fullmatch(octets) else b"{%d}\r\n%b" % (len(octets), octets)
 
 
 def nstring(octets: bytes | None) -> bytes:
@@ -190,14 +188,6 @@ def _origin(partial: tuple[int, int] | None) -> bytes:
 def literal_start(size: int, *, binary: bool = False) -> bytes:
     """What announces a literal of `size` octets; a binary one may hold NULs (RFC 3516 section 4.1)."""
     return b"%b{%d}\r\n" % (b"~" if binary else b"", size)
-
-
-def _string(octets: bytes) -> bytes:
-    return _quoted(octets) if _QUOTABLE.fullmatch(octets) else b"{%d}\r\n%b" % (len(octets), octets)
-
-
-_word = lru_cache(maxsize=4096)(_string)
-"""Names, hosts and content types come again and again."""
 
 
 def _quoted(octets: bytes) -> bytes:
