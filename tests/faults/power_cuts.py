@@ -1,0 +1,81 @@
+"""Every moment at which the power may fail, and for each what may be missing from the disk then."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Collection, Iterator, Sequence
+
+from tests.faults.model_disk import Model, ModelDisk, Torn, Tree, fingerprint, paths
+
+IN_FULL = bool(os.environ.get("MAILBOXD_FAULTS_IN_FULL"))
+EVERY_SUBSET_OF, RANDOM_SUBSETS = (8, 20) if IN_FULL else (3, 2)
+"""Up to how many pending effects every subset of them is tried; how many of more are, beside all, none, all but one
+and only one."""
+STATES = 10**9 if IN_FULL else 60
+"""How many disks are tried of one scenario; where there are more, some of them, always the same."""
+
+DEAD = b"4194305:"
+"""A process number that no process of this machine can have."""
+
+
+def states(disk: ModelDisk, seed: str) -> Iterator[tuple[int, Tree]]:
+    """The moments, as lengths of the journal, each with the disks that it may leave; equal ones once."""
+    chance = random.Random(seed)
+    found = [
+        (cut, lost, model, chance.choice(list(Torn)))
+        for cut, model in itertools.product(range(len(disk.journal) + 1), Model)
+        for lost in _subsets(disk.pending(cut, model), chance)
+    ]
+    known: set[tuple[int, int]] = set()
+    for cut, lost, model, torn in chance.sample(found, len(found)):
+        if len(known) == STATES:
+            return
+        tree = disk.after_power_loss(cut, lost, model, torn)
+        key = (cut, fingerprint(tree))
+        if key not in known:
+            known.add(key)
+            yield cut, tree
+
+
+def _subsets(pending: Sequence[int], chance: random.Random) -> Iterator[Collection[int]]:
+    if len(pending) <= EVERY_SUBSET_OF:
+        for size in range(len(pending) + 1):
+            yield from map(set, itertools.combinations(pending, size))
+        return
+    yield from (set(), set(pending))
+    for one in pending:
+        yield from ({one}, set(pending) - {one})
+    for _ in range(RANDOM_SUBSETS):
+        share = chance.random()
+        yield {one for one in pending if chance.random() < share}
+
+
+def started_again(tree: Tree) -> ModelDisk:
+    """The disk an hour later, when the processes of before are dead and other ones have taken none of their numbers."""
+    disk = ModelDisk(tree)
+    for path, node in paths(disk.nodes):
+        if path.endswith(b".lock"):
+            node.mtime_ns -= 3600 * 10**9
+            number, colon, host = bytes(node.octets).partition(b":")
+            node.octets[:] = DEAD + host if colon and number == b"%d" % os.getpid() else node.octets
+        elif path.endswith(b"/dovecot-uidlist"):
+            node.mtime_ns -= 3600 * 10**9
+    return disk
+
+
+class LyingDisk(ModelDisk):
+    """A disk that says it has synced what it has not, files or directories: to prove that a loss would be found."""
+
+    def __init__(self, tree: Tree | None = None, *, files: bool = True, directories: bool = True) -> None:
+        super().__init__(tree)
+        self._syncs_files, self._syncs_directories = files, directories
+
+    def fsync(self, descriptor: int) -> None:
+        if self._syncs_files:
+            super().fsync(descriptor)
+
+    def fsync_directory(self, path: bytes) -> None:
+        if self._syncs_directories:
+            super().fsync_directory(path)

@@ -1,0 +1,28 @@
+"""What the tests of faults did, counted over a whole run, for the table at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+COLUMNS = ("kills", "states", "faults", "messages", "lost", "doubled")
+"""Processes killed, disks after a loss of power, errors of the disk; messages answered or found; those that were not
+there any more, and those there more often than is documented. A test fails at the first that is lost or doubled."""
+
+_COUNTS: dict[str, Counter[str]] = {}
+
+
+def count(row: str, **figures: int) -> None:
+    """Add to a row of the table."""
+    assert set(figures) <= set(COLUMNS), figures
+    _COUNTS.setdefault(row, Counter()).update(figures)
+
+
+def table() -> Iterator[str]:
+    """The lines of the table; none where nothing was counted."""
+    if not _COUNTS:
+        return
+    width = max(map(len, (*_COUNTS, "all")))
+    yield " " * width + "".join(f"{column:>12}" for column in COLUMNS)
+    for row, counts in (*_COUNTS.items(), ("all", sum(_COUNTS.values(), Counter[str]()))):
+        yield f"{row:<{width}}" + "".join(f"{counts[column]:>12,}" for column in COLUMNS)
