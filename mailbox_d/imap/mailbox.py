@@ -10,6 +10,9 @@ from mailbox_d.errors import MailboxBusy, MessageGone
 from mailbox_d.imap import remembered
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
 from mailbox_d.imap.search_content import ContentSearch, Turn
+from mailbox_d.imap.search_keeping import Keeping
+from mailbox_d.imap.search_program import Verdict
+from mailbox_d.imap.search_recorded import RecordedSearch
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import (
     Change,
@@ -23,6 +26,7 @@ from mailbox_d.store.ports import (
     Status,
 )
 from mailbox_d.wire.imap.fetch import FetchAttribute
+from mailbox_d.wire.imap.search import SearchKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,9 @@ class IMAPMailbox:
         """The mailbox as it is; from now on `changed` is called when there may be news."""
         return await self._lane.run(_open, self._mailbox, not self.read_only, partial(self._lane.wake, changed))
 
-    async def news(self, feed: Feed) -> News:
-        """What happened since the feed last told, the disk having been looked at."""
-        return await self._lane.run(_news, self._mailbox, feed, not self.read_only)
+    async def news(self, feed: Feed, note: Callable[[News], None]) -> None:
+        """Look at the disk, and have what happened since the feed last told noted: in the lane, for it may be much."""
+        await self._lane.run(_news, self._mailbox, feed, not self.read_only, note)
 
     async def status(self) -> Status:
         return await self._lane.run(_status, self._mailbox)
@@ -86,6 +90,7 @@ class IMAPMailbox:
         if contents is not None:
             await self._lane.run(contents.close)
         await self._lane.run(feed.close)
+        await self._lane.run(self._mailbox.texts.tidy)
 
     def contents(self, limits: ContentLimits) -> Contents:
         """What this session looks up and remembers of the messages' contents."""
@@ -116,6 +121,18 @@ class IMAPMailbox:
     async def search(self, content: ContentSearch, messages: Sequence[tuple[int, int]]) -> Turn:
         """Look at the first of these messages; see `ContentSearch.turn`."""
         return await self._lane.run(content.turn, self._mailbox, messages)
+
+    async def recorded(self, search: RecordedSearch) -> Mapping[SearchKey, Verdict] | None:
+        """Look on for what is kept of messages; see `RecordedSearch.turn`."""
+        return await self._lane.run(search.turn, self._mailbox)
+
+    async def known_texts(self, name: bytes, uids: Sequence[int]) -> bytes:
+        """What is kept of these messages; see `store.ports.Texts`."""
+        return await self._lane.run(self._mailbox.texts.known, name, uids)
+
+    async def keep(self, keeping: Keeping) -> None:
+        """What was found out about messages is to be kept."""
+        await self._lane.run(keeping.write, self._mailbox)
 
     async def internal_dates(self, uids: Sequence[int]) -> Mapping[int, float | Failed]:
         """When the messages came, those that are gone left out."""
@@ -172,11 +189,11 @@ def _open(mailbox: Mailbox, claim: bool, changed: Callable[[], None]) -> Opened:
     )
 
 
-def _news(mailbox: Mailbox, feed: Feed, claim: bool) -> News:
+def _news(mailbox: Mailbox, feed: Feed, claim: bool, note: Callable[[News], None]) -> None:
     """The feed is taken last: nothing that it told is lost where a lock makes the lane do all of this again."""
     mailbox.refresh()
     recent = frozenset(mailbox.recent(claim=claim))
-    return News(feed.take(), recent)
+    note(News(feed.take(), recent))
 
 
 def _status(mailbox: Mailbox) -> Status:

@@ -6,12 +6,15 @@ in turns; between two turns others have theirs, and a client that is gone ends i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mailbox_d.imap import search_view
 from mailbox_d.imap.failures import MessageFailures
 from mailbox_d.imap.search_content import ContentSearch
-from mailbox_d.imap.search_program import Program, Verdict, evaluate, indexes_of, program_of
+from mailbox_d.imap.search_keeping import Keeping
+from mailbox_d.imap.search_program import Operator, Program, Verdict, evaluate, indexes_of, program_of, set_of
+from mailbox_d.imap.search_record import name_of
+from mailbox_d.imap.search_recorded import RecordedSearch
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.responses import Completion, Condition
@@ -44,16 +47,11 @@ async def _matching(session: IMAPSession, key: SearchKey, failures: MessageFailu
     everything = search_view.everything(session.selected)
     known = await _known(session, program)
     verdict = evaluate(program, lambda leaf: known.get(leaf, Verdict(0, everything)), everything)
+    if verdict.possible != verdict.certain:
+        known.update(await _recorded(session, program, known))
+        verdict = evaluate(program, lambda leaf: known.get(leaf, Verdict(0, everything)), everything)
     undecided = verdict.possible & ~verdict.certain
-    if not undecided:
-        return verdict.certain
-    content = ContentSearch(
-        program, known, session.service.limits.search_turn, limits=session.service.limits.contents.mime
-    )
-    try:
-        return verdict.certain | await _looked_up(session, content, undecided, failures)
-    finally:
-        content.close()
+    return verdict.certain | await _read(session, program, known, undecided, failures) if undecided else verdict.certain
 
 
 async def _known(session: IMAPSession, program: Program) -> dict[SearchKey, Verdict]:
@@ -72,6 +70,46 @@ async def _known(session: IMAPSession, program: Program) -> dict[SearchKey, Verd
     return known
 
 
+async def _recorded(
+    session: IMAPSession, program: Program, known: Mapping[SearchKey, Verdict]
+) -> Mapping[SearchKey, Verdict]:
+    """What is known of other keys by what the store kept of messages that were read before."""
+    limits, view = session.service.limits, session.selected
+    keys = [leaf for leaf in dict.fromkeys(program) if not isinstance(leaf, Operator) and leaf not in known]
+    name = name_of(limits.contents.mime, limits.search_text)
+    search = RecordedSearch(name, view.uids, keys, limits.search_turn)
+    while limits.search_text:
+        found = await view.mailbox.recorded(search)
+        if found is not None:
+            return found
+        await session.connection.give_way()
+    return {}
+
+
+async def _read(
+    session: IMAPSession,
+    program: Program,
+    known: Mapping[SearchKey, Verdict],
+    undecided: int,
+    failures: MessageFailures,
+) -> int:
+    """Which of the messages that are undecided match; what they say is kept."""
+    limits, view = session.service.limits, session.selected
+    keeping: Keeping | None = None
+    if limits.search_text:
+        uids = [view.uids[index] for index in indexes_of(undecided)]
+        marks = await view.mailbox.known_texts(name_of(limits.contents.mime, limits.search_text), uids)
+        keeping = Keeping(limits.contents.mime, limits.search_text, dict(zip(uids, marks, strict=True)))
+    content = ContentSearch(program, known, limits.search_turn, limits=limits.contents.mime, keeping=keeping)
+    try:
+        matching = await _looked_up(session, content, undecided, failures)
+    finally:
+        content.close()
+    if keeping is not None:
+        await view.mailbox.keep(keeping)
+    return matching
+
+
 async def _looked_up(session: IMAPSession, content: ContentSearch, undecided: int, failures: MessageFailures) -> int:
     """Which of the messages that are undecided match, by what is in them."""
     view = session.selected
@@ -86,7 +124,7 @@ async def _looked_up(session: IMAPSession, content: ContentSearch, undecided: in
             failures.add(failed.uid, failed.error)
         done += turn.looked_at
         await session.connection.give_way()
-    return search_view.set_of(digits)
+    return set_of(digits)
 
 
 async def _send_extended(

@@ -2,12 +2,12 @@
 
 Blocking code for the lane. What costs least is looked at first, and no more than decides. The text of a message is
 decoded and compared by Python, about 2 ms for 100 kB and one key. A turn is bounded by time: a message that takes
-longer, for its size or for the number of keys, is gone on with in the next turn.
+longer, for its size or for the number of keys, is gone on with in the next turn. What was found out about a message is
+kept, if the store keeps such things, so that it need not be read for the next search.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,24 +17,25 @@ from typing import Final, TypeAlias
 from mailbox_d.errors import MailboxBusy, MessageGone
 from mailbox_d.imap.contents import Failed, header_size
 from mailbox_d.imap.python_work import PYTHON_WORK
+from mailbox_d.imap.search_keeping import Keeping
+from mailbox_d.imap.search_message import fields, header_text, sent_on, texts_of
 from mailbox_d.imap.search_program import Operator, Program, Verdict, evaluate
+from mailbox_d.imap.search_record import recorded
+from mailbox_d.imap.search_recorded import holds, wanted_by
 from mailbox_d.imap.search_text import Needles, fold
-from mailbox_d.mime.decode import decoded_text
 from mailbox_d.mime.encoded_words import decoded_words
 from mailbox_d.mime.scanner import StructureScanner
-from mailbox_d.mime.structure import MimeLimits, Part
+from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.ports import Mailbox, WireReader
-from mailbox_d.wire.imap.dates import MONTHS
 from mailbox_d.wire.imap.search import Before, Body, Clock, Header, On, SearchKey, Text, Younger
 
-_SENT = re.compile(rb"(?>\A|[ \t,])([0-9]{1,2})[ \t]++(?>-?)([A-Za-z]{3})[a-z]*+[ \t]++([0-9]{2,4})(?![0-9])")
-_MONTH_NUMBERS = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
-_LONGEST_DATE = 200
 _LAST_SECOND = 253402300799
 
 _NO: Final = Verdict(0, 0)
 _YES: Final = Verdict(1, 1)
 _UNKNOWN: Final = Verdict(0, 1)
+_OPEN: Final = Verdict(0, -1)
+"""Of a key of which nothing is known for any message."""
 
 Answers: TypeAlias = dict[SearchKey, Verdict]
 
@@ -58,23 +59,29 @@ class ContentSearch:
         seconds: float,
         *,
         limits: MimeLimits | None = None,
+        keeping: Keeping | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: float | None = None,
     ) -> None:
-        """`known` are keys that are answered already, a turn takes about so many seconds, `now` is since 1970."""
+        """`known` are keys that are answered already, for some messages at least; a turn takes about so many seconds.
+
+        What is found out is kept by `keeping`; `now` is since 1970.
+        """
         self._program = program
         self._known = known
         self._seconds = seconds
         self._limits = limits or MimeLimits()
         self._monotonic = monotonic
         self._now = time.time() if now is None else now
-        leaves = [leaf for leaf in dict.fromkeys(program) if not isinstance(leaf, Operator) and leaf not in known]
+        leaves = [leaf for leaf in dict.fromkeys(program) if not isinstance(leaf, Operator) and self._is_open(leaf)]
         self._by_date = [leaf for leaf in leaves if _is_of_arrival(leaf)]
         self._by_header = [leaf for leaf in leaves if isinstance(leaf, Header) or _is_of_sending(leaf)]
         self._by_text = [leaf for leaf in leaves if isinstance(leaf, Text | Body)]
         self._folded = {leaf: fold(leaf.text) for leaf in leaves if isinstance(leaf, Header | Text | Body)}
         self._wanted = {leaf.name.lower().encode("ascii") for leaf in self._by_header if isinstance(leaf, Header)}
         self._wanted.add(b"date")
+        self._keeping = keeping
+        self._wanted_of = {leaf: wanted for leaf in (*self._by_header, *self._by_text) if (wanted := wanted_by(leaf))}
         self._under_way: Generator[Verdict, None, None] | None = None
         """The steps of a message that took longer than a turn."""
 
@@ -83,6 +90,12 @@ class ContentSearch:
 
         A message that is gone, or cannot be read, does not match. The next turn is for those that are left.
         """
+        turn = self._turn(mailbox, messages)
+        if self._keeping is not None and self._keeping.is_full:
+            self._keeping.write(mailbox)
+        return turn
+
+    def _turn(self, mailbox: Mailbox, messages: Sequence[tuple[int, int]]) -> Turn:
         until = self._monotonic() + self._seconds
         matching: list[int] = []
         failed: list[Failed] = []
@@ -131,26 +144,56 @@ class ContentSearch:
         if verdict is _UNKNOWN:
             reader = mailbox.read(uid)
             try:
-                yield from self._read(reader, index, answers)
+                yield from self._read(reader, index, uid, answers)
             finally:
                 reader.close()
             verdict = self._verdict(index, answers)
         yield verdict
 
-    def _read(self, reader: WireReader, index: int, answers: Answers) -> Iterator[Verdict]:
+    def _read(self, reader: WireReader, index: int, uid: int, answers: Answers) -> Iterator[Verdict]:
+        """What is kept answers where it can; else the message is looked at key by key."""
+        if self._keeping is not None and self._keeping.wants(uid):
+            yield from self._record(self._keeping, reader, index, uid, answers)
+            if self._verdict(index, answers) is not _UNKNOWN:
+                return
         header = reader.read(0, min(header_size(reader), self._limits.header))
         if self._by_header:
             yield from self._look_at_header(header, answers)
         if self._verdict(index, answers) is _UNKNOWN:
             yield from self._look_at_text(reader, header, answers)
 
+    def _record(
+        self, keeping: Keeping, reader: WireReader, index: int, uid: int, answers: Answers
+    ) -> Iterator[Verdict]:
+        for row in recorded(reader, self._limits, keeping.octets_max):
+            yield _UNKNOWN
+            if row is None:
+                continue
+            for leaf, wanted in self._wanted_of.items():
+                found = holds(row, wanted)
+                if found is not None:
+                    answers[leaf] = _YES if found else _NO
+                yield _UNKNOWN
+            decided = self._verdict(index, answers) is not _UNKNOWN
+            if row.final or decided:
+                keeping.take(uid, row)
+            if decided:
+                return
+
+    def _is_open(self, leaf: SearchKey) -> bool:
+        """Whether something is to be found out about this key."""
+        known = self._known.get(leaf)
+        return known is None or known.certain != known.possible
+
     def _verdict(self, index: int, answers: Answers) -> Verdict:
         """What is known by now of the message with this index."""
 
         def verdict_of(leaf: SearchKey) -> Verdict:
-            known = self._known.get(leaf)
-            if known is not None:
-                return _YES if known.certain >> index & 1 else _NO
+            known = self._known.get(leaf, _OPEN)
+            if known.certain >> index & 1:
+                return _YES
+            if known.possible >= 0 and not known.possible >> index & 1:
+                return _NO
             return answers.get(leaf, _UNKNOWN)
 
         certain, possible = evaluate(self._program, verdict_of, 1)
@@ -169,12 +212,11 @@ class ContentSearch:
 
     def _look_at_header(self, header: bytes, answers: Answers) -> Iterator[Verdict]:
         named: dict[bytes, list[str]] = {}
-        sent: date | None = None
         with PYTHON_WORK:
             for name, value in fields(header):
                 if name in self._wanted:
                     named.setdefault(name, []).append(fold(decoded_words(value)))
-                    sent = sent_day(value) if name == b"date" and sent is None else sent
+            sent = sent_on(value for name, value in fields(header) if name == b"date")
         for leaf in self._by_header:
             if isinstance(leaf, Header):
                 yield _UNKNOWN
@@ -192,13 +234,13 @@ class ContentSearch:
             with PYTHON_WORK:
                 scanner.feed(chunk)
             yield _UNKNOWN
-        for text in _texts(scanner.finish(), reader, self._limits.header):
+        for text in texts_of(scanner.finish(), reader, self._limits.header):
             yield from _looked_for(needles, text)
             if needles.all_found:
                 break
         in_body = frozenset(needles.found)
         if not needles.all_found:
-            yield from _looked_for(needles, (_header_text(header),))
+            yield from _looked_for(needles, (header_text(header),))
         for leaf in self._by_text:
             found = needles.found if isinstance(leaf, Text) else in_body
             answers[leaf] = _YES if self._folded[leaf] in found else _NO
@@ -209,66 +251,8 @@ def _looked_for(needles: Needles, text: Iterable[str]) -> Iterator[Verdict]:
     for piece in text:
         for _ in needles.feeding(piece):
             yield _UNKNOWN
-    needles.end_of_text()
-
-
-def fields(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The fields of a header: names in lower case, values unfolded. Lines that are no field are passed over."""
-    name, pieces = b"", [b""]
-    for line in header.split(b"\n"):
-        line = line.removesuffix(b"\r")
-        if line[:1] in (b" ", b"\t"):
-            pieces.append(line)
-            continue
-        if name:
-            yield name, b"".join(pieces).strip()
-        written, colon, value = line.partition(b":")
-        name, pieces = written.rstrip().lower() if colon else b"", [value]
-    if name:
-        yield name, b"".join(pieces).strip()
-
-
-def sent_day(value: bytes) -> date | None:
-    """The day that a Date field tells, in its own zone (RFC 3501 section 6.4.4); None where it tells none."""
-    match = _SENT.search(value[:_LONGEST_DATE])
-    month = _MONTH_NUMBERS.get(match[2].decode("ascii").lower()) if match else None
-    if match is None or month is None:
-        return None
-    try:
-        return date(_full_year(match[3]), month, int(match[1]))
-    except ValueError:
-        return None
-
-
-def _full_year(digits: bytes) -> int:
-    """RFC 5322 section 4.3."""
-    year = int(digits)
-    if len(digits) == 2:
-        return year + (2000 if year < 50 else 1900)
-    return year + 1900 if len(digits) == 3 else year
-
-
-def _texts(message: Part, reader: WireReader, most_of_a_header: int) -> Iterator[Iterator[str]]:
-    """What can be read in a message's body: its parts' headers and texts, each in pieces, decoded."""
-    waiting = [message]
-    while waiting:
-        part = waiting.pop()
-        inner = part.message
-        if part is not message:
-            header = reader.read(part.header_start, min(part.body_start - part.header_start, most_of_a_header))
-            yield iter((_header_text(header),))
-        if part.is_multipart:
-            waiting.extend(reversed(part.children))
-        elif inner is not None:
-            waiting.append(inner)
-        elif part.type in (b"text", b"message"):
-            yield decoded_text(part, reader.read)
-
-
-def _header_text(header: bytes) -> str:
-    """All fields as one text; NUL, which no key can hold, keeps what is looked for from lying across two of them."""
-    with PYTHON_WORK:
-        return "\0".join(f"{name.decode('ascii', 'replace')}: {decoded_words(value)}" for name, value in fields(header))
+    for _ in needles.ending():
+        yield _UNKNOWN
 
 
 def _on_day(leaf: SearchKey, day: date | None) -> Verdict:

@@ -87,6 +87,11 @@ def bits_of(indexes: range) -> int:
     return ((1 << len(indexes)) - 1) << indexes.start if indexes else 0
 
 
+def set_of(digits: bytes | bytearray) -> int:
+    """A set from a digit for each message, 0 or 1. Reading digits of base two is linear."""
+    return int(digits[::-1] or b"0", 2)
+
+
 def indexes_of(bits: int) -> Iterator[int]:
     """The indexes in a set, ascending."""
     digits = bin(bits)[:1:-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from mailbox_d.imap.search_program import bits_of
+from mailbox_d.imap.search_program import bits_of, set_of
 from mailbox_d.imap.view import RECENT, View
 from mailbox_d.wire.imap.search import All, HasFlag, Larger, Numbers, SearchKey, Smaller, Uids
 from mailbox_d.wire.imap.sequence import SequenceSet
@@ -55,8 +55,3 @@ def _numbered(view: View, numbers: SequenceSet, *, by_uid: bool) -> int:
 def _bits(hits: Iterable[bool]) -> int:
     """A set from one truth value for each message."""
     return set_of(bytes(map(b"01".__getitem__, hits)))
-
-
-def set_of(digits: bytes | bytearray) -> int:
-    """A set from a digit for each message, 0 or 1. Reading digits of base two is linear."""
-    return int(digits[::-1] or b"0", 2)

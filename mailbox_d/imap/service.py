@@ -40,6 +40,8 @@ class IMAPLimits:
     """Mailbox names that LIST holds against a pattern before other connections get their turn."""
     search_turn: float = 0.02
     """Seconds that SEARCH reads messages before it lets others have their turn."""
+    search_text: int = 1 << 20
+    """Octets of text that are kept of a message, for SEARCH; 0: nothing is kept."""
     contents: ContentLimits = field(default_factory=ContentLimits)
     """How much of messages is looked up at once."""
 

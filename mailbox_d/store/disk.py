@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mailbox_d.store.directory_sync import DirectorySync
 from mailbox_d.store.dotlock import FolderLocks, LockTimes
 from mailbox_d.store.files import FileSystem
-from mailbox_d.store.index.open_indexes import OpenIndexes
+from mailbox_d.store.index.open_indexes import OpenIndexes, OpenTexts
 from mailbox_d.store.ledger import Ledgers, LedgerTimes
 from mailbox_d.store.marks import LookTimes
 from mailbox_d.store.names import NameLimits
@@ -54,6 +54,7 @@ class Disk:
     directories: DirectorySync = field(init=False)
     unique: UniqueNames = field(init=False)
     indexes: OpenIndexes = field(init=False)
+    texts: OpenTexts = field(init=False)
     ledgers: Ledgers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +62,7 @@ class Disk:
         object.__setattr__(self, "directories", DirectorySync(self.files))
         object.__setattr__(self, "unique", UniqueNames(clock=self.clock))
         object.__setattr__(self, "indexes", OpenIndexes(self.settings.kept_indexes))
+        object.__setattr__(self, "texts", OpenTexts(self.settings.kept_indexes))
         ledgers = Ledgers(
             self.files, self.quotas, self.settings.ledgers, self.unique, self.clock, self.settings.kept_ledgers
         )

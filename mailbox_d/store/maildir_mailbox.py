@@ -23,6 +23,8 @@ from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.folder_files import FolderFiles
 from mailbox_d.store.folder_view import FolderView
 from mailbox_d.store.index.mailbox_index import MailboxIndex
+from mailbox_d.store.index.mailbox_keys import mailboxes_in
+from mailbox_d.store.index.mailbox_texts import MailboxTexts
 from mailbox_d.store.keywords import Keywords
 from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
@@ -48,6 +50,9 @@ class MaildirMailbox(Mailbox):
         self._target = target
         self._view = FolderView(disk, folder)
         self.index = MailboxIndex(disk.indexes.of(folder.maildir), self._view)
+        self.texts = MailboxTexts(
+            disk.texts.of(folder.maildir), self._view, partial(mailboxes_in, disk.files, folder.maildir)
+        )
         self._files = FolderFiles(disk, folder, self._view)
         self._ledger = disk.ledgers.of(target.address, folder.maildir)
 

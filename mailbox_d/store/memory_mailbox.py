@@ -23,15 +23,19 @@ from mailbox_d.store.ports import (
     Flagged,
     Flags,
     Index,
+    Looked,
     Mailbox,
     Message,
     Outcome,
     Receipt,
     Refusal,
+    Row,
     Snapshot,
     Status,
     Target,
+    Texts,
     Usage,
+    Wanted,
 )
 
 
@@ -63,12 +67,29 @@ class NoIndex(Index):
         return {}
 
 
+class NoTexts(Texts):
+    """Keeps nothing."""
+
+    def known(self, name: bytes, uids: Sequence[int]) -> bytes:
+        return bytes(len(uids))
+
+    def look(self, name: bytes, uids: Sequence[int], wanted: Sequence[Wanted]) -> Iterator[Sequence[Looked]]:
+        yield [Looked(b"0" * len(uids), b"0" * len(uids))] * len(wanted)
+
+    def remember(self, name: bytes, rows: Mapping[int, Row]) -> None:
+        pass
+
+    def tidy(self) -> None:
+        pass
+
+
 class MemoryMailbox(Mailbox):
     """One mailbox; every method holds its lock for a moment."""
 
     def __init__(self, target: Target, uid_validity: int, room: MemoryRoom | None = None) -> None:
         self.name = target.mailbox
         self.index = NoIndex()
+        self.texts = NoTexts()
         self._uid_validity = uid_validity
         self.is_gone = False
         self._target = target

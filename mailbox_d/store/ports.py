@@ -234,11 +234,82 @@ class Index(Protocol):
         """Where another process finds messages now, for as long as nobody moves them."""
 
 
+COLUMNS = 7
+"""How many columns there are in which what messages say is kept."""
+FINAL = 1 << COLUMNS
+"""In a message's mark, beside a bit for each column that is kept: there is no more to be had of it."""
+PIECE = b"\xfe"
+"""Stands before each piece of what a message says. Neither this octet nor 0xFF stands in UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What can be searched of one message: in each column pieces of UTF-8, each behind `PIECE`; None for a column that
+    nobody looked at. A number of 32 bits can be compared. `final`: there is no more to be had of the message.
+    """
+
+    columns: tuple[bytes | None, ...]
+    number: int = 0
+    final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Messages that hold these octets within one piece of one of these columns, behind `start` if the piece begins with
+    that. All whose columns are known for no octets and no start; all that have such a piece for no octets.
+    """
+
+    columns: tuple[int, ...]
+    octets: bytes
+    start: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Messages whose number is one of these; those that have the column are known."""
+
+    numbers: range
+    column: int
+
+
+Wanted: TypeAlias = Holding | Numbered
+
+
+class Looked(NamedTuple):
+    """An octet for each message that was asked about, `0` or `1`: whether anything is known of it, and is so."""
+
+    known: bytes
+    found: bytes
+
+
+class Texts(Protocol):
+    """What a mailbox's messages say, kept in order to be searched: a cache.
+
+    It raises nothing. What is in a column is the asker's business; what was kept under one name is not found under
+    another.
+    """
+
+    def known(self, name: bytes, uids: Sequence[int]) -> bytes:
+        """A mark for each message, an octet: a bit for each column that is kept, and `FINAL`."""
+
+    def look(self, name: bytes, uids: Sequence[int], wanted: Sequence[Wanted]) -> Iterator[Sequence[Looked]]:
+        """Look for these. Nothing (an empty sequence) is said at every step of some milliseconds, which wait in C; the
+        outcome for each is said at last.
+        """
+
+    def remember(self, name: bytes, rows: Mapping[int, Row]) -> None:
+        """Keep what messages say, by UID."""
+
+    def tidy(self) -> None:
+        """Give back what is kept of messages that are gone, where that is much or long ago."""
+
+
 class Mailbox(Protocol):
     """One mailbox of one account. Sessions in one process share the object; each has a feed of its own."""
 
     name: str
     index: Index
+    texts: Texts
 
     @property
     def uid_validity(self) -> int:

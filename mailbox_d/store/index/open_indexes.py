@@ -5,28 +5,44 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from mailbox_d.store.index.index_file import IndexFile
+from mailbox_d.store.index.text_file import TextFile
 
 FILE_NAME = "mailboxd.index"
 """In the account's Maildir, where no program takes it for a folder."""
+TEXT_FILE_NAME = "mailboxd.text"
+"""Beside it."""
 
 
-class OpenIndexes:
-    """Finds an account's index. At most `kept` files are open, but for those that are in use."""
+class Closeable(Protocol):
+    """A file that opens itself again when it is used."""
 
-    def __init__(self, kept: int) -> None:
+    def close(self) -> None:
+        """Give back what is held."""
+
+
+F = TypeVar("F", bound=Closeable)
+
+
+class OpenFiles(Generic[F]):
+    """Finds an account's file. At most `kept` are open, but for those that are in use."""
+
+    def __init__(self, kept: int, make: Callable[[bytes], F]) -> None:
         self._kept = kept
+        self._make = make
         self._guard = threading.Lock()
-        self._files: OrderedDict[bytes, IndexFile] = OrderedDict()
+        self._files: OrderedDict[bytes, F] = OrderedDict()
 
-    def of(self, maildir: bytes) -> IndexFile:
-        """The index of the account whose Maildir this is."""
+    def of(self, maildir: bytes) -> F:
+        """The file of the account whose Maildir this is."""
         with self._guard:
             found = self._files.get(maildir)
             if found is None:
-                found = self._files[maildir] = IndexFile(Path(os.fsdecode(maildir)) / FILE_NAME)
+                found = self._files[maildir] = self._make(maildir)
             self._files.move_to_end(maildir)
             over = [self._files.popitem(last=False)[1] for _ in range(len(self._files) - self._kept)]
         for each in over:
@@ -40,3 +56,17 @@ class OpenIndexes:
             self._files.clear()
         for each in files:
             each.close()
+
+
+class OpenIndexes(OpenFiles[IndexFile]):
+    """What was said of messages."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__(kept, lambda maildir: IndexFile(Path(os.fsdecode(maildir)) / FILE_NAME))
+
+
+class OpenTexts(OpenFiles[TextFile]):
+    """What messages say."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__(kept, lambda maildir: TextFile(Path(os.fsdecode(maildir)) / TEXT_FILE_NAME))

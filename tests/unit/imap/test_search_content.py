@@ -11,7 +11,8 @@ import pytest
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import StorageFault
-from mailbox_d.imap.search_content import ContentSearch, fields, sent_day
+from mailbox_d.imap.search_content import ContentSearch
+from mailbox_d.imap.search_message import fields, sent_day
 from mailbox_d.imap.search_program import program_of
 from mailbox_d.imap.search_text import Needles
 from mailbox_d.mime.scanner import StructureScanner

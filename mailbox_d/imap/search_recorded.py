@@ -1,0 +1,102 @@
+"""SEARCH's keys about what is in messages, answered by what is kept of them: for all messages at once.
+
+Blocking code for the lane, which waits in C for most of its time. A message of which nothing is kept may match for all
+that is known here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from mailbox_d.imap.search_program import Verdict, set_of
+from mailbox_d.imap.search_record import BODY, FIELDS, HEADER
+from mailbox_d.imap.search_text import fold
+from mailbox_d.store.ports import PIECE, Holding, Looked, Mailbox, Numbered, Row, Wanted
+from mailbox_d.wire.imap.search import Before, Body, Clock, Header, On, SearchKey, Text
+
+_COLUMN_OF: Final = {name.decode(): column for column, name in enumerate(FIELDS)}
+
+
+def wanted_by(key: SearchKey) -> Wanted | None:
+    """What is to be looked for among what is kept; None for a key that it cannot answer."""
+    match key:
+        case Text(text):
+            return _held((HEADER, BODY), text)
+        case Body(text):
+            return _held((BODY,), text)
+        case Header(name, text):
+            return _in_field(name.lower(), text)
+        case Before(Clock.SENT, day):
+            return Numbered(range(1, day.toordinal()), HEADER)
+        case On(Clock.SENT, day):
+            return Numbered(range(day.toordinal(), day.toordinal() + 1), HEADER)
+        case _:
+            return None
+
+
+def holds(row: Row, wanted: Wanted) -> bool | None:
+    """Whether this row is one of those that are wanted; None if what is to be looked at is not in it."""
+    if isinstance(wanted, Numbered):
+        return None if row.columns[wanted.column] is None else row.number in wanted.numbers
+    texts = [row.columns[column] for column in wanted.columns]
+    if None in texts:
+        return None
+    return any(_is_within(wanted, text) for text in texts if text is not None)
+
+
+def _is_within(wanted: Holding, text: bytes) -> bool:
+    if not wanted.start:
+        return wanted.octets in text
+    pieces = text.split(PIECE)[1:]
+    return any(piece.startswith(wanted.start) and wanted.octets in piece[len(wanted.start) :] for piece in pieces)
+
+
+class RecordedSearch:
+    """Looks for some keys in what is kept of a mailbox's messages, in turns."""
+
+    def __init__(
+        self,
+        name: bytes,
+        uids: Sequence[int],
+        keys: Iterable[SearchKey],
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """A turn takes about so many seconds; keys that cannot be answered are passed over."""
+        self._name = name
+        self._uids = uids
+        self._wanted = {key: wanted for key in keys if (wanted := wanted_by(key)) is not None}
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._steps: Iterator[Sequence[Looked]] | None = None
+
+    def turn(self, mailbox: Mailbox) -> Mapping[SearchKey, Verdict] | None:
+        """Look on; the verdicts if that was the last of it."""
+        until = self._monotonic() + self._seconds
+        if self._steps is None:
+            self._steps = mailbox.texts.look(self._name, self._uids, list(self._wanted.values()))
+        for looked in self._steps:
+            if looked or not self._wanted:
+                return {key: _verdict(each) for key, each in zip(self._wanted, looked, strict=True)}
+            if self._monotonic() >= until:
+                return None
+        return {}
+
+
+def _verdict(looked: Looked) -> Verdict:
+    known, found = set_of(looked.known), set_of(looked.found)
+    return Verdict(found, found | (((1 << len(looked.known)) - 1) & ~known))
+
+
+def _in_field(name: str, text: str) -> Wanted | None:
+    column = _COLUMN_OF.get(name)
+    if column is not None:
+        return _held((column,), text, nothing=PIECE)
+    return None if ":" in name else _held((HEADER,), text, f"{name}: ".encode())
+
+
+def _held(columns: tuple[int, ...], text: str, start: bytes = b"", nothing: bytes = b"") -> Holding | None:
+    """`nothing` is looked for where the text is empty. A text with NUL, which stands between fields, is not ours."""
+    return None if "\0" in text else Holding(columns, fold(text).encode("utf-8") or nothing, start)
