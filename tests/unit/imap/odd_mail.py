@@ -23,26 +23,9 @@ TEXTS = (
     "a" + "\u0301\u0323" * 50 + "b",
     "",
 )
-CHARSETS = tuple(
-    [
-        "utf-8",
-        "koi8-r",
-        "shift_jis",
-        "gb18030",
-        "iso-2022-jp",
-        "windows-1251",
-        "windows-1252",
-        "windows-1255",
-        "windows-1258",
-        "utf-16",
-        "utf-7",
-        "iso-8859-7",
-        "iso-8859-9",
-        "tis-620",
-        "euc-kr",
-        "big5",
-        "nonsense",
-    ]
+CHARSETS = (
+    *("utf-8", "koi8-r", "shift_jis", "gb18030", "iso-2022-jp", "windows-1251", "windows-1252", "windows-1255"),
+    *("windows-1258", "utf-16", "utf-7", "iso-8859-7", "iso-8859-9", "tis-620", "euc-kr", "big5", "nonsense"),
 )
 TRANSFER = ("7bit", "8bit", "base64", "quoted-printable", "x-unknown")
 
