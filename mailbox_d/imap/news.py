@@ -10,6 +10,8 @@ from mailbox_d.printable import one_line
 
 log = Logger()
 
+_LINES_A_TURN = 500
+
 GONE = "The mailbox that you selected is gone"
 
 
@@ -26,7 +28,9 @@ async def announce(session: IMAPSession, *, expunges: bool) -> bool:
         return False
     except MailError as error:
         log.warn("news of a mailbox cannot be had: {error}", error=one_line(error))
-    for line in session.view.announcements(expunges=expunges):
+    for count, line in enumerate(session.view.announcements(expunges=expunges), 1):
         session.connection.send(line)
+        if count % _LINES_A_TURN == 0:
+            await session.connection.give_way()
     await session.connection.drained()
     return True

@@ -93,9 +93,10 @@ class View:
     async def catch_up(self) -> None:
         """Look at the mailbox, and note what is to be announced. Where nothing can have happened there is no look."""
         if self._feed.may_tell():
-            self.note(await self.mailbox.news(self._feed))
+            await self.mailbox.news(self._feed, self.note)
 
     def note(self, news: News) -> None:
+        """Take what happened; in the lane's thread, while the session waits for that."""
         for change in news.changes:
             match change:
                 case Arrived(message) if self.messages.find(message.uid) is None:

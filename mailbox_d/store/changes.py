@@ -8,29 +8,40 @@ the feed was taken.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from weakref import WeakSet
 
 from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flags, Message, Snapshot
 
+_UNSORTED_MAX = 256
+"""How many bundles of changes wait to be sorted in for a session that does not ask."""
+
 
 class ChangeFeed(Feed):
-    """Changes of one mailbox, gathered for one session."""
+    """Changes of one mailbox, gathered for one session.
+
+    They come in bundles that all feeds share, and are sorted in when the session asks: whoever makes a change does not
+    work for all who hear of it.
+    """
 
     def __init__(self, feeds: Feeds, messages: Snapshot, changed: Callable[[], None] | None = None) -> None:
         self.messages = messages
         self._feeds = feeds
         self._changed = changed
         self._is_woken = False
+        self._bundles: deque[Sequence[Change]] = deque()
+        self._sorting = threading.Lock()
         self._expunged: set[int] = set()
         self._flagged: dict[int, Flags] = {}
         self._arrived: dict[int, Message] = {}
 
     def take(self) -> Sequence[Change]:
-        with self._feeds.guard:
+        with self._sorting:
+            self._is_woken = False
+            self._sort_in()
             expunged, flagged, arrived = self._expunged, self._flagged, self._arrived
             self._expunged, self._flagged, self._arrived = set(), {}, {}
-            self._is_woken = False
         return (
             *(Expunged(uid) for uid in sorted(expunged)),
             *(Flagged(uid, flagged[uid]) for uid in sorted(flagged)),
@@ -38,27 +49,37 @@ class ChangeFeed(Feed):
         )
 
     def may_tell(self) -> bool:
-        return bool(self._expunged or self._flagged or self._arrived) or not self._feeds.is_quiet()
+        """The session asks: from now on it is to be woken again."""
+        self._is_woken = False
+        return bool(self._bundles or self._expunged or self._flagged or self._arrived) or not self._feeds.is_quiet()
 
     def close(self) -> None:
         self._feeds.drop(self)
 
-    def note(self, change: Change) -> None:
-        """Take in one change; called under the feeds' guard."""
-        if isinstance(change, Arrived):
-            self._arrived[change.message.uid] = change.message
-        elif isinstance(change, Flagged):
-            self._note_flags(change.uid, change.flags)
-        elif self._arrived.pop(change.uid, None) is None:
-            self._flagged.pop(change.uid, None)
-            self._expunged.add(change.uid)
+    def note(self, changes: Sequence[Change]) -> None:
+        """Take in changes, in the order in which they were made."""
+        self._bundles.append(changes)
+        if len(self._bundles) > _UNSORTED_MAX:
+            with self._sorting:
+                self._sort_in()
 
-    def waking(self) -> Callable[[], None] | None:
-        """Whom to wake now, if anybody; called under the feeds' guard."""
-        if self._is_woken:
-            return None
-        self._is_woken = True
-        return self._changed
+    def wake(self) -> None:
+        """Wake the session, unless it was woken and did not ask yet."""
+        if not self._is_woken:
+            self._is_woken = True
+            if self._changed is not None:
+                self._changed()
+
+    def _sort_in(self) -> None:
+        while self._bundles:
+            for change in self._bundles.popleft():
+                if isinstance(change, Arrived):
+                    self._arrived[change.message.uid] = change.message
+                elif isinstance(change, Flagged):
+                    self._note_flags(change.uid, change.flags)
+                elif self._arrived.pop(change.uid, None) is None:
+                    self._flagged.pop(change.uid, None)
+                    self._expunged.add(change.uid)
 
     def _note_flags(self, uid: int, flags: Flags) -> None:
         unseen = self._arrived.get(uid)
@@ -76,13 +97,14 @@ class Feeds:
 
     def __init__(self, is_quiet: Callable[[], bool]) -> None:
         self.is_quiet = is_quiet
-        self.guard = threading.Lock()
+        self._guard = threading.Lock()
+        """Held for a moment, for the reactor's thread wants it too."""
         self._feeds: WeakSet[ChangeFeed] = WeakSet()
 
     def open(self, messages: Snapshot, changed: Callable[[], None] | None = None) -> ChangeFeed:
         """A feed that goes on from these messages; called under the lock under which they change."""
         feed = ChangeFeed(self, messages, changed)
-        with self.guard:
+        with self._guard:
             self._feeds.add(feed)
         return feed
 
@@ -91,28 +113,24 @@ class Feeds:
         return bool(self._feeds)
 
     def drop(self, feed: ChangeFeed) -> None:
-        with self.guard:
+        with self._guard:
             self._feeds.discard(feed)
 
     def publish(self, changes: Iterable[Change]) -> None:
-        """Note changes in every feed, and wake whoever waits for them."""
-        with self.guard:
-            listeners = list(self._feeds)
-            told = list(changes) if listeners else []
+        """Note changes in every feed, and wake whoever waits for them; called under the lock of the messages."""
+        listeners = self._listeners()
+        told = tuple(changes) if listeners else ()
+        if told:
             for feed in listeners:
-                for change in told:
-                    feed.note(change)
-            woken = [feed.waking() for feed in listeners if told]
-        _call(woken)
+                feed.note(told)
+            for feed in listeners:
+                feed.wake()
 
     def wake(self) -> None:
         """Wake whoever waits for news: a look at the disk will find some."""
-        with self.guard:
-            woken = [feed.waking() for feed in self._feeds]
-        _call(woken)
+        for feed in self._listeners():
+            feed.wake()
 
-
-def _call(woken: Iterable[Callable[[], None] | None]) -> None:
-    for changed in woken:
-        if changed is not None:
-            changed()
+    def _listeners(self) -> list[ChangeFeed]:
+        with self._guard:
+            return list(self._feeds)
