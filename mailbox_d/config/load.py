@@ -23,11 +23,14 @@ class Loaded:
     warnings: tuple[Fault, ...]
 
 
-def load(path: Path, *, limits: DocumentLimits = DEFAULT_LIMITS, now: datetime | None = None) -> Loaded:
+def load(
+    path: Path, *, limits: DocumentLimits = DEFAULT_LIMITS, now: datetime | None = None, on_disk: bool = True
+) -> Loaded:
     """Read, check and return a configuration; relative paths in it start at the file's folder.
 
-    `now` (with its time zone) stands for the present when certificates are judged. Raises `ConfigurationError` with
-    every fault of every kind, in the order of their places.
+    `now` (with its time zone) stands for the present when certificates are judged. Not `on_disk`: nothing of what the
+    configuration names is looked at, keys least of all, which who only asks the daemon may not read. Raises
+    `ConfigurationError` with every fault of every kind, in the order of their places.
     """
     document = parse_document(read_text(path, limits), str(path), limits)
     if not isinstance(document.value, dict):
@@ -39,7 +42,7 @@ def load(path: Path, *, limits: DocumentLimits = DEFAULT_LIMITS, now: datetime |
     if not isinstance(draft, Draft):
         raise ConfigurationError([*document.faults, *_others(document, draft)])
     report = Report(draft, now or datetime.now(UTC))
-    for check in (*CHECKS_ACROSS_KEYS, *CHECKS_ON_DISK):
+    for check in (*CHECKS_ACROSS_KEYS, *(CHECKS_ON_DISK if on_disk else ())):
         check(report)
     if faults := (*document.faults, *_others(document, (*draft.faults, *report.faults))):
         raise ConfigurationError(faults)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mailbox_d.errors import MailError
+from mailbox_d.errors import AddressError, MailError, NoSuchMailbox
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.layout import Layout
@@ -47,18 +47,20 @@ class Workshop:
         return self._on(request, self._verb(request))
 
     def _on(self, request: Request, verb: Callable[[Iterable[AccountPlace], str | None], Work[None]]) -> Work[None]:
-        """Do it to the accounts that are meant, found when the work begins."""
+        """Do it to the accounts that are meant, found when the work begins. Raises `BadRequest` where there is none."""
         try:
             places = self._places(request)
+        except (NoSuchMailbox, AddressError) as error:
+            raise BadRequest(f"{error.public}: {request.user}", cause=error.cause) from error
         except (MailError, OSError) as error:
             yield Trouble(request.user or "", "", reason(error))
             return
         yield from verb(places, request.mailbox)
 
-    def _places(self, request: Request) -> Iterator[AccountPlace]:
+    def _places(self, request: Request) -> list[AccountPlace]:
         if request.user is None:
-            return every_account(self.disk, self.layout)
-        return iter([one_account(self.disk, self.layout, request.user)])
+            return list(every_account(self.disk, self.layout))
+        return [one_account(self.disk, self.layout, request.user)]
 
     def _verb(self, request: Request) -> Callable[[Iterable[AccountPlace], str | None], Work[None]]:
         rework = self.rework if request.deep else None

@@ -110,6 +110,8 @@ class ControlSession(SessionShell, Protocol):
         timer = self.callLater(self._service.job, self._stop, "overtime")
         try:
             await driver.drive(work, partial(self._tell, tally))
+        except BadRequest as error:
+            self.send(format_answer(refusal(error.public, USAGE)))
         except Stopped:
             self.close(self.farewell(self._why_stopped))
         else:

@@ -1,0 +1,93 @@
+"""`mailboxctl`: what an operator types. The daemon does the work where one runs; otherwise it is done here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mailbox_d.config.faults import ConfigurationError
+from mailbox_d.config.load import load
+from mailbox_d.config.model import Configuration
+from mailbox_d.control.telling import TROUBLE, USAGE, refusal
+from mailbox_d.ctl.arguments import Arguments, parse
+from mailbox_d.ctl.asking import NobodyAnswers, NotAllowed, ask, connected
+from mailbox_d.ctl.privileges import become_owner
+from mailbox_d.ctl.terminal import JsonLines, Teller, Terminal
+from mailbox_d.net.state_folder import StateFolderTaken
+from mailbox_d.wire.control.answers import BadAnswer
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was typed. Returns the exit status."""
+    given = parse(sys.argv[1:] if arguments is None else arguments)
+    teller: Teller = JsonLines() if given.as_json else Terminal(given.request.verb)
+    try:
+        return _answer(given, teller)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return TROUBLE
+
+
+def _answer(given: Arguments, teller: Teller) -> int:
+    if given.socket is not None:
+        return _through_daemon(given.socket, given, teller)
+    try:
+        configuration = load(given.configuration, on_disk=False).configuration
+    except ConfigurationError as error:
+        return _refuse(teller, str(error), USAGE)
+    if not given.offline:
+        try:
+            return _through_daemon(configuration.control_socket, given, teller, may_be_away=True)
+        except NobodyAnswers:
+            pass
+    return _offline(configuration, given, teller)
+
+
+def _through_daemon(path: Path, given: Arguments, teller: Teller, *, may_be_away: bool = False) -> int:
+    """Have the daemon do it. Raises `NobodyAnswers` where it `may_be_away`."""
+    teller.through = "through the running daemon"
+    try:
+        with connected(path) as stream:
+            for answer in ask(stream, given.request):
+                teller.tell(answer)
+    except NobodyAnswers as error:
+        if may_be_away:
+            raise
+        return _refuse(teller, f"no daemon answers at {path}: {error}", TROUBLE)
+    except NotAllowed as error:
+        hint = "run mailboxctl as root, as the daemon's user, or as a member of control.group"
+        return _refuse(teller, f"the daemon's socket {path} is shut: {error}; {hint}", TROUBLE)
+    except BadAnswer as error:
+        return _refuse(teller, f"{error.public}; the daemon's log may say why", TROUBLE)
+    return teller.status
+
+
+def _offline(configuration: Configuration, given: Arguments, teller: Teller) -> int:
+    """Do it here."""
+    from mailbox_d.control.offline import do_offline
+
+    teller.through = "offline"
+    try:
+        become_owner(configuration.storage.maildirs)
+        do_offline(configuration, given.request, teller.tell)
+    except StateFolderTaken:
+        held = f"a daemon, or another mailboxctl, holds {configuration.storage.state}"
+        return _refuse(teller, f"{held}: leave --offline out, or stop it first", TROUBLE)
+    except OSError as error:
+        return _refuse(teller, f"{error}: run mailboxctl as root or as the daemon's user", TROUBLE)
+    return teller.status
+
+
+def _refuse(teller: Teller, text: str, status: int) -> int:
+    teller.tell(refusal(text, status))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
