@@ -87,10 +87,15 @@ class DirectoryWatch(Service, Watcher):
             self._drop_forgotten()
             return self._descriptor >= 0 and all(self._arm_one(each, touched) for each in directories)
 
-    def settle(self) -> None:
-        with self._guard:
+    def settle(self) -> bool:
+        if not self._guard.acquire(blocking=False):
+            return False  # somebody watches a directory, which may take as long as the disk does
+        try:
             fired = self._read() if self._descriptor >= 0 else []
+        finally:
+            self._guard.release()
         _call(fired)
+        return True
 
     def _open(self) -> bool:
         """Have the kernel give an instance, now or later."""
@@ -153,7 +158,7 @@ class DirectoryWatch(Service, Watcher):
 class _Events(FileDescriptor):
     """The reactor's ear on the kernel's queue."""
 
-    def __init__(self, reactor: Any, descriptor: int, ready: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, descriptor: int, ready: Callable[[], object]) -> None:
         FileDescriptor.__init__(self, reactor)
         self._descriptor = descriptor
         self._ready = ready

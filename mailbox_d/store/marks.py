@@ -22,7 +22,7 @@ Mark: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Inode, time and size of the directories and files."""
+    """Times, inode and size of the directories and files."""
 
     new: Mark = ()
     cur: Mark = ()
@@ -109,4 +109,6 @@ class Marks:
 
 
 def _mark(status: os.stat_result | None) -> Mark:
-    return () if status is None else (status.st_mtime_ns, status.st_ino, status.st_size)
+    """The time of the last change is not one that a program can set: with the other alone, `rsync -t` could hide what
+    it did."""
+    return () if status is None else (status.st_mtime_ns, status.st_ino, status.st_size, status.st_ctime_ns)

@@ -24,8 +24,8 @@ class Watcher(Protocol):
         must not keep it waiting; it is held weakly.
         """
 
-    def settle(self) -> None:
-        """Take in what the kernel has to tell of changes that have been made already."""
+    def settle(self) -> bool:
+        """Take in what the kernel has to tell of changes that have been made already; false where that would wait."""
 
 
 class NobodyWatches(Watcher):
@@ -34,8 +34,8 @@ class NobodyWatches(Watcher):
     def arm(self, directories: Sequence[bytes], touched: Callable[[], None]) -> bool:
         return False
 
-    def settle(self) -> None:
-        pass
+    def settle(self) -> bool:
+        return True
 
 
 class Watched:
@@ -65,8 +65,7 @@ class Watched:
         """Whether it is certain that a look at the disk would find nothing new. Waits for nothing."""
         if self._monotonic() >= self._quiet_until:
             return False
-        self._watcher.settle()
-        return not self._is_touched
+        return self._watcher.settle() and not self._is_touched
 
     def begin(self, *, is_wanted: bool) -> None:
         """A look at the disk begins: what happens from now on may be missed by it. Watch, if anybody wants to know."""

@@ -261,3 +261,15 @@ def test_a_kernel_without_instances_is_not_asked_by_a_daemon_that_ended(monkeypa
     watch.startService()
     watch.stopService()
     assert reactor.getDelayedCalls() == []
+
+
+def test_nobody_waits_for_one_who_watches_a_slow_disk(
+    watch: DirectoryWatch, listener: Listener, tmp_path: Path
+) -> None:
+    arm(watch, listener, tmp_path)
+    (tmp_path / "new").touch()
+    with watch._guard:
+        assert not watch.settle()
+    assert listener.count == 0
+    assert watch.settle()
+    assert listener.count == 1

@@ -34,7 +34,7 @@ def test_it_is_woken_once_until_it_asks_though_there_was_nothing_to_tell() -> No
 def test_what_came_and_went_is_never_mentioned_however_the_changes_come(bundles: list[list[int]], kept: int) -> None:
     feeds = Feeds(lambda: True)
     feed = feeds.open(Snapshot([Message(uid, NONE, 1) for uid in range(1, 5)]))
-    known = {uid: NONE for uid in range(1, 5)}
+    known = dict.fromkeys(range(1, 5), NONE)
     there = dict(known)
     before = changes_module._UNSORTED_MAX
     changes_module._UNSORTED_MAX = kept

@@ -93,3 +93,12 @@ def test_a_second_look_is_not_put_off_by_changes_of_ours_nor_by_deliveries(
     marks.stamp(marks.look(), whole=False)
     clock.pass_by(0.5)
     assert marks.is_due()
+
+
+def test_a_change_shows_though_its_time_was_set_back(marks: Marks, tmp_path: Path, clock: Clock) -> None:
+    """As `rsync -t` and `tar` leave a directory."""
+    before = (tmp_path / "cur").stat()
+    (tmp_path / "cur" / "1700000000.M1P1.h:2,").touch()
+    os.utime(tmp_path / "cur", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (tmp_path / "cur").stat().st_mtime_ns == before.st_mtime_ns
+    assert marks.look().cur != marks.last.cur

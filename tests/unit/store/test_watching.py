@@ -22,18 +22,22 @@ class Kernel(Watcher):
     def __init__(self) -> None:
         self.armed: list[Callable[[], None]] = []
         self.pending = False
+        self.is_busy = False
 
     def arm(self, directories: Sequence[bytes], touched: Callable[[], None]) -> bool:
         assert directories == (b"/m/new", b"/m/cur")
         self.armed = [touched]
         return True
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
+        if self.is_busy:
+            return False
         if self.pending:
             self.pending = False
             armed, self.armed = self.armed, []
             for touched in armed:
                 touched()
+        return True
 
 
 class Clock:
@@ -86,6 +90,14 @@ def test_what_the_kernel_has_not_yet_told_counts(watched: Watched, kernel: Kerne
     kernel.pending = True
     assert not watched.is_quiet()
     assert woken == ["woken"]
+
+
+def test_who_cannot_tell_without_waiting_is_not_believed(watched: Watched, kernel: Kernel) -> None:
+    look(watched)
+    kernel.is_busy = True
+    assert not watched.is_quiet()
+    kernel.is_busy = False
+    assert watched.is_quiet()
 
 
 def test_a_change_during_a_look_asks_for_another_look(watched: Watched, kernel: Kernel) -> None:
@@ -159,5 +171,5 @@ class Sleepless(Watcher):
     def arm(self, directories: Sequence[bytes], touched: Callable[[], None]) -> bool:
         return True
 
-    def settle(self) -> None:
-        pass
+    def settle(self) -> bool:
+        return True
