@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mailbox_d.wire.imap import framer as framing
 from mailbox_d.wire.imap.framer import Chunk, Event, Framer, FramerLimits
 
 LIMITS = FramerLimits(line=60, literals=3, literal_octets=20, streams_messages=True, drained=12, chunk=5)
@@ -84,3 +89,47 @@ def test_no_more_is_held_than_the_limits_allow(stream: bytes) -> None:
             pass
         held = framer.buffered + len(framer._text) + len(framer._literal) + sum(map(len, framer._literals))
         assert held <= LIMITS.line + 2 + LIMITS.literal_octets
+
+
+PATTERNS = ("_LITERAL", "_TAG", "_UP_TO_MESSAGE")
+MANY_LITERALS = FramerLimits(line=3000, literals=200, literal_octets=1000, streams_messages=True, drained=12, chunk=5)
+
+
+@dataclass
+class Looks:
+    """An expression that counts the octets it was shown."""
+
+    pattern: re.Pattern[bytes]
+    octets: int = 0
+
+    def search(self, text: bytes) -> re.Match[bytes] | None:
+        self.octets += len(text)
+        return self.pattern.search(text)
+
+    def match(self, text: bytes) -> re.Match[bytes] | None:
+        self.octets += len(text)
+        return self.pattern.match(text)
+
+
+begun = st.sampled_from(
+    [b"a APPEND x (", b"a APPEND ", b'a APPEND x "', b"a APPEND x UTF8 (", b"a APPEND x () ", b"a NOOP ", b"a", b""]
+)
+fillings = st.builds(
+    bytes.__mul__, st.sampled_from([b"f", b"(", b'"', b"\\", b"{", b"{1", b" ", b"~"]), st.integers(0, 2500)
+)
+announced = st.sampled_from([b"{0+}\r\n", b"{1+}\r\nx", b"{0+}\r\n ", b"~{0+}\r\n", b"{0}\r\n"])
+
+
+@given(begun, fillings, announced, st.integers(0, 200))
+@example(b"a APPEND x (", b"f" * 2000, b"{0+}\r\n", 200)
+def test_what_came_of_a_command_is_not_looked_at_again_with_each_literal(
+    beginning: bytes, filling: bytes, literal: bytes, count: int
+) -> None:
+    looks: dict[str, Any] = {name: Looks(getattr(framing, name)) for name in PATTERNS}
+    stream = beginning + filling + literal * count + b"\r\n"
+    framer = Framer(MANY_LITERALS)
+    framer.feed(stream)
+    with patch.multiple(framing, **looks):
+        while framer.next_event() is not None:
+            pass
+    assert sum(look.octets for look in looks.values()) <= 5 * len(stream)

@@ -30,6 +30,9 @@ _UP_TO_MESSAGE = re.compile(
 """A command up to the literal that is APPEND's message (RFC 3501 section 6.3.11; literal8 of RFC 3516, UTF8 of RFC 6855
 section 4)."""
 
+_BEFORE_MESSAGE = 1
+"""How many literals may stand before APPEND's message: the mailbox's name. Behind more, text is not looked at again."""
+
 _LARGEST_NUMBER = 0xFFFFFFFF
 """RFC 3501 section 9, `number`."""
 
@@ -143,7 +146,8 @@ class Framer:
         self._searched = 0
         """Octets of the buffer that are known to hold no LF."""
         self._state: Callable[[], Event | _Again | None] = self._piece
-        self._text = b""
+        self._text = bytearray()
+        """Of the present command. It only grows: what a literal costs does not depend on what came before it."""
         self._literals: list[bytes] = []
         self._literal_octets = 0
         self._literal = bytearray()
@@ -181,7 +185,7 @@ class Framer:
         if self._waiting:
             self._begin()
         elif self._missing <= self.limits.drained:
-            self._text = b""
+            self._text.clear()
             self._state = self._skip
         else:
             self._die()
@@ -199,7 +203,7 @@ class Framer:
             return self._fault(line, "A command holds a NUL or a bare CR", fatal=line.endswith(b"+}"))
         if line.endswith(b"}") and (announced := _LITERAL.search(line)):
             return self._announced(line[: announced.start()], announced[1], waiting=not announced[2])
-        command = Command(self._text + line, tuple(self._literals))
+        command = Command(bytes(self._text) + line, tuple(self._literals))
         self._begin()
         return command
 
@@ -289,27 +293,33 @@ class Framer:
         self._missing = size = _bounded(digits)
         if size > _LARGEST_NUMBER:
             return self._fault(b"", "A literal is at most 4294967295 octets", fatal=not waiting)
-        if self.limits.streams_messages and _UP_TO_MESSAGE.match(self._text):
+        if self._message_is_next():
             self._state = self._message
-            return AppendStart(self._text + LITERAL_MARK, tuple(self._literals), size, waiting)
+            return AppendStart(bytes(self._text) + LITERAL_MARK, tuple(self._literals), size, waiting)
         if before.endswith(b"~"):
             return self._unwanted("A literal8 can only be APPEND's message")
         if len(self._literals) == self.limits.literals:
             return self._unwanted("The command has too many literals")
         if self._literal_octets + size > self.limits.literal_octets:
             return self._unwanted("The literal is too large")
-        go_ahead = GoAhead(self._text, size)
+        event: GoAhead | _Again = GoAhead(bytes(self._text), size) if waiting else _AGAIN
         self._text += LITERAL_MARK
         self._literal_octets += size
         self._state = self._collect
-        return go_ahead if waiting else _AGAIN
+        return event
+
+    def _message_is_next(self) -> bool:
+        """Whether the literal that was announced is APPEND's message, which is handed on."""
+        if not self.limits.streams_messages or len(self._literals) > _BEFORE_MESSAGE:
+            return False
+        return _UP_TO_MESSAGE.match(self._text) is not None
 
     def _unwanted(self, text: str) -> Fault:
-        tag = _tag_of(self._text)
+        tag = _tag_of(bytes(self._text))
         return Fault(tag, text, fatal=not self.refuse())
 
     def _fault(self, line: bytes, text: str, *, fatal: bool) -> Fault:
-        fault = Fault(_tag_of(self._text + line), text, fatal)
+        fault = Fault(_tag_of(bytes(self._text) + line), text, fatal)
         if fatal:
             self._die()
         else:
@@ -318,7 +328,7 @@ class Framer:
 
     def _begin(self) -> None:
         """Be ready for a new command."""
-        self._text = b""
+        self._text.clear()
         self._literals.clear()
         self._literal_octets = 0
         self._state = self._piece

@@ -70,6 +70,11 @@ def test_what_is_no_append_holds_its_literal(text: bytes) -> None:
     assert events(text + b"\r\nword\r\n", LOGGED_IN) == [Command(text.removesuffix(b"{4+}") + b"\0", (b"word",))]
 
 
+def test_behind_two_literals_no_message_is_expected() -> None:
+    text = b"a APPEND {1+}\r\nx (\\Seen {1+}\r\ny) {4+}\r\nword\r\n"
+    assert events(text, LOGGED_IN) == [Command(b"a APPEND \0 (\\Seen \0) \0", (b"x", b"y", b"word"))]
+
+
 @pytest.mark.parametrize(("announced", "waiting"), [(b"~{3}", True), (b"~{3+}", False)])
 def test_a_message_may_come_as_a_literal8(announced: bytes, waiting: bool) -> None:
     assert events(b"a APPEND INBOX " + announced + b"\r\na\0b\r\nb NOOP\r\n", LOGGED_IN) == [
