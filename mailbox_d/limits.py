@@ -78,6 +78,7 @@ def imap_limits(limits: Limits) -> IMAPLimits:
         grammar=replace(
             DEFAULT_LIMITS, search_keys=limits.imap_search_keys, fetch_attributes=limits.imap_fetch_attributes
         ),
+        search_text=limits.imap_search_text,
         contents=ContentLimits(mime=mime_limits(limits)),
         input_buffer=limits.input_buffer,
         login_timeout=limits.login_timeout,

@@ -173,7 +173,8 @@ class TextFile:
         try:
             for octets in blocks:
                 block = unpack_header(octets[:HEADER_SIZE], end)
-                assert block is not None
+                if block is None:
+                    continue
                 _write(descriptor, octets, end)
                 added.append(block)
                 end += len(octets)
