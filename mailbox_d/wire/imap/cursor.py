@@ -16,7 +16,6 @@ _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
 _ASTRING_CHARS = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]++")
 _LIST_CHARS = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]++")
 _QUOTED = re.compile(rb"\"([^\"\\\x00\r\n]*+(?>(?:\\[\"\\][^\"\\\x00\r\n]*+)*))\"")
-_ESCAPE = re.compile(rb"\\(.)")
 _NUMBER = re.compile(rb"[0-9]++")
 _LARGEST_NUMBER = 0xFFFFFFFF
 
@@ -128,7 +127,7 @@ class Cursor:
         self.at = match.end()
         if self.utf8 and not _is_utf8(match[1]):
             raise BadSyntax("A quoted string is in UTF-8")
-        return _ESCAPE.sub(rb"\1", match[1]) if b"\\" in match[1] else match[1]
+        return _unescaped(match[1]) if b"\\" in match[1] else match[1]
 
     def nstring(self) -> bytes | None:
         if self.text[self.at : self.at + 3].upper() == b"NIL":
@@ -154,6 +153,11 @@ def number(digits: bytes) -> int:
     if len(digits) > 10 or (value := int(digits)) > _LARGEST_NUMBER:
         raise BadSyntax("A number is at most 4294967295")
     return value
+
+
+def _unescaped(quoted: bytes) -> bytes:
+    """Without the backslashes that quote others and quotes; a NUL, which no quoted string holds, marks the kept."""
+    return quoted.replace(b"\\\\", b"\0").replace(b"\\", b"").replace(b"\0", b"\\")
 
 
 def _is_utf8(octets: bytes) -> bool:

@@ -19,6 +19,8 @@ SEPARATOR: Final = "/"
 
 _LONGEST: Final = 2000
 """Characters of a name that may be a new mailbox's: beyond all that the store holds, and soon put into normal form."""
+_LONGEST_ON_WIRE: Final = 8000
+"""Octets of a name or pattern that is looked at: what is longer is no mailbox's, and a literal may hold a mebibyte."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -27,6 +29,8 @@ def from_wire(name: bytes, *, utf8: bool = False) -> str:
 
     Whether the name can be a mailbox's is for the store to say; a control character can be in no name.
     """
+    if len(name) > _LONGEST_ON_WIRE:
+        raise MailboxNameError("The mailbox name is too long")
     try:
         text = name.decode("utf-8") if utf8 else mutf7.decode(name)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from mailbox_d.wire.imap.errors import BadSyntax
 STAR: Final = 1 << 32
 """`*`, the largest number in use: above every number that can be written."""
 
-_DIGITS_AND_MARKS = frozenset(b"0123456789:,*")
+_DIGITS_AND_MARKS = re.compile(rb"[0-9:,*]*+")
 _CACHED_LENGTH = 32
 
 
@@ -55,13 +56,7 @@ class SequenceSet:
 
 def parse_sequence_set(cursor: Cursor) -> SequenceSet:
     """A sequence set up to the next space or parenthesis. Raises `BadSyntax`."""
-    start = cursor.at
-    text = cursor.text
-    end = start
-    while end < len(text) and text[end] in _DIGITS_AND_MARKS:
-        end += 1
-    cursor.at = end
-    written = text[start:end]
+    written = cursor.take(_DIGITS_AND_MARKS, "a sequence set")
     return _cached(written) if len(written) <= _CACHED_LENGTH else _parse(written)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbox_d import mutf7
 from mailbox_d.errors import MailboxNameError
 from mailbox_d.wire.imap.mailbox_names import from_wire, is_name, new_from_wire, to_wire
 
@@ -38,6 +39,13 @@ def test_names(wire: bytes, name: str) -> None:
 def test_attack_61_other_octets_are_no_name(wire: bytes) -> None:
     with pytest.raises(MailboxNameError):
         from_wire(wire)
+
+
+@pytest.mark.parametrize("utf8", [False, True])
+def test_attack_61_a_very_long_name_is_not_decoded(monkeypatch: pytest.MonkeyPatch, utf8: bool) -> None:
+    monkeypatch.setattr(mutf7, "decode", lambda octets: pytest.fail("looked at"))
+    with pytest.raises(MailboxNameError):
+        from_wire(b"&AAA-" * 200_000, utf8=utf8)
 
 
 def test_names_to_the_wire() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailbox_d.errors import MailboxNameError, MailError
 from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.commands import Command, StatusItem, StoreMode
-from mailbox_d.wire.imap.cursor import GrammarLimits
+from mailbox_d.wire.imap.cursor import Cursor, GrammarLimits
 from mailbox_d.wire.imap.errors import BadCharset, BadSyntax, UnknownCommand
 from mailbox_d.wire.imap.fetch import BodySection, FetchItem, Section, SectionText
 from mailbox_d.wire.imap.parser import parse_command, parse_tag, parse_verb
@@ -518,3 +520,9 @@ def test_no_complaint_repeats_what_the_client_wrote() -> None:
         with pytest.raises(MailError) as caught:
             parse(text)
         assert "script" not in caught.value.public
+
+
+@given(st.lists(st.sampled_from([b"\\", b'"', b"a"])).map(b"".join))
+def test_every_quoted_string_comes_back(text: bytes) -> None:
+    quoted = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    assert Cursor(b'"%b"' % quoted).string() == text
