@@ -7,8 +7,10 @@ message itself must be looked at. Bytes in, values out: also for a process that 
 
 from __future__ import annotations
 
+import struct
 import unicodedata
 from collections.abc import Generator, Iterator
+from itertools import accumulate, pairwise
 from typing import Final
 from zlib import crc32
 
@@ -25,6 +27,8 @@ FIELDS: Final = (b"subject", b"from", b"to", b"cc", b"bcc")
 HEADER: Final = len(FIELDS)
 BODY: Final = HEADER + 1
 _COLUMN_OF: Final = {name: column for column, name in enumerate(FIELDS)}
+
+_PACKED: Final = struct.Struct(f"=BI{COLUMNS}I")
 
 _FORM: Final = 1
 """Of a row; another number makes all messages be looked at anew."""
@@ -55,6 +59,26 @@ def recorded(reader: WireReader, limits: MimeLimits, octets_max: int) -> Iterato
     yield Row((*columns, None), sent, final=False)
     body = yield from _body_column(reader, limits, room)
     yield Row((*columns, body), sent)
+
+
+def packed(row: Row) -> bytes:
+    """A row as octets, for the way from one process to another."""
+    texts = [text for text in row.columns if text is not None]
+    mark = sum([1 << column for column, text in enumerate(row.columns) if text is not None]) | row.final << COLUMNS
+    return _PACKED.pack(mark, row.number, *[len(text or b"") for text in row.columns]) + b"".join(texts)
+
+
+def unpacked(octets: bytes) -> Row | None:
+    """The row that was packed; None for octets that are none."""
+    if len(octets) < _PACKED.size:
+        return None
+    mark, number, *lengths = _PACKED.unpack_from(octets)
+    ends = list(accumulate(lengths, initial=_PACKED.size))
+    if mark >> COLUMNS > 1 or ends[-1] != len(octets):
+        return None
+    texts = [octets[start:end] for start, end in pairwise(ends)]
+    columns = tuple([text if mark >> column & 1 else None for column, text in enumerate(texts)])
+    return Row(columns, number, final=bool(mark >> COLUMNS))
 
 
 def _header_columns(header: bytes) -> tuple[list[bytes], int]:

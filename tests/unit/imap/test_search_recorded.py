@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.imap.search_content import ContentSearch
 from mailbox_d.imap.search_keeping import Keeping
 from mailbox_d.imap.search_program import Operator, Verdict, bits_of, evaluate, indexes_of, program_of
-from mailbox_d.imap.search_record import name_of, record_of
+from mailbox_d.imap.search_record import name_of, packed, record_of, unpacked
 from mailbox_d.imap.search_recorded import RecordedSearch
 from mailbox_d.imap.search_text import fold
 from mailbox_d.mime.structure import MimeLimits
@@ -238,6 +239,15 @@ def test_a_row_has_its_columns_in_folded_utf_8() -> None:
     assert row.columns[6] == b"\xfebody"
     assert (row.number, row.final) == (date(2020, 1, 1).toordinal(), True)
     assert record_of(HeldMessage(b"Subject: long\r\n\r\n"), LIMITS, 15).columns == (None,) * COLUMNS
+
+
+@pytest.mark.parametrize("message", [b"", b"Subject: x\r\n\r\nbody", b"Subject: " + b"x" * KEPT])
+def test_a_row_goes_from_one_process_to_another(message: bytes) -> None:
+    row = record_of(HeldMessage(message), LIMITS, KEPT)
+    octets = packed(row)
+    assert unpacked(octets) == row
+    assert unpacked(packed(replace(row, final=False))) == replace(row, final=False)
+    assert unpacked(octets[:-1]) is unpacked(octets + b"x") is unpacked(b"") is None
 
 
 def test_the_corpus_is_odd_enough() -> None:
