@@ -8,8 +8,8 @@ import random
 from collections.abc import Collection, Iterator, Sequence
 
 from tests.faults.model_disk import Model, ModelDisk, Torn, Tree, fingerprint, paths
+from tests.faults.tally import IN_FULL
 
-IN_FULL = bool(os.environ.get("MAILBOXD_FAULTS_IN_FULL"))
 EVERY_SUBSET_OF, RANDOM_SUBSETS = (8, 20) if IN_FULL else (3, 2)
 """Up to how many pending effects every subset of them is tried; how many of more are, beside all, none, all but one
 and only one."""

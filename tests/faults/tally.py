@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
+
+IN_FULL = bool(os.environ.get("MAILBOXD_FAULTS_IN_FULL"))
+"""Whether there is time for as much as the tests promise in their first lines (`make faults`)."""
 
 COLUMNS = ("kills", "states", "faults", "messages", "lost", "doubled")
 """Processes killed, disks after a loss of power, errors of the disk; messages answered or found; those that were not

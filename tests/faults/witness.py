@@ -138,7 +138,7 @@ class Witness:
     def subscribe(self, address: EmailAddress, name: str, subscribed: bool = True) -> None:
         account = self.store.account(address)
         self.promises.end("subscription", address, name)
-        account.subscribe(name, subscribed)  # type: ignore[arg-type]
+        account.subscribe(name, subscribed)
         holds = partial(_is_subscribed, address=address, name=name, subscribed=subscribed)
         self.promises.make("subscription", address, name, what=f"subscribed: {subscribed}", holds=holds)
 
