@@ -326,8 +326,8 @@ class Limits(Section):
     """Keys of one SEARCH; they are looked for together, message by message."""
 
     imap_search_text: Annotated[int, Size(most=16 * MIB)] = MIB
-    """Text of one message that is kept, folded, so that SEARCH need not read it again; of one with more, its body or all
-    of it is read each time. 0: nothing is kept."""
+    """Text of one message that is kept, folded, so that SEARCH need not read it again; of one with more, its body or
+    all of it is read each time. 0: nothing is kept."""
 
     imap_fetch_attributes: Annotated[int, Count(least=100, most=100_000)] = 300
     """Attributes of one FETCH, such as headers of parts."""
