@@ -74,7 +74,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     domains = configuration.domains
     limits = configuration.limits
     watch = DirectoryWatch(reactor)
-    workers = Children(reactor, INDEX_CHILD, count=max(1, (os.cpu_count() or 1) - 1))
+    children = max(1, (os.cpu_count() or 1) - 1)
+    workers = Children(reactor, INDEX_CHILD, count=children)
     directory = Directory({name: realms[domain.realm] for name, domain in domains.items()})
     quotas = quota_rules(directory, configuration.quota)
     maildirs = MaildirStore(
@@ -92,7 +93,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         lanes=lanes,
         watch=watch,
         workers=workers,
-        feeding=IndexFeeding(lanes.store, workers, mime_limits(limits)),
+        feeding=IndexFeeding(lanes.store, workers, mime_limits(limits), at_once=children),
         realms=realms,
         directory=directory,
         recipients=Recipients(

@@ -37,7 +37,7 @@ class IMAPAccount:
     """One user's mailboxes. Each method raises what `store.ports.Account` says, and `StorageFault`."""
 
     def __init__(self, account: Account, lane: Lane, opened: Callable[[Mailbox], None] = lambda _: None) -> None:
-        """`opened` is told of each mailbox that the user opens."""
+        """`opened` is told of each mailbox that the user selects."""
         self._account = account
         self._lane = lane
         self._opened = opened
@@ -49,8 +49,7 @@ class IMAPAccount:
     async def select(self, name: str, rw: bool = True) -> IMAPMailbox:
         """The mailbox of that name; with `rw` false nothing in it is to be changed."""
         mailbox = await self._lane.run(self._account.open, name)
-        self._opened(mailbox)
-        return IMAPMailbox(mailbox, self._lane, read_only=not rw)
+        return IMAPMailbox(mailbox, self._lane, read_only=not rw, opened=self._opened)
 
     async def addMailbox(self, name: str, mbox: None = None) -> None:
         """As `create`: where mail is kept, no mailbox can be brought along."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -29,6 +30,9 @@ _NAMES_MAX = 4
 _PIECE = 200
 """Messages that a child is given at once."""
 _REPORT_SECONDS = 10.0
+_AGAIN_SECONDS = 300.0
+_WANTED_MAX = 100
+"""Mailboxes that wait; what comes further is looked up when it is asked for."""
 
 
 class Workers(Protocol):
@@ -47,26 +51,38 @@ class Piece:
 
 
 class IndexFeeding(Service):
-    """Works through the mailboxes that were wanted, one at a time."""
+    """Works through the mailboxes that were wanted, `at_once` of them at a time."""
 
     log = Logger()
 
     def __init__(
-        self, lane: Lane, workers: Workers, limits: MimeLimits, monotonic: Callable[[], float] = time.monotonic
+        self,
+        lane: Lane,
+        workers: Workers,
+        limits: MimeLimits,
+        *,
+        at_once: int = 1,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lane = lane
         self._workers = workers
         self._limits = limits
         self._monotonic = monotonic
+        self._at_once = at_once
         self._wanted: dict[int, Mailbox] = {}
-        self._is_at_work = False
+        self._fed_at: WeakKeyDictionary[Mailbox, float] = WeakKeyDictionary()
+        self._at_work = 0
 
     def want(self, mailbox: Mailbox) -> None:
-        """This mailbox is being read: see to it as soon as those before it are done."""
-        self._wanted[id(mailbox)] = mailbox
-        if self.running and not self._is_at_work:
-            self._is_at_work = True
-            Deferred.fromCoroutine(self._work()).addErrback(lambda failure: self.log.failure("no index", failure))
+        """This mailbox was opened: see to it as soon as those before it are done, unless it was seen to just now."""
+        if self._monotonic() < self._fed_at.get(mailbox, -_AGAIN_SECONDS) + _AGAIN_SECONDS:
+            return
+        if self.running and len(self._wanted) < _WANTED_MAX:
+            self._wanted[id(mailbox)] = mailbox
+            self._fed_at[mailbox] = self._monotonic()
+            if self._at_work < self._at_once:
+                self._at_work += 1
+                Deferred.fromCoroutine(self._work()).addErrback(lambda failure: self.log.failure("no index", failure))
 
     async def _work(self) -> None:
         try:
@@ -74,7 +90,7 @@ class IndexFeeding(Service):
                 mailbox = self._wanted.pop(next(iter(self._wanted)))
                 await self._feed(mailbox)
         finally:
-            self._is_at_work = False
+            self._at_work -= 1
 
     async def _feed(self, mailbox: Mailbox) -> None:
         pieces = await self._lane.run(self._pieces, mailbox)
@@ -98,7 +114,7 @@ class IndexFeeding(Service):
             return
         said = answers(answered, len(piece.names))
         for place, name in enumerate(piece.names):
-            rows = {uid: each[place] for uid, each in zip(piece.paths, said, strict=True) if each[place]}
+            rows = {uid: each[place] for uid, each in zip(piece.paths, said, strict=True)}
             await self._lane.run(mailbox.index.remember, name, rows)
 
     def _pieces(self, mailbox: Mailbox) -> list[Piece]:

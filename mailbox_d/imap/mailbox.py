@@ -56,8 +56,11 @@ class News:
 class IMAPMailbox:
     """One mailbox, and whether this session may change it. Each method raises what `store.ports.Mailbox` says."""
 
-    def __init__(self, mailbox: Mailbox, lane: Lane, *, read_only: bool) -> None:
+    def __init__(
+        self, mailbox: Mailbox, lane: Lane, *, read_only: bool, opened: Callable[[Mailbox], None] = lambda _: None
+    ) -> None:
         self.read_only = read_only
+        self._opened = opened
         self._mailbox = mailbox
         self._lane = lane
         self._contents: Contents | None = None
@@ -72,6 +75,7 @@ class IMAPMailbox:
 
     async def open(self, changed: Callable[[], None]) -> Opened:
         """The mailbox as it is; from now on `changed` is called when there may be news."""
+        self._opened(self._mailbox)
         return await self._lane.run(_open, self._mailbox, not self.read_only, partial(self._lane.wake, changed))
 
     async def news(self, feed: Feed, note: Callable[[News], None]) -> None:

@@ -24,6 +24,9 @@ _FORM = 1
 _OCTETS_MAX = 16 * 1024
 """An answer longer than this is no header, and not remembered."""
 
+_ASKED_AT_ONCE = 100
+"""Messages of which the index is asked before it is seen how much they are."""
+
 _NAME_MAX = 1000
 
 _REMEMBERED_ITEMS = (FetchItem.ENVELOPE, FetchItem.BODY, FetchItem.BODYSTRUCTURE)
@@ -37,13 +40,29 @@ def told(
     name = name_of(tuple(attributes), contents.limits.mime)
     if name is None:
         return contents.told(uids, attributes)
-    known = index.remembered(name, uids)
-    unknown = [uid for uid in uids if uid not in known]
+    known, asked = _known(index, name, uids, contents.limits.octets_a_turn // 4)
+    unknown = [uid for uid in asked if uid not in known]
     found = contents.told(unknown, attributes) if unknown else []
     index.remember(
         name, {uid: octets for uid, each in zip(unknown, found, strict=False) if (octets := answer_of(each))}
     )
-    return _in_order(uids, known, found)
+    return _in_order(asked, known, found)
+
+
+def _known(index: Index, name: bytes, uids: Sequence[int], most: int) -> tuple[Mapping[int, bytes], Sequence[int]]:
+    """What the index has of the first of these messages, which are returned too: about as many as have `most` octets,
+    or up to some that must be looked up."""
+    known: dict[int, bytes] = {}
+    octets = asked = 0
+    while asked < len(uids) and octets < most:
+        some = uids[asked : asked + _ASKED_AT_ONCE]
+        found = index.remembered(name, some)
+        known.update(found)
+        octets += sum(map(len, found.values()))
+        asked += len(some)
+        if len(found) < len(some):
+            break
+    return known, uids[:asked]
 
 
 def _in_order(
@@ -65,9 +84,14 @@ def _in_order(
     return answers
 
 
-@lru_cache(maxsize=256)
 def name_of(attributes: tuple[FetchAttribute, ...], limits: MimeLimits) -> bytes | None:
     """Under which name the answer is remembered; None where it is not."""
+    fields = (field for each in attributes if isinstance(each, BodySection) for field in each.section.fields)
+    return None if sum(map(len, fields)) > _NAME_MAX else _name_of(attributes, limits)
+
+
+@lru_cache(maxsize=256)
+def _name_of(attributes: tuple[FetchAttribute, ...], limits: MimeLimits) -> bytes | None:
     words = [_word(attribute) for attribute in attributes]
     if None in words:
         return None

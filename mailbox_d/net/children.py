@@ -71,7 +71,7 @@ class Children(Service):
     def _begin(self) -> _Child:
         child = _Child(self._reactor, self._is_free, self._is_gone)
         self._children.add(child)
-        command = [sys.executable, "-m", "mailbox_d.net.child", self._entry]
+        command = [sys.executable, "-P", "-m", "mailbox_d.net.child", self._entry]
         self._reactor.spawnProcess(child, command[0], command, env=dict(os.environ))
         return child
 
@@ -118,11 +118,15 @@ class _Child(ProcessProtocol):
         except FrameTooLong:
             self.kill()
             return
-        if answered is not None:
-            answer = self._take()
-            self._is_free(self)
-            if answer is not None:
-                answer.callback(answered)
+        if answered is None:
+            return
+        if self._answer is None:
+            self.kill()  # nobody asked
+            return
+        answer = self._take()
+        self._is_free(self)
+        if answer is not None:
+            answer.callback(answered)
 
     def errReceived(self, data: bytes) -> None:
         self._said = (self._said + data)[-_SAID_MAX:]

@@ -53,12 +53,12 @@ class Answers:
         found = {}
         for uid, checksum, octets in rows:
             base = bases.get(uid)
-            if base is not None and crc32(octets, crc32(base, seal)) == checksum:
+            if octets and base is not None and crc32(octets, crc32(base, seal)) == checksum:
                 found[uid] = octets
         return found
 
     def remember(self, attribute: bytes, answers: Iterable[tuple[int, bytes, bytes]]) -> None:
-        """Keep what was found out: UID, base name and octets of each message."""
+        """Keep what was found out: UID, base name and octets of each message; empty where nothing is to be said."""
         seal = crc32(attribute)
         rows = [(uid, crc32(octets, crc32(base, seal)), octets) for uid, base, octets in answers]
         if rows:

@@ -31,7 +31,10 @@ _SETTINGS = ("journal_mode=TRUNCATE", "synchronous=OFF", "trusted_schema=OFF", "
 """Nothing is synced: what a power cut spoils is found by its checksum, and made again."""
 
 _BUSY_SECONDS = 0.05
-"""How long another process is waited for."""
+"""How long another thread or process is waited for."""
+
+_BUSY_REST_SECONDS = 2.0
+"""How long it is then taken to be busy: who waits each time is slower than without an index."""
 
 _REST_SECONDS = 60.0
 """How long an index that cannot be had is let be."""
@@ -69,17 +72,12 @@ class IndexFile:
 
         Where the file turns out to be damaged `work` is done again, on an empty one.
         """
-        with self._guard:
-            if self._monotonic() < self._rests_until:
-                return None
-            for _ in range(2):
-                try:
-                    return self._transact(work)
-                except (sqlite3.Error, OSError) as error:
-                    if not self._is_mended(error):
-                        return None
-            self._rest("it is damaged again and again")
+        if not self._guard.acquire(timeout=_BUSY_SECONDS):
             return None
+        try:
+            return None if self._monotonic() < self._rests_until else self._tried(work)
+        finally:
+            self._guard.release()
 
     def close(self) -> None:
         """Give back the file; the next `run` opens it again."""
@@ -91,6 +89,16 @@ class IndexFile:
         with self._guard:
             self._close()
             self._remove()
+
+    def _tried(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        for _ in range(2):
+            try:
+                return self._transact(work)
+            except (sqlite3.Error, OSError) as error:
+                if not self._is_mended(error):
+                    return None
+        self._rest("it is damaged again and again")
+        return None
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._opened()
@@ -134,6 +142,7 @@ class IndexFile:
         """Whether it is worth trying again: the file was damaged, and is begun anew."""
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         if code & 0xFF in _BUSY:
+            self._rests_until = self._monotonic() + _BUSY_REST_SECONDS
             return False
         self._close()
         if code in _CHANGED_UNDER_US:

@@ -72,8 +72,18 @@ def looked_up(mailbox: MaildirMailbox, uid: int, text: bytes) -> bytes:
     return b"".join(answer.pieces)  # type: ignore[union-attr, misc]
 
 
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
 def fed(mailbox: MaildirMailbox, workers: Workers) -> IndexFeeding:
-    feeding = IndexFeeding(InlineLane(), workers, LIMITS)
+    feeding = IndexFeeding(InlineLane(), workers, LIMITS, monotonic=CLOCK)
     feeding.startService()
     feeding.want(mailbox)
     return feeding
@@ -127,6 +137,9 @@ def test_it_goes_piece_by_piece_and_one_that_fails_is_left_out(
     assert list(mailbox.index.unknown(name(HEADERS))) == list(range(11, 36)), "the newest come first"
     monkeypatch.setattr(index_feeding, "_WORTH", 1)
     feeding.want(mailbox)
+    assert len(workers.asked) == 3, "it was seen to just now"
+    CLOCK.now += 301
+    feeding.want(mailbox)
     assert workers.asked[3:] == [25]
     assert not mailbox.index.unknown(name(HEADERS))
 
@@ -139,6 +152,17 @@ def test_messages_that_go_or_cannot_be_read_meanwhile_have_no_answers(mailbox: M
     os.mkfifo(paths[2])
     said = answers(work(question(LIMITS, [name(b"ENVELOPE"), b"unknown"], paths)), 2)
     assert said == [[b"", b""], [looked_up(mailbox, 2, b"ENVELOPE"), b""], [b"", b""]]
+
+
+def test_a_message_that_has_no_answer_to_be_kept_is_not_worked_on_again(mailbox: MaildirMailbox) -> None:
+    delivery = mailbox.append()
+    delivery.write(b"X-Long: %b\r\n\r\n" % (b"x" * 20_000))
+    delivery.commit(all_or_nothing=True)
+    text = b"BODY.PEEK[HEADER]"
+    told(mailbox.index, Contents(mailbox, ContentLimits()), [1], attributes(text))
+    fed(mailbox, Workers())
+    assert not mailbox.index.unknown(name(text))
+    assert sorted(mailbox.index.remembered(name(text), range(1, 62))) == list(range(1, 61))
 
 
 def test_the_end_of_the_daemon_ends_it(mailbox: MaildirMailbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.imap import remembered
 from mailbox_d.imap.contents import ContentLimits, Contents, Told
 from mailbox_d.imap.remembered import told
 from mailbox_d.mime.structure import MimeLimits
@@ -18,7 +19,7 @@ from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import INBOX, Index, Mailbox, WireReader
 from mailbox_d.wire.imap.cursor import Cursor, GrammarLimits
-from mailbox_d.wire.imap.fetch import FetchAttribute, parse_fetch_attributes
+from mailbox_d.wire.imap.fetch import BodySection, FetchAttribute, Section, SectionText, parse_fetch_attributes
 
 ALICE = EmailAddress.parse("alice@example.org")
 THUNDERBIRD = b"BODY.PEEK[HEADER.FIELDS (From To Subject Date Message-ID)]"
@@ -160,3 +161,20 @@ def test_a_maildir_remembers_across_a_restart(tmp_path: Path) -> None:
     second = asked(again.index, again, uids, b"(ENVELOPE BODYSTRUCTURE)")
     assert second.endswith("opened: []")
     assert first.partition(" opened")[0] == second.partition(" opened")[0]
+
+
+def test_no_more_is_told_at_once_than_a_turn_has_room_for(mailbox: Mailbox) -> None:
+    for _ in range(300):
+        append(mailbox, b"X-Long: %b\r\n\r\n" % (b"x" * 10_000))
+    index = HeldIndex()
+    asked(index, mailbox, range(1, 309), b"BODY.PEEK[HEADER]")
+    contents = Contents(Opened(mailbox), ContentLimits())
+    found = told(index, contents, range(1, 309), attributes(b"BODY.PEEK[HEADER]"))
+    assert sum(len(each.pieces[0]) for each in found) < 2_000_000
+
+
+def test_attributes_of_a_megabyte_leave_nothing_behind(mailbox: Mailbox) -> None:
+    large = BodySection(Section(text=SectionText.HEADER_FIELDS, fields=(b"x" * 1_000_000,)), peek=True)
+    before = remembered._name_of.cache_info().currsize
+    assert remembered.name_of((large,), MimeLimits()) is None
+    assert remembered._name_of.cache_info().currsize == before
