@@ -79,7 +79,6 @@ class IndexFeeding(Service):
             return
         if self.running and len(self._wanted) < _WANTED_MAX:
             self._wanted[id(mailbox)] = mailbox
-            self._fed_at[mailbox] = self._monotonic()
             if self._at_work < self._at_once:
                 self._at_work += 1
                 Deferred.fromCoroutine(self._work()).addErrback(lambda failure: self.log.failure("no index", failure))
@@ -94,6 +93,9 @@ class IndexFeeding(Service):
 
     async def _feed(self, mailbox: Mailbox) -> None:
         pieces = await self._lane.run(self._pieces, mailbox)
+        if pieces is None:
+            return
+        self._fed_at[mailbox] = self._monotonic()
         total = sum(len(piece.paths) for piece in pieces)
         done, told_at = 0, self._monotonic()
         for piece in pieces:
@@ -117,10 +119,12 @@ class IndexFeeding(Service):
             rows = {uid: each[place] for uid, each in zip(piece.paths, said, strict=True)}
             await self._lane.run(mailbox.index.remember, name, rows)
 
-    def _pieces(self, mailbox: Mailbox) -> list[Piece]:
-        """What there is to do; blocking."""
+    def _pieces(self, mailbox: Mailbox) -> list[Piece] | None:
+        """What there is to do, None while nobody has asked for anything; blocking."""
         index = mailbox.index
         names = [name for name in index.attributes() if attributes_of(name, self._limits)][:_NAMES_MAX]
+        if not names:
+            return None
         unknown: dict[int, tuple[bytes, ...]] = {}
         for name in names:
             for uid in index.unknown(name):
