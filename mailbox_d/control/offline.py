@@ -66,6 +66,7 @@ class _Offline:
         self._workshop = _workshop(configuration)
         self._doing: Deferred[None] | None = None
         self._ended = False
+        self._nobody_reads: BrokenPipeError | None = None
 
     def begin(self, request: Request, tell: TellAnswer) -> None:
         self._doing = ensureDeferred(self._do(request, tell))
@@ -77,8 +78,10 @@ class _Offline:
         return self._doing
 
     def last_word(self, tell: TellAnswer) -> None:
-        """Give the threads back; whoever asked hears an end in any case."""
+        """Give the threads back; whoever asked hears an end in any case. Raises `BrokenPipeError`."""
         self._lanes.stopService()
+        if self._nobody_reads is not None:
+            raise self._nobody_reads
         if not self._ended:
             tell(refusal("it was interrupted", TROUBLE))
 
@@ -103,6 +106,9 @@ class _Offline:
         return self._workshop.work(request)
 
     def _failed(self, failure: Failure, tell: TellAnswer) -> None:
+        if isinstance(failure.value, BrokenPipeError):
+            self._nobody_reads = failure.value
+            return
         log.failure("the work failed", failure)
         self._tell_end(tell, refusal(f"it failed: {failure.getErrorMessage()}", TROUBLE))
 

@@ -129,11 +129,9 @@ class Terminal(Teller):
             self._complain(f"{self._verb.value}, {self.through}: {self._outcome(answer)}")
 
     def _outcome(self, answer: Answer) -> str:
-        words = [
-            f"{answer[name]} {label}"
-            for name, label in (("findings", "findings"), ("mended", "mended"), ("troubles", "could not be done"))
-            if answer[name]
-        ]
+        findings = "finding" if answer["findings"] == 1 else "findings"
+        counts = (("findings", findings), ("mended", "mended"), ("troubles", "could not be done"))
+        words = [f"{answer[name]} {label}" for name, label in counts if answer[name]]
         if self.status in (FINE, FINDINGS) and not words:
             words = ["nothing is wrong" if self._verb in (Verb.VERIFY, Verb.REPAIR) else "done"]
         seconds = time.monotonic() - self._began

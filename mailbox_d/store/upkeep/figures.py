@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailbox_d.errors import MailError
+from mailbox_d.errors import MailError, NoSuchMailbox
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.filename import wire_size
 from mailbox_d.store.files import find
@@ -53,6 +53,8 @@ class Figures:
                 return None
             seen = look(self._disk, place.folder)
             octets = yield from self._octets(place, seen)
+        except NoSuchMailbox:
+            return None
         except (OSError, MailError) as error:
             yield Trouble(place.user, place.mailbox, reason(error))
             return None

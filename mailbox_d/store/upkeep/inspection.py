@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from mailbox_d.errors import NoSuchMailbox
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.filename import split_name
 from mailbox_d.store.files import find, read_whole
@@ -75,9 +76,15 @@ class Inspection:
 
 
 def inspect(disk: Disk, folder: Folder) -> Inspection:
-    """Look at a folder that has its parts, under its lock. Raises `MailboxBusy`, `OSError`, `StorageFault`."""
-    with disk.locks.hold(folder):
-        return look(disk, folder)
+    """Look at a folder that has its parts, under its lock. Raises `MailboxBusy`, `OSError`, `StorageFault`.
+
+    Another program may remove the folder, lock and all, and make another one while we look: what was seen then is of
+    neither of them.
+    """
+    with disk.locks.hold(folder) as lock:
+        seen = look(disk, folder)
+        lock.check()
+        return seen
 
 
 def look(disk: Disk, folder: Folder) -> Inspection:
@@ -92,11 +99,23 @@ def look(disk: Disk, folder: Folder) -> Inspection:
 
 
 def missing_parts(disk: Disk, folder: Folder) -> tuple[list[bytes], list[bytes]]:
-    """The paths of parts that are not there, and of those that are something else than a directory."""
+    """The paths of parts that are not there, and of those that are something else than a directory.
+
+    Raises `NoSuchMailbox` where the folder was removed or replaced meanwhile.
+    """
+    before = identity(disk, folder)
     found = {folder.path + b"/" + part: find(disk.files, folder.path + b"/" + part) for part in PARTS}
+    if before is None or identity(disk, folder) != before:
+        raise NoSuchMailbox("There is no such mailbox any more")
     missing = [path for path, status in found.items() if status is None]
     wrong = [path for path, status in found.items() if status is not None and not stat.S_ISDIR(status.st_mode)]
     return missing, wrong
+
+
+def identity(disk: Disk, folder: Folder) -> tuple[int, int] | None:
+    """By which a folder is told from another one of its name; None where there is none."""
+    status = find(disk.files, folder.path)
+    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def is_plain(status: os.stat_result) -> bool:

@@ -17,7 +17,7 @@ from mailbox_d.store.upkeep.account_checks import AccountChecks
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
 from mailbox_d.store.upkeep.findings import Finding, Kind
 from mailbox_d.store.upkeep.folder_checks import FolderChecks, size_fault
-from mailbox_d.store.upkeep.inspection import Inspection, inspect
+from mailbox_d.store.upkeep.inspection import Inspection, identity, inspect
 from mailbox_d.store.upkeep.steps import Mended, Progress, Trouble, Work, ask, patiently
 
 _SLICE = 500
@@ -69,12 +69,13 @@ class Verification:
             yield from self.mailbox(each)
 
     def mailbox(self, place: MailboxPlace) -> Work[None]:
-        """One mailbox; one that is removed meanwhile was in order."""
+        """One mailbox; one that is removed or replaced meanwhile was in order."""
+        before = identity(self._disk, place.folder)
         try:
             yield from self._mailbox(place)
         except (OSError, MailError) as error:
             is_gone = isinstance(error, FileNotFoundError | NoSuchMailbox)
-            if not (is_gone and find(self._disk.files, place.folder.path) is None):
+            if not (is_gone and (before is None or identity(self._disk, place.folder) != before)):
                 yield Trouble(place.user, place.mailbox, reason(error))
 
     def _mailbox(self, place: MailboxPlace) -> Work[None]:
