@@ -6,6 +6,7 @@ millisecond, that is felt.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -17,12 +18,16 @@ from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
+_TURN_SECONDS = 0.01
+"""How long sessions go on with what came of their work before the reactor looks at its sockets again."""
+
 
 class LaneThreads:
     """At most `width` threads, begun when there is work for them. `do` and `stop` belong to the reactor's thread."""
 
-    def __init__(self, reactor: Any, name: str, width: int) -> None:
+    def __init__(self, reactor: Any, name: str, width: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._reactor = reactor
+        self._monotonic = monotonic
         self._name = name
         self._width = width
         self._threads: list[Thread] = []
@@ -47,7 +52,8 @@ class LaneThreads:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        self._bring_back()
+        while self._done:
+            self._bring_back()
 
     def _begin_thread(self) -> None:
         thread = Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}", daemon=True)
@@ -58,17 +64,28 @@ class LaneThreads:
         while (given := self._work.get()) is not None:
             outcome, work = given
             self._done.append((outcome, _result_of(work)))
-            if not self._coming_back:
-                self._coming_back = True
-                self._reactor.callFromThread(self._bring_back)
+            self._come_back()
+
+    def _come_back(self) -> None:
+        """Have the reactor fire for what is done, unless it is about to."""
+        if not self._coming_back:
+            self._coming_back = True
+            self._reactor.callFromThread(self._bring_back)
 
     def _bring_back(self) -> None:
-        """Fire for all that is done. The mark goes down first: who finishes from now on sets it and calls again."""
+        """Fire for what is done, for some milliseconds; then others have their turn.
+
+        The mark goes down first: who finishes from now on sets it and calls again.
+        """
         self._coming_back = False
+        until = self._monotonic() + _TURN_SECONDS
         while self._done:
             outcome, result = self._done.popleft()
             self._under_way -= 1
             outcome.callback(result)
+            if self._done and self._monotonic() >= until:
+                self._come_back()
+                return
 
 
 def _result_of(work: Callable[[], object]) -> object:

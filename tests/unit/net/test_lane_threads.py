@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from queue import Queue
 from typing import Any
 
@@ -82,3 +83,20 @@ def test_stopping_waits_for_the_work_that_was_given(reactor: Reactor) -> None:
         threads.do(lambda number=number: number).addCallback(done.append)
     threads.stop()
     assert done == list(range(50))
+
+
+def test_who_goes_on_for_long_with_what_was_done_leaves_the_others_to_the_next_turn(reactor: Reactor) -> None:
+    times = iter(range(1000))
+    threads = LaneThreads(reactor, "lane", 1, monotonic=lambda: float(next(times)))
+    done: list[int] = []
+    finished = threading.Event()
+    for number in range(5):
+        threads.do(partial(int, number)).addCallback(done.append)
+    threads.do(finished.set)
+    assert finished.wait(SECONDS)
+    reactor.turn()
+    assert done == [0]
+    reactor.turn()
+    assert done == [0, 1]
+    threads.stop()
+    assert done == [0, 1, 2, 3, 4]
