@@ -43,7 +43,9 @@ class Figures:
             return
         if only is None:
             messages, octets = sum(each.messages for each in counted), sum(each.octets for each in counted)
-            yield AccountFigures(place.user, len(counted), messages, octets, index_octets(place.maildir))
+            yield AccountFigures(
+                place.user, len(counted), messages, octets, index_octets(self._disk.files, place.maildir)
+            )
 
     def _mailbox(self, place: MailboxPlace) -> Work[MailboxFigures | None]:
         try:

@@ -1,4 +1,5 @@
-"""The index is forgotten and made again, by child processes."""
+"""The index is forgotten and made again, by child processes. The text that SEARCH keeps is forgotten with it, and kept
+again as clients search."""
 
 from __future__ import annotations
 
@@ -47,6 +48,7 @@ class Reindexing:
         names = [each for each in account.open("INBOX").index.attributes() if self._rework.is_known(each)][:_NAMES_MAX]
         names = names or list(self._rework.usual())
         index.remove()
+        self._disk.texts.of(place.maildir).remove()
         for each in mailboxes(self._disk, place, only):
             try:
                 mailbox = yield from patiently(lambda name=each.mailbox: account.open(name))  # type: ignore[misc]
@@ -74,5 +76,5 @@ class Reindexing:
         self, mailbox: Mailbox, names: Sequence[bytes], uids: Sequence[int], said: Sequence[Sequence[bytes]]
     ) -> None:
         for place, name in enumerate(names):
-            rows = {uid: each[place] for uid, each in zip(uids, said, strict=False) if each[place]}
+            rows = {uid: each[place] for uid, each in zip(uids, said, strict=False)}
             mailbox.index.remember(name, rows)

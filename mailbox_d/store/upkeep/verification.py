@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from mailbox_d.errors import MailError, NoSuchMailbox
 from mailbox_d.store.disk import Disk
-from mailbox_d.store.files import find
+from mailbox_d.store.files import FileSystem, find
 from mailbox_d.store.index.answers import Answers, MailboxKey
-from mailbox_d.store.index.open_indexes import FILE_NAME
+from mailbox_d.store.index.open_indexes import FILE_NAME, TEXT_FILE_NAME
 from mailbox_d.store.upkeep import contents
 from mailbox_d.store.upkeep.account_checks import AccountChecks
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
@@ -133,7 +131,7 @@ class Verification:
         paths = {uid: file.path for base, uid in seen.lines.uid_of.items() if (file := seen.by_base.get(base))}
         bases = {uid: base for base, uid in seen.lines.uid_of.items() if uid in paths}
         for attribute in filter(rework.is_known, answers.attributes()):
-            said = answers.remembered(attribute, bases)
+            said = {uid: octets for uid, octets in answers.remembered(attribute, bases).items() if octets}
             done = 0
             for uids in contents.pieces(said, _INDEX_PIECE):
                 question = rework.question([attribute], [paths[uid] for uid in uids])
@@ -180,10 +178,11 @@ def known_to_index(disk: Disk, seen: Inspection) -> int:
     return max((uid for attribute in answers.attributes() for uid in answers.known(attribute)), default=0)
 
 
-def index_octets(maildir: bytes) -> int:
-    """The size of what can be made again of an account: the index and what lies beside it."""
-    folder = Path(os.fsdecode(maildir))
-    return sum(path.lstat().st_size for path in folder.glob(f"{FILE_NAME}*"))
+def index_octets(files: FileSystem, maildir: bytes) -> int:
+    """The size of what can be made again of an account: the index, and the text that SEARCH keeps."""
+    names = (FILE_NAME, f"{FILE_NAME}-journal", TEXT_FILE_NAME)
+    found = (find(files, maildir + b"/" + name.encode()) for name in names)
+    return sum(status.st_size for status in found if status is not None)
 
 
 def reason(error: Exception) -> str:
