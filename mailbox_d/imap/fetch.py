@@ -23,7 +23,13 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 log = Logger()
 
 _SEEN = frozenset({r"\Seen"})
-_FIGURES = (FetchItem.UID, FetchItem.FLAGS, FetchItem.INTERNALDATE, FetchItem.RFC822_SIZE)
+_TEMPLATES = {
+    FetchItem.UID: b"UID %d",
+    FetchItem.FLAGS: b"FLAGS %b",
+    FetchItem.INTERNALDATE: b"INTERNALDATE %b",
+    FetchItem.RFC822_SIZE: b"RFC822.SIZE %d",
+}
+"""The figures, and how they are told: filled in for many messages at once."""
 
 
 class TornLiteral(Exception):
@@ -48,7 +54,7 @@ def plan_of(attributes: Sequence[FetchAttribute], *, by_uid: bool) -> Plan:
     items = [FetchItem.UID] if by_uid else []
     contents: list[FetchAttribute] = []
     for attribute in attributes:
-        if not isinstance(attribute, FetchItem) or attribute not in _FIGURES:
+        if not isinstance(attribute, FetchItem) or attribute not in _TEMPLATES:
             contents.append(attribute)
         elif attribute not in items:
             items.append(attribute)
@@ -172,37 +178,45 @@ class _Answer:
 
     async def _figures(self, batch: Sequence[int], seen_now: frozenset[int]) -> list[bytes | None]:
         """The figures of each message, in the order asked for; None where one of them cannot be had."""
-        view = self._view
-        uids = _uids(view, batch)
-        columns = [await self._column(item, batch, uids) for item in self._plan.items]
-        if seen_now and FetchItem.FLAGS not in self._plan.items:
-            marked = zip(batch, uids, strict=True)
-            columns.append([b"FLAGS " + view.shown_flags(index) if uid in seen_now else b"" for index, uid in marked])
-        rows = zip(*columns, strict=True) if columns else [()] * len(uids)
-        return [None if None in row else b" ".join(filter(None, row)) for row in rows]
+        items = self._plan.items
+        columns = [await self._column(item, batch) for item in items]
+        rows: list[bytes | None] = (
+            _rows(b" ".join(map(_TEMPLATES.__getitem__, items)), columns) if items else [b""] * len(batch)
+        )
+        if seen_now and FetchItem.FLAGS not in items:
+            rows = [self._with_flags(row, index, seen_now) for index, row in zip(batch, rows, strict=True)]
+        return rows
 
-    async def _column(self, item: FetchItem, batch: Sequence[int], uids: Sequence[int]) -> Sequence[bytes | None]:
+    def _with_flags(self, row: bytes | None, index: int, seen_now: frozenset[int]) -> bytes | None:
+        """A row to which the flags are added, if reading the message has changed them."""
+        if row is None or self._view.uids[index] not in seen_now:
+            return row
+        flags = b"FLAGS " + self._view.shown_flags(index)
+        return b"%b %b" % (row, flags) if row else flags
+
+    async def _column(self, item: FetchItem, batch: Sequence[int]) -> Sequence[int | bytes | None]:
         view = self._view
         match item:
             case FetchItem.UID:
-                return [b"UID %d" % uid for uid in uids]
+                return _uids(view, batch)
             case FetchItem.FLAGS:
-                return [b"FLAGS " + flags for flags in map(view.shown_flags, batch)]
+                return view.all_shown_flags(batch)
             case FetchItem.RFC822_SIZE:
-                return [b"RFC822.SIZE %d" % view.messages[index].size for index in batch]
+                return [view.messages[index].size for index in batch]
             case FetchItem.INTERNALDATE:
-                return await self._internal_dates(uids)
+                return await self._internal_dates(batch)
             case _:
                 raise AssertionError(item)
 
-    async def _internal_dates(self, uids: Sequence[int]) -> Sequence[bytes | None]:
+    async def _internal_dates(self, batch: Sequence[int]) -> Sequence[bytes | None]:
+        uids = _uids(self._view, batch)
         dates = await self._view.mailbox.internal_dates(uids)
         told: list[bytes | None] = []
         for date in map(dates.get, uids):
             if isinstance(date, Failed):
                 self.failures.add(date.uid, date.error)
                 date = None
-            told.append(None if date is None else b"INTERNALDATE " + format_date_time(date))
+            told.append(None if date is None else format_date_time(date))
         return told
 
 
@@ -212,6 +226,14 @@ async def _look_again(view: View) -> None:
         await view.catch_up()
     except MailError as error:
         log.warn("{mailbox!r} not looked at: {error}", mailbox=view.mailbox.name, error=one_line(error))
+
+
+def _rows(template: bytes, columns: Sequence[Sequence[int | bytes | None]]) -> list[bytes | None]:
+    """The template filled in for each message; None where a value is missing."""
+    rows = zip(*columns, strict=True)
+    if any(None in column for column in columns):
+        return [None if None in row else template % row for row in rows]
+    return [template % row for row in rows]
 
 
 def _uids(view: View, batch: Sequence[int]) -> list[int]:

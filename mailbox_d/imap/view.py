@@ -59,6 +59,13 @@ class View:
         message = self.messages[index]
         return responses.flag_list(message.flags | {RECENT} if message.uid in self.recent else message.flags)
 
+    def all_shown_flags(self, indexes: Sequence[int]) -> list[bytes]:
+        """The same of many messages."""
+        messages = self.messages.all()
+        if self.recent:
+            return [self.shown_flags(index) for index in indexes]
+        return [responses.flag_list(messages[index].flags) for index in indexes]
+
     def defined_flags(self) -> bytes:
         """The flags of this mailbox (RFC 3501 section 7.2.6)."""
         return responses.data(b"FLAGS", responses.flag_list(self._told_defined))
