@@ -13,6 +13,7 @@ from mailbox_d.imap.search_content import ContentSearch, Turn
 from mailbox_d.imap.search_keeping import Keeping
 from mailbox_d.imap.search_program import Verdict
 from mailbox_d.imap.search_recorded import RecordedSearch
+from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import (
     Change,
@@ -130,9 +131,9 @@ class IMAPMailbox:
         """Look on for what is kept of messages; see `RecordedSearch.turn`."""
         return await self._lane.run(search.turn, self._mailbox)
 
-    async def known_texts(self, name: bytes, uids: Sequence[int]) -> bytes:
-        """What is kept of these messages; see `store.ports.Texts`."""
-        return await self._lane.run(self._mailbox.texts.known, name, uids)
+    async def keeping(self, uids: Sequence[int], limits: MimeLimits, octets_max: int) -> Keeping:
+        """What is found out about these messages goes there."""
+        return await self._lane.run(Keeping.of, self._mailbox, uids, limits, octets_max)
 
     async def keep(self, keeping: Keeping) -> None:
         """What was found out about messages is to be kept."""

@@ -77,7 +77,7 @@ async def _recorded(
     limits, view = session.service.limits, session.selected
     keys = [leaf for leaf in dict.fromkeys(program) if not isinstance(leaf, Operator) and leaf not in known]
     name = name_of(limits.contents.mime, limits.search_text)
-    search = RecordedSearch(name, view.uids, keys, limits.search_turn)
+    search = RecordedSearch(name, tuple(view.uids), keys, limits.search_turn)
     while limits.search_text:
         found = await view.mailbox.recorded(search)
         if found is not None:
@@ -98,8 +98,7 @@ async def _read(
     keeping: Keeping | None = None
     if limits.search_text:
         uids = [view.uids[index] for index in indexes_of(undecided)]
-        marks = await view.mailbox.known_texts(name_of(limits.contents.mime, limits.search_text), uids)
-        keeping = Keeping(limits.contents.mime, limits.search_text, dict(zip(uids, marks, strict=True)))
+        keeping = await view.mailbox.keeping(uids, limits.contents.mime, limits.search_text)
     content = ContentSearch(program, known, limits.search_turn, limits=limits.contents.mime, keeping=keeping)
     try:
         matching = await _looked_up(session, content, undecided, failures)

@@ -192,7 +192,7 @@ class ContentSearch:
             known = self._known.get(leaf, _OPEN)
             if known.certain >> index & 1:
                 return _YES
-            if known.possible >= 0 and not known.possible >> index & 1:
+            if not known.possible >> index & 1:
                 return _NO
             return answers.get(leaf, _UNKNOWN)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mailbox_d.imap.search_record import name_of
 from mailbox_d.mime.structure import MimeLimits
@@ -23,6 +23,12 @@ class Keeping:
         self._marks = marks
         self._rows: dict[int, Row] = {}
         self._octets = 0
+
+    @classmethod
+    def of(cls, mailbox: Mailbox, uids: Sequence[int], limits: MimeLimits, octets_max: int) -> Keeping:
+        """With what the store has of these messages."""
+        marks = mailbox.texts.known(name_of(limits, octets_max), uids)
+        return cls(limits, octets_max, {uid: mark for uid, mark in zip(uids, marks, strict=True) if mark})
 
     def wants(self, uid: int) -> bool:
         """Not a message that says more than is kept. One that is whole, and was read all the same, was damaged."""

@@ -16,6 +16,9 @@ from mailbox_d.imap.search_text import fold
 from mailbox_d.store.ports import PIECE, Holding, Looked, Mailbox, Numbered, Row, Wanted
 from mailbox_d.wire.imap.search import Before, Body, Clock, Header, On, SearchKey, Text
 
+_DIGITS: Final = 4_000_000
+"""What is held of messages and keys at a time: an octet or two for each of both."""
+
 _COLUMN_OF: Final = {name.decode(): column for column, name in enumerate(FIELDS)}
 
 
@@ -67,22 +70,28 @@ class RecordedSearch:
         """A turn takes about so many seconds; keys that cannot be answered are passed over."""
         self._name = name
         self._uids = uids
-        self._wanted = {key: wanted for key in keys if (wanted := wanted_by(key)) is not None}
+        self._waiting = [(key, wanted) for key in keys if (wanted := wanted_by(key)) is not None]
+        self._at_once = max(1, _DIGITS // (len(uids) + 1))
         self._seconds = seconds
         self._monotonic = monotonic
         self._steps: Iterator[Sequence[Looked]] | None = None
+        self._found: dict[SearchKey, Verdict] = {}
 
     def turn(self, mailbox: Mailbox) -> Mapping[SearchKey, Verdict] | None:
         """Look on; the verdicts if that was the last of it."""
         until = self._monotonic() + self._seconds
-        if self._steps is None:
-            self._steps = mailbox.texts.look(self._name, self._uids, list(self._wanted.values()))
-        for looked in self._steps:
-            if looked or not self._wanted:
-                return {key: _verdict(each) for key, each in zip(self._wanted, looked, strict=True)}
-            if self._monotonic() >= until:
-                return None
-        return {}
+        while self._waiting:
+            some = self._waiting[: self._at_once]
+            steps = self._steps or mailbox.texts.look(self._name, self._uids, [wanted for _, wanted in some])
+            self._steps = steps
+            for looked in steps:
+                for (key, _), each in zip(some, looked, strict=False):
+                    self._found[key] = _verdict(each)
+                if not looked and self._monotonic() >= until:
+                    return None
+            self._waiting = self._waiting[self._at_once :]
+            self._steps = None
+        return self._found
 
 
 def _verdict(looked: Looked) -> Verdict:

@@ -44,10 +44,10 @@ class MailboxTexts(Texts):
         self._view = view
         self._name: bytes | None = None
         """Under which something was asked for or kept since it was tidied."""
-        self._directories: dict[int, Directory] = {}
-        """By a block's offset. The marks of rows that are of no message here are 0."""
-        self._of_file: object = None
-        """What the file was that these are of."""
+        self._held: tuple[object, dict[int, Directory]] = (None, {})
+        """What the file was, and directories by a block's offset. The marks of rows that are of no message here are 0.
+        One value, for threads.
+        """
 
     def known(self, name: bytes, uids: Sequence[int]) -> bytes:
         for _ in range(_TRIES):
@@ -141,10 +141,11 @@ class MailboxTexts(Texts):
 
     def _own(self, descriptor: int, contents: Contents, name: bytes) -> Iterator[tuple[Block, Directory]]:
         """The blocks of this mailbox, the last one first. Raises `OSError`."""
-        if self._of_file is not contents.sound:
-            self._of_file, self._directories = contents.sound, {}
+        of_file, known = self._held
+        if of_file is not contents.sound:
+            known = {}
+            self._held = contents.sound, known
         key = self._key(name)
-        known = self._directories
         for block in reversed(contents.blocks):
             if block.key == key:
                 directory = known.get(block.offset) or self._read(descriptor, block, known)

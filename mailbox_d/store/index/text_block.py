@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import lt
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -112,6 +113,12 @@ def unpack_directory(octets: bytes, block: Block) -> Directory | None:
 def ends_of(column: bytes | bytearray | memoryview, rows: int) -> array[int]:
     """Where each row of a column ends, behind `text_start`."""
     return array("I", bytes(column[: _NUMBER * rows]))
+
+
+def are_in_order(column: bytes | bytearray | memoryview, rows: int) -> bool:
+    """Whether each row ends behind the one before, and the last one with the column."""
+    ends = ends_of(column, rows)
+    return ends[-1] == len(column) - text_start(rows) and ends[0] > 0 and all(map(lt, ends, ends[1:]))
 
 
 def text_start(rows: int) -> int:

@@ -66,19 +66,20 @@ class TextFile:
         self._monotonic = monotonic
         self._guard = threading.Lock()
         self._contents: Contents | None = None
-        self._rests_until = 0.0
+        self._unread_until = 0.0
+        self._unwritten_until = 0.0
 
     def contents(self) -> Contents | None:
         """What is in the file now; None where there is none to be had."""
         with self._guard:
-            if self._monotonic() < self._rests_until:
+            if self._monotonic() < self._unread_until:
                 return None
             try:
                 return self._looked_at()
             except FileNotFoundError:
                 self._contents = None
             except OSError as error:
-                self._rest(error)
+                self._unread_until = self._rested(error)
             return None
 
     def append(self, blocks: Iterable[bytes]) -> None:
@@ -139,7 +140,7 @@ class TextFile:
         return found
 
     def _try(self, work: Callable[[int], None]) -> None:
-        if self._monotonic() < self._rests_until:
+        if self._monotonic() < self._unwritten_until:
             return
         try:
             with self._locked() as descriptor:
@@ -147,7 +148,7 @@ class TextFile:
         except (_Elsewhere, FileNotFoundError):
             self._contents = None
         except OSError as error:
-            self._rest(error)
+            self._unwritten_until = self._rested(error)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -213,10 +214,11 @@ class TextFile:
         finally:
             os.close(descriptor)
 
-    def _rest(self, error: OSError) -> None:
+    def _rested(self, error: OSError) -> float:
+        """Until when the file is let be."""
         self._contents = None
-        self._rests_until = self._monotonic() + _REST_SECONDS
         self._log.warn("There are no texts at {path} for a while: {why}", path=str(self.path), why=str(error))
+        return self._monotonic() + _REST_SECONDS
 
 
 def _read(descriptor: int, status: os.stat_result) -> Contents:

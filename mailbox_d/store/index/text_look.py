@@ -14,7 +14,7 @@ from typing import Final
 from zlib import crc32
 
 from mailbox_d.store.index.octets import Buffer
-from mailbox_d.store.index.text_block import Block, ends_of, text_start
+from mailbox_d.store.index.text_block import Block, are_in_order, ends_of, text_start
 from mailbox_d.store.ports import COLUMNS, PIECE, Holding, Looked, Numbered, Wanted
 
 NOWHERE: Final = -1
@@ -102,7 +102,7 @@ def _is_sound(block: Block, column: int, buffer: Buffer, length: int, sound: dic
     if known >> column & 1:
         return True
     with memoryview(buffer.octets) as view:
-        if crc32(view[:length]) != block.checksums[column]:
+        if crc32(view[:length]) != block.checksums[column] or not are_in_order(view[:length], block.rows):
             return False
     sound[block.offset] = known | 1 << column
     return True

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from zlib import crc32
 
-from mailbox_d.store.index.text_block import Block, Directory, Entry, pack, rows_of, unpack_directory
+from mailbox_d.store.index.text_block import Block, Directory, Entry, are_in_order, pack, rows_of, unpack_directory
 from mailbox_d.store.index.text_file import Contents
 from mailbox_d.store.ports import COLUMNS, FINAL, Row
 
@@ -32,8 +32,9 @@ def packed(key: bytes, entries: Iterable[Entry]) -> Iterator[bytes]:
 
 
 def is_crowded(contents: Contents) -> bool:
-    """Whether there are so many small blocks that they had better be joined."""
-    return len(contents.blocks) > _BLOCKS_MIN + _BLOCKS_A_MEGABYTE * (contents.end >> 20)
+    """Whether there are so many small blocks that they had better be joined; a mailbox has one at least."""
+    room = len(contents.blocks) - _BLOCKS_MIN - _BLOCKS_A_MEGABYTE * (contents.end >> 20)
+    return room > 0 and room > 2 * len({block.key for block in contents.blocks})
 
 
 def rewritten(
@@ -69,7 +70,7 @@ def _columns(descriptor: int, block: Block) -> list[list[bytes]] | None:
     columns: list[list[bytes]] = []
     for number in range(COLUMNS):
         octets = _read(descriptor, block.column(number))
-        if crc32(octets) != block.checksums[number]:
+        if crc32(octets) != block.checksums[number] or not are_in_order(octets, block.rows):
             return None
         columns.append(rows_of(octets, block.rows))
     return columns

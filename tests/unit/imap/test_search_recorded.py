@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.imap import search_recorded
 from mailbox_d.imap.search_content import ContentSearch
 from mailbox_d.imap.search_keeping import Keeping
 from mailbox_d.imap.search_program import Operator, Verdict, bits_of, evaluate, indexes_of, program_of
@@ -83,8 +84,7 @@ def searched(reads: Reads, uids: Sequence[int], key: SearchKey) -> list[int]:
         pass
     verdict = evaluate(program, lambda leaf: known.get(leaf, Verdict(0, everything)), everything)
     undecided = list(indexes_of(verdict.possible & ~verdict.certain))
-    marks = reads.texts.known(name_of(LIMITS, KEPT), [uids[index] for index in undecided])
-    keeping = Keeping(LIMITS, KEPT, dict(zip([uids[index] for index in undecided], marks, strict=True)))
+    keeping = Keeping.of(reads, [uids[index] for index in undecided], LIMITS, KEPT)  # type: ignore[arg-type]
     content = ContentSearch(program, known, 1e9, keeping=keeping, now=2e9)
     found = looked_up(reads, content, undecided, uids)
     keeping.write(reads)  # type: ignore[arg-type]
@@ -226,6 +226,15 @@ def test_messages_that_are_gone_or_new_are_seen_as_they_are(tmp_path: Path) -> N
     reads = Reads(mailbox)
     assert searched(reads, mailbox.messages().uids, Text("number")) == [0, 1, 2, 3, 4]
     assert reads.opened == [7]
+
+
+def test_many_keys_are_looked_for_some_at_a_time(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_recorded, "_DIGITS", 3 * len(mailbox.messages()) + 10)
+    looked_for: list[int] = []
+    look = type(mailbox.texts).look
+    monkeypatch.setattr(type(mailbox.texts), "look", lambda *args: looked_for.append(len(args[3])) or look(*args))
+    check(mailbox, And(tuple(Not(Text(f"nowhere {number}")) for number in range(8))))
+    assert looked_for == [3, 3, 2]
 
 
 def test_rows_of_other_limits_are_other_rows(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import threading
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
-from mailbox_d.store.index import mailbox_texts, octets, text_file
+from mailbox_d.store.index import mailbox_texts, octets, text_block, text_file
 from mailbox_d.store.index.answers import MailboxKey
 from mailbox_d.store.index.mailbox_texts import MailboxTexts
 from mailbox_d.store.index.open_indexes import TEXT_FILE_NAME
@@ -324,7 +326,9 @@ def test_fault_6_a_disk_without_room_makes_it_silent(
     texts.remember(NAME, {3: row(3)})
     monkeypatch.undo()
     assert path.stat().st_size == size
-    assert sane(texts) == 0, "it rests"
+    assert sane(texts) == len(WANTED) * len(UIDS)
+    texts.remember(NAME, {3: Row((b"\xfeother",) * COLUMNS)})
+    assert path.stat().st_size == size, "it rests"
     assert sane(texts_of(path)) == len(WANTED) * len(UIDS)
 
 
@@ -422,6 +426,40 @@ def test_small_blocks_are_joined(texts: MailboxTexts, path: Path, monkeypatch: p
     assert contents is not None
     assert len(contents.blocks) < 22
     assert sane(texts) == len(WANTED) * len(UIDS)
+
+
+def test_many_mailboxes_are_no_reason_to_write_the_file_anew_each_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailbox_d.store.index.text_rewriting._BLOCKS_MIN", 5)
+    file, rewrites = TextFile(path), list[object]()
+    monkeypatch.setattr(file, "rewrite", rewrites.append)
+    for number in range(50):
+        texts = MailboxTexts(file, View(guid=b"%032d" % number), lambda: None)  # type: ignore[arg-type]
+        texts.remember(NAME, {1: row(1)})
+    assert not rewrites
+
+
+@pytest.mark.parametrize("ends", [(0, 0), (12, 5), (5, 4000), (1 << 31, 1 << 31)])
+def test_fault_17_rows_that_end_anywhere_are_not_believed(path: Path, ends: tuple[int, int]) -> None:
+    """However the checksums came to be right."""
+    texts = texts_of(path)
+    texts.remember(NAME, {1: row(1), 2: row(2)})
+    contents = texts._file.contents()
+    assert contents is not None
+    (block,) = contents.blocks
+    whole = bytearray(path.read_bytes())
+    offset, length = block.column(0)
+    whole[offset : offset + 8] = array("I", ends).tobytes()
+    checksums = (crc32(whole[offset : offset + length]), *block.checksums[1:])
+    fixed = text_block._HEADER.pack(
+        text_block._MAGIC, block.key, block.rows, block.directory_checksum, *block.lengths, *checksums
+    )
+    whole[block.offset : block.offset + len(fixed) + 4] = fixed + crc32(fixed).to_bytes(4, sys.byteorder)
+    path.write_bytes(whole)
+    damaged = texts_of(path)
+    assert looked(damaged, Holding((0,), b"a"), [1, 2]) == ([], [])
+    assert looked(damaged, Holding((1,), b"a"), [1, 2]) == ([1, 2], [1, 2])
 
 
 def test_fault_17_damage_is_not_sealed_anew(texts: MailboxTexts, path: Path) -> None:
