@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from mailbox_d.store import subscriptions
+from mailbox_d.store import maildirsize, subscriptions
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find, read_whole
 from mailbox_d.store.names import name_of
@@ -18,8 +17,7 @@ LOCKED_FILES = (b"subscriptions", b"mailboxd-special-use")
 LOCK_STALE_AFTER = 30.0
 
 _FILE_MAX = 4 * 1024 * 1024
-_LIMITS = re.compile(rb"[0-9]{1,18}[SC](?:,[0-9]{1,18}[SC])?")
-_DELTA = re.compile(rb"[+-]?[0-9]{1,18} [+-]?[0-9]{1,18}")
+_SETTLED_SECONDS = 10.0
 
 
 class AccountChecks:
@@ -58,9 +56,13 @@ class AccountChecks:
             yield self._finding(Kind.SUBSCRIPTIONS, path, f"the line is {line[:80]!r}")
 
     def _maildirsize(self) -> Iterator[Finding]:
-        path = self._path(b"maildirsize")
+        """One that is too long, or was changed just now, is about to be counted anew by whoever needs it."""
+        path = self._path(maildirsize.FILE_NAME)
+        status = find(self._disk.files, path)
         content = read_whole(self._disk.files, path, _FILE_MAX)
-        if content is not None and not is_maildirsize(content):
+        if status is None or content is None or abs(self._disk.clock() - status.st_mtime) < _SETTLED_SECONDS:
+            return
+        if len(content) <= maildirsize.OCTETS_MAX and maildirsize.parse(content) is None:
             yield self._finding(Kind.MAILDIRSIZE, path)
 
     def _path(self, name: bytes) -> bytes:
@@ -68,12 +70,3 @@ class AccountChecks:
 
     def _finding(self, kind: Kind, path: bytes, detail: str = "") -> Finding:
         return Finding(kind, self._place.user, "", path, detail)
-
-
-def is_maildirsize(content: bytes) -> bool:
-    """Whether a quota file holds limits and sums that can be: `<limits>`, then lines of octets and messages."""
-    limits, *deltas = content.removesuffix(b"\n").split(b"\n")
-    if not _LIMITS.fullmatch(limits) or not all(map(_DELTA.fullmatch, deltas)):
-        return False
-    rows = [row.split(b" ") for row in deltas]
-    return sum(int(octets) for octets, _ in rows) >= 0 and sum(int(count) for _, count in rows) >= 0

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError
+from mailbox_d.store import maildirsize
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.filename import join_name, split_name
 from mailbox_d.store.files import find, forget, make_directories
@@ -26,7 +26,7 @@ from mailbox_d.store.subscriptions import SubscriptionsFile, nameless
 from mailbox_d.store.uidlist_file import UidListFile
 from mailbox_d.store.upkeep import list_checks
 from mailbox_d.store.upkeep.account_checks import LOCK_STALE_AFTER, AccountChecks
-from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
+from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, address_of, mailboxes
 from mailbox_d.store.upkeep.findings import BY_HAND, Finding, Kind
 from mailbox_d.store.upkeep.inspection import Inspection, Named, look
 from mailbox_d.store.upkeep.steps import Mended, Trouble, Work, patiently
@@ -189,6 +189,7 @@ class MailboxRepair:
                 self._rename_file(each, renamed[each.base])
             self._disk.files.fsync_directory(self._folder.cur)
             self._disk.files.fsync_directory(self._folder.new)
+        forget(self._disk.files, self._folder.maildir + b"/" + maildirsize.FILE_NAME)  # it was counted by the names
         self._ended(self._folder)
         self._look_afresh()
         return "gave it a name with its true sizes"
@@ -253,8 +254,8 @@ class MailboxRepair:
 
     def _look_afresh(self) -> None:
         """What every program does that opens the mailbox: list what is unlisted, write the list anew where it must."""
-        target = Target(EmailAddress("nobody", "localhost"), self._place.mailbox)
-        MaildirMailbox(self._disk, self._folder, target).refresh()
+        address = address_of(AccountPlace(self._place.user, self._folder.maildir))
+        MaildirMailbox(self._disk, self._folder, Target(address, self._place.mailbox)).refresh()
 
 
 def _collecting(work: Work[None], into: list[Finding]) -> Work[None]:

@@ -12,11 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import NoSuchMailbox
 from mailbox_d.store.disk import StoreSettings
+from mailbox_d.store.ledger import Ledger
+from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import INBOX
+from mailbox_d.store.upkeep.accounts import every_account
 from mailbox_d.store.upkeep.findings import BY_HAND, Kind
+from mailbox_d.store.upkeep.repair import Repair
 from mailbox_d.store.upkeep.steps import Mended, Trouble
-from tests.unit.store.upkeep.driving import BODY, SIZES, WIRE, Site, message
+from mailbox_d.store.upkeep.verification import Verification
+from tests.unit.store.upkeep.driving import ALICE, BODY, SIZES, WIRE, Site, driven, message
 
 OLD = time.time() - 48 * 3600
 NEVER = 2_000_000_000
@@ -169,7 +176,9 @@ def plant_subscriptions(site: Site) -> None:
 
 
 def plant_maildirsize(site: Site) -> None:
-    (site.maildir / "maildirsize").write_bytes(b"0S\n100 1\njunk\n")
+    path = site.maildir / "maildirsize"
+    path.write_bytes(b"0S\n100 1\njunk\n")
+    os.utime(path, (OLD, OLD))
 
 
 PLANTS: dict[str, tuple[Kind, Callable[[Site], None]]] = {
@@ -276,3 +285,39 @@ def test_a_mailbox_that_a_living_program_holds_is_trouble_and_keeps_nobody_from_
     assert [step.mailbox for step in told if isinstance(step, Trouble)] == [INBOX]
     assert [step.kind for step in told if hasattr(step, "kind")] == [Kind.UNLISTED]
     assert lock.exists()
+
+
+def test_a_repair_leaves_the_account_to_its_user_s_quota(site: Site) -> None:
+    """The ledger of an account is kept by its Maildir: who asks for it first says whose it is."""
+    store = MaildirStore(site.root)
+    asked: list[str] = []
+    ledgers = store.disk.ledgers
+    of = ledgers.of
+
+    def noting(address: EmailAddress, maildir: bytes) -> Ledger:
+        asked.append(str(address))
+        return of(address, maildir)
+
+    ledgers.of = noting  # type: ignore[method-assign]
+    plant_unlisted(site)
+    repair = Repair(store.disk, Verification(store.disk), store.end)
+    driven(repair.accounts(every_account(store.disk, store.layout)))
+    assert set(asked) == {"alice@example.org"}
+
+
+def test_sizes_that_were_wrong_are_counted_anew(site: Site) -> None:
+    plant_wrong_size(site)
+    (site.maildir / "maildirsize").write_bytes(b"1000S\n105 3\n")
+    site.repair()
+    assert not (site.maildir / "maildirsize").exists()
+
+
+def test_a_session_that_has_a_repaired_mailbox_open_is_told_and_finds_the_same_uids(site: Site) -> None:
+    store = MaildirStore(site.root)
+    mailbox = store.account(ALICE).open(INBOX)
+    rename_to_size(site, b",S=1,W=1")
+    repair = Repair(store.disk, Verification(store.disk), store.end)
+    driven(repair.accounts(every_account(store.disk, store.layout)))
+    with pytest.raises(NoSuchMailbox):
+        mailbox.refresh()
+    assert store.account(ALICE).open(INBOX).messages().uids == site.uids[INBOX]
