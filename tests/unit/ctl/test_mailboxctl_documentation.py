@@ -1,0 +1,38 @@
+"""What `docs/mailboxctl.md` tells is what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailbox_d.ctl.arguments import parse
+from mailbox_d.store.upkeep.findings import BY_HAND, Kind
+from mailbox_d.wire.control.requests import Verb
+
+DOCUMENT = (Path(__file__).parents[3] / "docs/mailboxctl.md").read_text("utf-8")
+
+
+def rows() -> dict[str, str]:
+    lines = [line.split("|") for line in DOCUMENT.splitlines() if line.startswith("| `") and line.count("|") == 4]
+    return {cells[1].strip(" `"): cells[3].strip() for cells in lines}
+
+
+def test_every_kind_of_finding_is_told_and_who_repairs_it() -> None:
+    told = rows()
+    assert set(told) == {kind.label for kind in Kind}
+    for kind in Kind:
+        assert told[kind.label].startswith("By hand") == (kind.repair == BY_HAND), kind
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_every_verb_has_help_with_examples_that_can_be_typed(verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"mailboxctl store {verb.value}" in DOCUMENT
+    with pytest.raises(SystemExit) as ended:
+        parse(["store", verb.value, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0 and "examples:" in text and "exit status:" in text
+    examples = [line.split() for line in text.splitlines() if line.startswith("  mailboxctl ")]
+    assert len(examples) >= 2
+    for words in examples:
+        assert parse(words[1:]).request.verb is verb
