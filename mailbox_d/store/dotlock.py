@@ -55,12 +55,14 @@ class Dotlock(Held):
 
     def __init__(self, files: FileSystem, folder: Folder, times: LockTimes, clock: Callable[[], float]) -> None:
         self._files = files
+        self._folder = folder
         self._path = folder.lock
         self._watched = folder.uidlist
         self._claim = folder.tmp + f"/lock.{os.getpid()}.{threading.get_ident()}.{socket.gethostname()}".encode()
         self._times = times
         self._clock = clock
         self._identity: Identity | None = None
+        self._is_lost = False
         self._touched = 0.0
 
     def acquire(self) -> None:
@@ -93,9 +95,8 @@ class Dotlock(Held):
 
     def check(self) -> None:
         """See that the lock is still ours, before anything counts on it. Raises `MailboxBusy`."""
-        status = find(self._files, self._path)
-        if status is None or (status.st_dev, status.st_ino) != self._identity:
-            self._identity = None
+        if self._is_lost or self._identity is None or not self._is_at(self._path, self._identity):
+            self._is_lost = True
             raise MailboxBusy("The mailbox is in use by another program", cause="lost the lock")
         if self._clock() - self._touched > self._times.touch:
             self._touched = self._clock()
@@ -109,10 +110,24 @@ class Dotlock(Held):
     def remove(self, identity: Identity) -> bool:
         """Remove the lock file if it is the one meant; false where the disk would not have it."""
         try:
-            status = find(self._files, self._path)
+            if not self._is_lost and self._is_at(self._path, identity):
+                return forget(self._files, self._path)
+            return self._remove_elsewhere(identity)
         except OSError:
             return False
-        return status is None or (status.st_dev, status.st_ino) != identity or forget(self._files, self._path)
+
+    def _remove_elsewhere(self, identity: Identity) -> bool:
+        """Another program may have renamed the folder and our lock with it, where it would keep everybody out for as
+        long as this process lives."""
+        if not self._folder.name:
+            return True
+        names = self._files.directories(self._folder.maildir)
+        paths = (Folder(self._folder.maildir, name).lock for name in names if name != self._folder.name)
+        return all(forget(self._files, path) for path in paths if self._is_at(path, identity))
+
+    def _is_at(self, path: bytes, identity: Identity) -> bool:
+        status = find(self._files, path)
+        return status is not None and (status.st_dev, status.st_ino) == identity
 
     def _write_owner(self, descriptor: int) -> None:
         """Say who holds it. On a full disk the empty file has to do: it locks, but counts as a silent owner's."""
@@ -195,7 +210,7 @@ class FolderLocks:
         self._clock = clock
         self._guard = threading.Lock()
         self._mutexes: WeakValueDictionary[bytes, _Mutex] = WeakValueDictionary()
-        self._left_behind: dict[bytes, Identity] = {}
+        self._left_behind: dict[Identity, Dotlock] = {}
 
     @contextmanager
     def hold(self, folder: Folder) -> Iterator[Dotlock]:
@@ -207,14 +222,14 @@ class FolderLocks:
         with self.hold_inside(folder.lock):
             require_folder(self._files, folder)
             lock = Dotlock(self._files, folder, self._times, self._clock)
-            self._remove_left_behind(folder.lock, lock)
+            self._remove_left_behind()
             try:
                 lock.acquire()
                 yield lock
             finally:
                 identity = lock.release()
                 if identity is not None:
-                    self._left_behind[folder.lock] = identity
+                    self._left_behind[identity] = lock
 
     @contextmanager
     def hold_inside(self, key: bytes) -> Iterator[None]:
@@ -227,11 +242,11 @@ class FolderLocks:
         finally:
             mutex.lock.release()
 
-    def _remove_left_behind(self, path: bytes, lock: Dotlock) -> None:
+    def _remove_left_behind(self) -> None:
         """A lock of ours that the disk would not have removed would keep everybody out while this process lives."""
-        identity = self._left_behind.get(path)
-        if identity is not None and lock.remove(identity):
-            del self._left_behind[path]
+        for identity, lock in list(self._left_behind.items()):
+            if lock.remove(identity):
+                self._left_behind.pop(identity, None)
 
     def _mutex(self, key: bytes) -> _Mutex:
         with self._guard:

@@ -16,6 +16,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 from mailbox_d.errors import StorageFault, StorageFull
@@ -202,14 +203,19 @@ def forget(files: FileSystem, path: bytes) -> bool:
     return True
 
 
-def make_directories(files: FileSystem, path: bytes) -> None:
-    """Make a directory and its parents, durable each, also where another thread is just making them."""
+def make_directories(files: FileSystem, path: bytes, *, parents: bool = True) -> None:
+    """Make a directory and its parents, durable each, also where another thread is just making them.
+
+    Without `parents`, `FileNotFoundError` is raised where there is no directory to make it in.
+    """
     with _MAKING:
         try:
             files.mkdir(path)
         except FileExistsError:
             return
         except FileNotFoundError:
+            if not parents:
+                raise
             make_directories(files, parent(path))
             make_directories(files, path)
             return
@@ -224,6 +230,7 @@ def remove_tree(files: FileSystem, path: bytes) -> None:
     if not stat.S_ISDIR(status.st_mode):
         forget(files, path)
         return
-    for name in files.names(path):
-        remove_tree(files, path + b"/" + name)
-    files.rmdir(path)
+    with suppress(FileNotFoundError):  # another program may be removing it too
+        for name in files.names(path):
+            remove_tree(files, path + b"/" + name)
+        files.rmdir(path)

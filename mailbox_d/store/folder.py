@@ -54,8 +54,11 @@ def require_folder(files: FileSystem, folder: Folder) -> None:
         return
     if folder.name and not _is_directory(files, folder.path):
         raise NoSuchMailbox("No such mailbox")
-    for part in missing:
-        make_directories(files, folder.path + b"/" + part)
+    try:
+        for part in missing:
+            make_directories(files, folder.path + b"/" + part, parents=not folder.name)
+    except FileNotFoundError:
+        raise NoSuchMailbox("No such mailbox", cause="it was just taken away") from None
 
 
 def _is_directory(files: FileSystem, path: bytes) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Callable, Sequence
 
-from mailbox_d.errors import MailboxExists, NoSuchMailbox
+from mailbox_d.errors import MailboxBusy, MailboxExists, NoSuchMailbox
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find, remove_tree, write_new
 from mailbox_d.store.folder import PARTS, Folder
@@ -16,6 +17,8 @@ from mailbox_d.store.uidvalidity import next_uid_validity
 from mailbox_d.store.usage import folder_usage
 
 _TRASH = b"..DOVECOT-TRASHED"
+_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
+"""What is said where another program has just put something into a directory."""
 
 
 class FolderTree:
@@ -60,20 +63,39 @@ class FolderTree:
             self._disk.files.rename(self.folder(old).path, self.folder(new).path)
         except FileNotFoundError:
             raise NoSuchMailbox("No such mailbox") from None
+        except OSError as error:
+            if error.errno in _NOT_EMPTY:
+                raise MailboxExists("The mailbox exists already") from None
+            raise
         self._disk.files.fsync_directory(self._maildir)
 
     def remove(self, name: str, removed: Callable[[Usage], None]) -> None:
-        """Take a folder away in one step, then remove what it held, which `removed` is told. Raises `NoSuchMailbox`."""
+        """Take a folder away in one step, then remove what it held, which `removed` is told.
+
+        Raises `NoSuchMailbox`; `MailboxBusy` where another program is just removing a folder.
+        """
         trash = self._maildir + b"/" + _TRASH
-        remove_tree(self._disk.files, trash)
         usage = folder_usage(self._disk.files, self.folder(name).path)
         try:
+            remove_tree(self._disk.files, trash)
             self._disk.files.rename(self.folder(name).path, trash)
         except FileNotFoundError:
             raise NoSuchMailbox("No such mailbox") from None
+        except OSError as error:
+            if error.errno in _NOT_EMPTY:
+                raise MailboxBusy("Another program is removing a mailbox") from error
+            raise
         removed(usage)
         self._disk.files.fsync_directory(self._maildir)
-        remove_tree(self._disk.files, trash)
+        self._empty(trash)
+
+    def _empty(self, trash: bytes) -> None:
+        """Remove what lies there; what another program puts there meanwhile is its own to remove."""
+        try:
+            remove_tree(self._disk.files, trash)
+        except OSError as error:
+            if error.errno not in _NOT_EMPTY:
+                raise
 
     def _fill(self, path: bytes) -> None:
         self._disk.files.mkdir(path)
@@ -88,7 +110,11 @@ class FolderTree:
 
 def sweep(disk: Disk, folder: Folder) -> None:
     """Remove what deliveries that never ended left in `tmp`. The time of the last change counts, not the message's."""
-    for name in disk.files.names(folder.tmp):
+    try:
+        names = disk.files.names(folder.tmp)
+    except FileNotFoundError:
+        return  # another program has just taken the folder away
+    for name in names:
         path = folder.tmp + b"/" + name
         status = find(disk.files, path)
         if status is not None and disk.clock() - status.st_ctime > disk.settings.stale_after:

@@ -9,7 +9,7 @@ from typing import Literal
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import MailboxExists, MailboxNameError, MailError, NoSuchMailbox
+from mailbox_d.errors import MailboxBusy, MailboxExists, MailboxNameError, MailError, NoSuchMailbox
 from mailbox_d.store import special_use
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import storage_faults
@@ -149,14 +149,24 @@ class MaildirAccount(Account):
 
     @contextmanager
     def _undisturbed(self, names: Iterable[str]) -> Iterator[None]:
-        """Keep our own sessions from changing these mailboxes. Raises `MailboxBusy` where one is just doing so.
+        """Keep everybody from changing these mailboxes. Raises `MailboxBusy` where somebody is just doing so.
 
-        Its lock file would go along with the folder, where it would not be found again, and keep everybody out.
+        A lock file would go along with the folder, where it would not be found again, and keep everybody out: another
+        program's must not be there, and ours is removed where it went.
         """
         with ExitStack() as held:
             for name in names:
-                held.enter_context(self._disk.locks.hold_inside(self._tree.folder(name).lock))
+                self._hold(held, self._tree.folder(name))
             yield
+
+    def _hold(self, held: ExitStack, folder: Folder) -> None:
+        """Where the disk takes no lock file, or the folder is none of ours, keep our own sessions out alone."""
+        try:
+            held.enter_context(self._disk.locks.hold(folder))
+        except (MailboxBusy, NoSuchMailbox):
+            raise
+        except (MailError, OSError):
+            held.enter_context(self._disk.locks.hold_inside(folder.lock))
 
     def _take_uses_along(self, source: str, goal: str) -> None:
         """The mailboxes are renamed by now: what goes wrong here costs an attribute and no more."""

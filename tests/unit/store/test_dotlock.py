@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,20 @@ def test_a_lock_that_was_taken_away_is_noticed_and_the_new_one_kept(folder: Fold
         with pytest.raises(MailboxBusy):
             held.check()
     assert lock.read_text() == "other"
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_lock_that_went_along_with_its_folder_is_removed_where_it_went(tmp_path: Path, looks: bool) -> None:
+    """Its owner lives, so nobody else would ever break it."""
+    for part in ("tmp", "cur", "new"):
+        (tmp_path / ".Archive" / part).mkdir(parents=True)
+    (tmp_path / ".Other").mkdir()
+    (tmp_path / ".Other/dovecot-uidlist.lock").write_text("another's")
+    with suppress(MailboxBusy), locks().hold(Folder(bytes(tmp_path), b".Archive")) as held:
+        (tmp_path / ".Archive").rename(tmp_path / ".Renamed")
+        if looks:
+            held.check()
+    assert list(tmp_path.glob(".*/*.lock")) == [tmp_path / ".Other/dovecot-uidlist.lock"]
 
 
 def test_a_long_holder_says_that_it_lives(folder: Folder, lock: Path) -> None:
