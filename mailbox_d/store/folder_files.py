@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from twisted.logger import Logger
 
-from mailbox_d.errors import MailError
+from mailbox_d.errors import MailboxBusy, MailError
 from mailbox_d.store.copying import Copied, all_flags
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.dotlock import Held
@@ -21,6 +21,10 @@ from mailbox_d.store.usage import file_octets
 
 _BREATH = 1000
 """After how many files of one command the lock is looked at."""
+
+
+_TRIES = 4
+"""How often messages that are all to be moved are looked for where other programs rename them."""
 
 
 class FolderFiles:
@@ -85,17 +89,22 @@ class FolderFiles:
         for is_new in halves:
             self._disk.directories.sync(self.folder.new if is_new else self.folder.cur)
 
-    def move(self, lock: Held, uids: Iterable[int], goal: Folder) -> None:
-        """Move messages into the `cur` of another folder, which is locked too and shall have this one's keywords."""
-        KeywordsFile(self._files, goal).write(self._view.keywords)
-        moved: list[int] = []
+    def move_all(self, lock: Held, goal: Folder) -> None:
+        """Move every message into the `cur` of another folder, which is new and locked too, durable.
+
+        Each message is in one of the two at any time. Whatever is raised, all are put back but those that another
+        program took from there, or the disk does not give back.
+        """
+        moved: dict[int, tuple[bytes, bytes]] = {}
         try:
-            for uid, place in self._places(lock, uids):
-                name = join_name(place.base, place.letters)
-                self._files.rename(self._view.path(place), goal.cur + b"/" + name)
-                moved.append(uid)
-        finally:
-            self._view.note_removed(moved)
+            self._chase_all(lock, goal, moved)
+            self._disk.directories.sync(goal.cur)
+            self.sync({False, True})
+        except (OSError, MailError):
+            self._put_back(moved.values())
+            self._view.catch_up(lock, whole=True)
+            raise
+        self._view.note_removed([uid for uid in moved if uid in self._view.listing.messages])
 
     def _place_of(self, copy: Copied, *, keeps_name: bool) -> Place:
         """Where a copy is to lie; Dovecot too keeps the name, by which it knows messages again, where it can."""
@@ -123,6 +132,37 @@ class FolderFiles:
         finally:
             self._view.note_moves(moves)
         return missed
+
+    def _chase_all(self, lock: Held, goal: Folder, moved: dict[int, tuple[bytes, bytes]]) -> None:
+        """Move every message, with the keywords; into `moved` goes from where to where each was. Raises `MailboxBusy`
+        where other programs keep renaming one."""
+        for _ in range(_TRIES):
+            KeywordsFile(self._files, goal).write(self._view.keywords)
+            if not self._move_once(lock, goal, moved):
+                return
+            self._view.catch_up(lock, whole=True)
+        raise MailboxBusy("The mailbox is in use by another program", cause="it keeps renaming a message")
+
+    def _move_once(self, lock: Held, goal: Folder, moved: dict[int, tuple[bytes, bytes]]) -> bool:
+        """Move what is where it should be; whether anything was not."""
+        missed = False
+        for uid, place in self._places(lock, [uid for uid in self._view.listing.messages if uid not in moved]):
+            path, there = self._view.path(place), goal.cur + b"/" + join_name(place.base, place.letters)
+            try:
+                self._files.rename_new(path, there)
+            except FileNotFoundError:
+                missed = True
+            else:
+                moved[uid] = (path, there)
+        lock.check()
+        return missed
+
+    def _put_back(self, moved: Iterable[tuple[bytes, bytes]]) -> None:
+        for path, there in moved:
+            try:
+                self._files.rename_new(there, path)
+            except OSError as error:
+                self._log.warn("Leaving {path} where it was moved: {error}", path=there, error=str(error))
 
     def _rename_one(self, place: Place, goal: Place) -> bool:
         """Rename a file, unless it cannot have that name: too long, or that of another, which would be destroyed."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import errno
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from mailbox_d.errors import MailboxBusy, MailboxExists, NoSuchMailbox
 from mailbox_d.store.disk import Disk
@@ -17,6 +19,8 @@ from mailbox_d.store.uidvalidity import next_uid_validity
 from mailbox_d.store.usage import folder_usage
 
 _TRASH = b"..DOVECOT-TRASHED"
+_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
+"""What is said where another program has just put something into a directory."""
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 """What is said where another program has just put something into a directory."""
 
@@ -49,11 +53,29 @@ class FolderTree:
         try:
             self._fill(aside)
             self._disk.files.rename(aside, self.folder(name).path)
-        except FileExistsError:
-            raise MailboxExists("The mailbox exists already") from None
-        finally:
-            remove_tree(self._disk.files, aside)
+        except OSError as error:
+            with suppress(OSError):
+                remove_tree(self._disk.files, aside)
+            if error.errno in _NOT_EMPTY:
+                raise MailboxExists("The mailbox exists already") from None
+            raise
+        try:
+            self._disk.files.fsync_directory(self._maildir)
+        except OSError:
+            self.unmake(name)
+            raise
+
+    def unmake(self, name: str) -> bool:
+        """Remove a folder that was just made, unless there is mail in it by now; whether it was removed."""
+        folder = self.folder(name)
+        if not self._remove_empty(folder.new):
+            return False
+        if not self._remove_empty(folder.cur):
+            self._disk.files.mkdir(folder.new)
+            return False
+        remove_tree(self._disk.files, folder.path)
         self._disk.files.fsync_directory(self._maildir)
+        return True
 
     def rename(self, old: str, new: str) -> None:
         """Give a folder another name. Raises `NoSuchMailbox`, `MailboxExists`."""
@@ -96,6 +118,16 @@ class FolderTree:
         except OSError as error:
             if error.errno not in _NOT_EMPTY:
                 raise
+
+    def _remove_empty(self, directory: bytes) -> bool:
+        """Remove a directory, unless there is something in it."""
+        try:
+            self._disk.files.rmdir(directory)
+        except OSError as error:
+            if error.errno not in _NOT_EMPTY:
+                raise
+            return False
+        return True
 
     def _fill(self, path: bytes) -> None:
         self._disk.files.mkdir(path)

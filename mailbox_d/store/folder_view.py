@@ -189,8 +189,13 @@ class FolderView:
         self.recent.difference_update(removed)
 
     def stamp_own(self) -> None:
-        """The disk changed by our own doing, under the lock."""
-        self._marks.stamp_own()
+        """The disk changed by our own doing, under the lock. What cannot be looked at is read anew by the next look:
+        what was done is done."""
+        try:
+            self._marks.stamp_own()
+        except (OSError, MailError) as error:
+            self._log.warn("Cannot look at {folder}: {error}", folder=self._folder.path, error=str(error))
+            self._is_behind = True
 
     def path(self, place: Place) -> bytes:
         return (self._folder.new if place.is_new else self._folder.cur) + b"/" + place.name

@@ -179,6 +179,13 @@ class MaildirAccount(Account):
 
     def _move_inbox(self, goal: str) -> None:
         """INBOX stays where it is; its messages go to a new mailbox (RFC 3501 section 6.3.5)."""
-        inbox = self.open(INBOX)
-        self._tree.make(goal)
-        inbox.move_all(self._tree.folder(goal))
+        inbox, folder = self.open(INBOX), self._tree.folder(goal)
+        inbox.move_all(folder, lambda: self._tree.make(goal), lambda: self._unmake(goal))
+
+    def _unmake(self, name: str) -> None:
+        """Remove a mailbox that was made for messages which did not get there, so that all can be tried again."""
+        try:
+            if self._tree.unmake(name):
+                self._opened.end(self._tree.folder(name))
+        except OSError as error:
+            self._log.warn("Leaving the new mailbox {name}: {error}", name=name, error=str(error))

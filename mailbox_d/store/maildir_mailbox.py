@@ -156,12 +156,17 @@ class MaildirMailbox(Mailbox):
         self._ledger.require_room(size)
         return MaildirAppend(self._disk, self._folder, self._target, internal_date, partial(self._save, flags))
 
-    def move_all(self, goal: Folder) -> None:
-        """Move every message into a folder that was made for them, flags and all."""
-        with self._changing() as lock, self._disk.locks.hold(goal):
-            self._files.move(lock, list(self._view.listing.messages), goal)
-            self._disk.directories.sync(goal.cur)
-            self._disk.directories.sync(self._folder.cur)
+    def move_all(self, goal: Folder, make: Callable[[], None], unmake: Callable[[], None]) -> None:
+        """Move every message, flags and all, into the folder that `make` makes for them. Whatever is raised, they are
+        here again, and the folder is given to `unmake`."""
+        with self._changing() as lock:
+            make()
+            try:
+                with self._disk.locks.hold(goal) as other:
+                    self._files.move_all(Dotlocks((lock, other)), goal)
+            except (OSError, MailError):
+                unmake()
+                raise
 
     @property
     def is_gone(self) -> bool:
