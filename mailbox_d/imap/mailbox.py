@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,9 @@ from mailbox_d.store.ports import (
 )
 from mailbox_d.wire.imap.fetch import FetchAttribute
 from mailbox_d.wire.imap.search import SearchKey
+
+_HELD_MAX = 64 * 1024
+"""Octets of a message under way that wait for a lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +165,36 @@ class IMAPMailbox:
 
 
 class IncomingMessage:
-    """A message on its way into a mailbox whose UIDs have this validity."""
+    """A message on its way into a mailbox whose UIDs have this validity.
+
+    Its octets go to the lane many at a time; a small message goes there once, to be written and made durable.
+    """
 
     def __init__(self, delivery: Delivery, lane: Lane, uid_validity: int) -> None:
         self.uid_validity = uid_validity
         self._delivery = delivery
         self._lane = lane
+        self._held: deque[bytes] = deque()
+        self._held_octets = 0
 
     async def write(self, data: bytes) -> None:
-        await self._lane.run(self._delivery.write, data)
+        self._held.append(data)
+        self._held_octets += len(data)
+        if self._held_octets >= _HELD_MAX:
+            await self._lane.run(self._write)
+            self._held_octets = 0
 
     async def commit(self) -> Sequence[Outcome]:
-        return await self._lane.run(self._delivery.commit, all_or_nothing=True)
+        return await self._lane.run(self._commit)
+
+    def _write(self) -> None:
+        while self._held:
+            self._delivery.write(self._held.popleft())
+
+    def _commit(self) -> Sequence[Outcome]:
+        """May be called again after `MailboxBusy`: what was written is held no more."""
+        self._write()
+        return self._delivery.commit(all_or_nothing=True)
 
     async def abort(self) -> None:
         await self._lane.run(self._delivery.abort)

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from mailbox_d.imap import mailbox
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.maildir_store import MaildirStore
 from tests.dialogues.imap_server import imap_connection, imap_service
@@ -43,8 +44,9 @@ def messages(root: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("form", [LITERAL, LITERAL8, IN_UTF8])
 def test_attack_65_a_connection_that_breaks_in_mid_message_leaves_nothing(
-    form: bytes, connection: Connection, tmp_path: Path
+    form: bytes, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mailbox, "_HELD_MAX", 1)
     octets = b"b APPEND INBOX " + form % (len(MAIL), MAIL)
     connection.send(octets[:-5])
     assert messages(tmp_path) != []
