@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mailbox_d.imap.append import destination
 from mailbox_d.imap.errors import NotAllowed
 from mailbox_d.imap.mailbox import IMAPMailbox
+from mailbox_d.imap.selection import highest_told
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.responses import Completion, Condition
@@ -29,7 +30,7 @@ async def move(session: IMAPSession, command: commands.Move) -> Completion:
     moved = await session.selected.mailbox.move(uids, goal, strict=not command.by_uid)
     if moved:
         session.connection.send(responses.untagged(Condition.OK, "Moved", _code(goal, moved)))
-    return Completion(Condition.OK, "MOVE completed")
+    return Completion(Condition.OK, "MOVE completed", await highest_told(session) if moved else b"")
 
 
 def _chosen(session: IMAPSession, command: commands.Copy | commands.Move) -> list[int]:

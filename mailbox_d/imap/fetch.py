@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from mailbox_d.errors import MailError, MessageGone
+from mailbox_d.imap.condstore import changed_since, require_qresync, tell_vanished, want_mod_sequences
 from mailbox_d.imap.contents import Contents, Failed, Pieces, Told, octets_in
 from mailbox_d.imap.failures import MessageFailures
 from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.imap.session import IMAPSession
+from mailbox_d.imap.vanished import Vanished
 from mailbox_d.imap.view import View
 from mailbox_d.printable import one_line
 from mailbox_d.store.ports import FlagAction, WireReader
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.dates import format_date_time
+from mailbox_d.wire.imap.errors import BadSyntax
 from mailbox_d.wire.imap.fetch import BinarySection, BodySection, FetchAttribute, FetchItem
 from mailbox_d.wire.imap.responses import Completion, Condition
 
@@ -28,6 +31,7 @@ _TEMPLATES = {
     FetchItem.FLAGS: b"FLAGS %b",
     FetchItem.INTERNALDATE: b"INTERNALDATE %b",
     FetchItem.RFC822_SIZE: b"RFC822.SIZE %d",
+    FetchItem.MODSEQ: b"MODSEQ (%d)",
 }
 """The figures, and how they are told: filled in for many messages at once."""
 
@@ -49,7 +53,7 @@ class Plan:
         return any(isinstance(each, BodySection | BinarySection) and not each.peek for each in self.contents)
 
 
-def plan_of(attributes: Sequence[FetchAttribute], *, by_uid: bool) -> Plan:
+def plan_of(attributes: Sequence[FetchAttribute], *, by_uid: bool, with_mod_sequences: bool = False) -> Plan:
     """Sort what is asked for; UID FETCH always tells the UID (RFC 3501 section 6.4.8)."""
     items = [FetchItem.UID] if by_uid else []
     contents: list[FetchAttribute] = []
@@ -58,6 +62,8 @@ def plan_of(attributes: Sequence[FetchAttribute], *, by_uid: bool) -> Plan:
             contents.append(attribute)
         elif attribute not in items:
             items.append(attribute)
+    if with_mod_sequences and FetchItem.MODSEQ not in items:
+        items.append(FetchItem.MODSEQ)
     return Plan(tuple(items), tuple(contents))
 
 
@@ -66,9 +72,17 @@ async def fetch(session: IMAPSession, command: commands.Fetch) -> Completion:
 
     A message that cannot be told, or not to its end, keeps nobody from the others: the tagged response says so.
     """
-    plan = plan_of(command.attributes, by_uid=command.by_uid)
+    since = command.changed_since
+    plan = plan_of(command.attributes, by_uid=command.by_uid, with_mod_sequences=since is not None)
     view = session.selected
+    _check_vanished(session, command)
     indexes = [index for found in view.chosen(command.numbers, by_uid=command.by_uid) for index in found]
+    if FetchItem.MODSEQ in plan.items:
+        want_mod_sequences(session)
+    if since is not None:
+        indexes = changed_since(view, indexes, since)
+        if command.vanished:
+            await tell_vanished(session, Vanished(since, view.uids, command.numbers))
     answer = _Answer(session, plan)
     if plan.contents and plan.marks_seen and not view.read_only:
         await _look_again(view)
@@ -81,6 +95,14 @@ async def fetch(session: IMAPSession, command: commands.Fetch) -> Completion:
     if answer.missed and not command.by_uid:
         raise MessageGone("Some of these messages are gone")
     return Completion(Condition.OK, "FETCH completed")
+
+
+def _check_vanished(session: IMAPSession, command: commands.Fetch) -> None:
+    """Where VANISHED may stand (RFC 7162 section 3.2.6). Raises `BadSyntax`."""
+    if command.vanished:
+        require_qresync(session)
+        if not command.by_uid or command.changed_since is None:
+            raise BadSyntax("VANISHED belongs to UID FETCH with CHANGEDSINCE")
 
 
 class _Answer:
@@ -167,7 +189,7 @@ class _Answer:
         if not unseen:
             return frozenset()
         try:
-            now = await view.mailbox.change_flags(unseen, FlagAction.ADD, _SEEN)
+            now = (await view.mailbox.change_flags(unseen, FlagAction.ADD, _SEEN)).now
         except MailError as error:
             log.warn(
                 "messages of {mailbox!r} not marked as seen: {error}", mailbox=view.mailbox.name, error=one_line(error)
@@ -183,16 +205,27 @@ class _Answer:
         rows: list[bytes | None] = (
             _rows(b" ".join(map(_TEMPLATES.__getitem__, items)), columns) if items else [b""] * len(batch)
         )
-        if seen_now and FetchItem.FLAGS not in items:
-            rows = [self._with_flags(row, index, seen_now) for index, row in zip(batch, rows, strict=True)]
+        unasked = self._told_unasked() if seen_now else ()
+        if unasked:
+            rows = [await self._with(unasked, row, index, seen_now) for index, row in zip(batch, rows, strict=True)]
         return rows
 
-    def _with_flags(self, row: bytes | None, index: int, seen_now: frozenset[int]) -> bytes | None:
-        """A row to which the flags are added, if reading the message has changed them."""
+    def _told_unasked(self) -> list[FetchItem]:
+        """What is told of a message beside what was asked for, because it was marked as seen."""
+        items = [FetchItem.FLAGS]
+        if self._view.tells_mod_sequences:
+            items += (FetchItem.UID, FetchItem.MODSEQ)
+        return [item for item in items if item not in self._plan.items]
+
+    async def _with(
+        self, items: Sequence[FetchItem], row: bytes | None, index: int, seen_now: frozenset[int]
+    ) -> bytes | None:
+        """A row with further items, if reading the message has changed its flags."""
         if row is None or self._view.uids[index] not in seen_now:
             return row
-        flags = b"FLAGS " + self._view.shown_flags(index)
-        return b"%b %b" % (row, flags) if row else flags
+        columns = [await self._column(item, [index]) for item in items]
+        (more,) = _rows(b" ".join(map(_TEMPLATES.__getitem__, items)), columns)
+        return b"%b %b" % (row, more) if row and more else more
 
     async def _column(self, item: FetchItem, batch: Sequence[int]) -> Sequence[int | bytes | None]:
         view = self._view
@@ -201,6 +234,8 @@ class _Answer:
                 return _uids(view, batch)
             case FetchItem.FLAGS:
                 return view.all_shown_flags(batch)
+            case FetchItem.MODSEQ:
+                return view.shown_mod_sequences(batch)
             case FetchItem.RFC822_SIZE:
                 return [view.messages[index].size for index in batch]
             case FetchItem.INTERNALDATE:

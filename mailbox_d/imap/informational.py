@@ -6,6 +6,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from mailbox_d.imap.condstore import CONDSTORE, QRESYNC, want_mod_sequences
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR
@@ -35,7 +36,7 @@ _AFTER_LOGIN: Final = (
     b"IDLE",
 )
 """What a client needs to know only when it has logged in, when it is told anew."""
-_TO_ENABLE: Final[frozenset[bytes]] = frozenset({b"UTF8=ACCEPT"})
+_TO_ENABLE: Final[frozenset[bytes]] = frozenset({b"UTF8=ACCEPT", CONDSTORE, QRESYNC})
 """Capabilities that begin to matter when a client enables them (RFC 5161)."""
 _LOGGED_FIELD = 200
 """Octets of an ID field's value that go into the log."""
@@ -44,7 +45,8 @@ _LOGGED_FIELD = 200
 def capabilities(session: IMAPSession) -> tuple[bytes, ...]:
     """What this session may use now (RFC 3501 sections 6.1.1 and 11.1)."""
     if session.account is not None:
-        return (*_ALWAYS, *_AFTER_LOGIN, b"APPENDLIMIT=%d" % session.service.limits.message_size)
+        numbers = (CONDSTORE, QRESYNC) if session.service.condstore else ()
+        return (*_ALWAYS, *_AFTER_LOGIN, *numbers, b"APPENDLIMIT=%d" % session.service.limits.message_size)
     login = b"AUTH=PLAIN" if session.takes_passwords else b"LOGINDISABLED"
     return (*_ALWAYS, *((b"STARTTLS",) if session.connection.can_start_tls else ()), login)
 
@@ -57,9 +59,12 @@ async def capability(session: IMAPSession, command: commands.Capability) -> Comp
 
 async def enable(session: IMAPSession, command: commands.Enable) -> Completion:
     """RFC 5161: what is unknown, or need not be enabled, is passed over. Taken while a mailbox is selected as well."""
-    enabled = tuple(name for name in dict.fromkeys(command.capabilities) if name in _TO_ENABLE)
-    session.enabled.update(enabled)
+    offered = _TO_ENABLE if session.service.condstore else _TO_ENABLE - {CONDSTORE, QRESYNC}
+    enabled = tuple(name for name in dict.fromkeys(command.capabilities) if name in offered)
     session.connection.send(responses.data(b"ENABLED", *enabled))
+    if not {CONDSTORE, QRESYNC}.isdisjoint(enabled):
+        want_mod_sequences(session)
+    session.enabled.update(enabled)
     return Completion(Condition.OK, "ENABLE completed")
 
 

@@ -44,11 +44,12 @@ class KnownMessages:
         uids.append(message.uid)
         messages.append(message)
 
-    def set_flags(self, index: int, flags: Flags) -> None:
-        """Note the flags of a message."""
-        if self._messages[index].flags != flags:
+    def set_flags(self, index: int, flags: Flags, mod_sequence: int) -> None:
+        """Note the flags of a message, and the number of the change that gave it these."""
+        uid, before, size, number = self._messages[index]
+        if (before, number) != (flags, mod_sequence):
             _, messages = self._own()
-            messages[index] = messages[index]._replace(flags=flags)
+            messages[index] = Message(uid, flags, size, mod_sequence)
 
     def remove(self, uids: Collection[int]) -> None:
         """Take messages out; those behind them move up."""

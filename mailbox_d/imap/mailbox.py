@@ -14,6 +14,7 @@ from mailbox_d.imap.search_content import ContentSearch, Turn
 from mailbox_d.imap.search_keeping import Keeping
 from mailbox_d.imap.search_program import Verdict
 from mailbox_d.imap.search_recorded import RecordedSearch
+from mailbox_d.imap.vanished import Vanished
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import (
@@ -48,6 +49,8 @@ class Opened:
     recent: Collection[int]
     status: Status
     keywords_full: bool
+    highest: int = 0
+    """The mod-sequence of the last change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,14 @@ class News:
 
     changes: Sequence[Change]
     recent: Collection[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What messages are now whose flags were to be changed, and those that were let be, which had changed before."""
+
+    now: Mapping[int, Message]
+    modified: Sequence[int]
 
 
 class IMAPMailbox:
@@ -147,8 +158,14 @@ class IMAPMailbox:
         """When the messages came, those that are gone left out."""
         return await self._lane.run(_internal_dates, self._mailbox, uids)
 
-    async def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
-        return await self._lane.run(self._mailbox.change_flags, uids, action, flags)
+    async def change_flags(
+        self, uids: Collection[int], action: FlagAction, flags: Flags, unchanged_since: int | None = None
+    ) -> Stored:
+        return await self._lane.run(_change_flags, self._mailbox, uids, action, flags, unchanged_since)
+
+    async def vanished(self, asked: Vanished) -> Sequence[tuple[int, int]]:
+        """Which UIDs the client is to forget, as ranges; see `Vanished.ranges`."""
+        return await self._lane.run(asked.ranges, self._mailbox)
 
     async def expunge(self, uids: Collection[int]) -> Collection[int]:
         return await self._lane.run(self._mailbox.expunge, uids)
@@ -213,6 +230,7 @@ def _open(mailbox: Mailbox, claim: bool, changed: Callable[[], None]) -> Opened:
         recent=frozenset(mailbox.recent(claim=claim)),
         status=mailbox.status(),
         keywords_full=mailbox.keywords_full(),
+        highest=feed.highest,
     )
 
 
@@ -221,6 +239,17 @@ def _news(mailbox: Mailbox, feed: Feed, claim: bool, note: Callable[[News], None
     mailbox.refresh()
     recent = frozenset(mailbox.recent(claim=claim))
     note(News(feed.take(), recent))
+
+
+def _change_flags(
+    mailbox: Mailbox, uids: Collection[int], action: FlagAction, flags: Flags, unchanged_since: int | None
+) -> Stored:
+    now = mailbox.change_flags(uids, action, flags, unchanged_since=unchanged_since)
+    left = [uid for uid in uids if uid not in now]
+    if unchanged_since is None or not left:
+        return Stored(now, ())
+    there = frozenset(mailbox.messages().uids)
+    return Stored(now, [uid for uid in left if uid in there])
 
 
 def _status(mailbox: Mailbox) -> Status:

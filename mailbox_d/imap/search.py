@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailbox_d.imap import search_view
+from mailbox_d.imap.condstore import want_mod_sequences
 from mailbox_d.imap.failures import MessageFailures
 from mailbox_d.imap.search_content import ContentSearch
 from mailbox_d.imap.search_keeping import Keeping
@@ -18,7 +19,7 @@ from mailbox_d.imap.search_recorded import RecordedSearch
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.responses import Completion, Condition
-from mailbox_d.wire.imap.search import ReturnOption, SearchKey
+from mailbox_d.wire.imap.search import ChangedAt, ReturnOption, SearchKey
 
 _NUMBERS_A_WRITE = 5000
 _MESSAGES_A_TURN = 1000
@@ -31,14 +32,36 @@ async def search(session: IMAPSession, command: commands.Search) -> Completion:
     """
     view = session.selected
     failures = MessageFailures(session)
+    if asks_for(command.key, ChangedAt):
+        want_mod_sequences(session)
     indexes = list(indexes_of(await _matching(session, command.key, failures)))
     numbers = [view.uids[index] for index in indexes] if command.by_uid else [index + 1 for index in indexes]
+    highest = _highest(session, command, indexes)
     if command.returns is None:
         start = b"* SEARCH " if numbers else b"* SEARCH"
-        await _send_list(session, start, b" ", [b"%d" % number for number in numbers])
+        end = b" (MODSEQ %d)" % highest if highest else b""
+        await _send_list(session, start, b" ", [b"%d" % number for number in numbers], end)
     else:
-        await _send_extended(session, command.returns, numbers, by_uid=command.by_uid)
+        await _send_extended(session, command.returns, numbers, highest, by_uid=command.by_uid)
     return failures.completion() if failures.count else Completion(Condition.OK, "SEARCH completed")
+
+
+def asks_for(key: SearchKey, kind: type) -> bool:
+    """Whether one of the keys is of this kind."""
+    return any(isinstance(leaf, kind) for leaf in program_of(key))
+
+
+def _highest(session: IMAPSession, command: commands.Search, indexes: Sequence[int]) -> int:
+    """The highest mod-sequence of what is told, of a search for mod-sequences (RFC 7162 section 3.1.6, RFC 4731 section
+    3.2); 0 where there is none."""
+    if not indexes or not asks_for(command.key, ChangedAt):
+        return 0
+    returns = command.returns or {ReturnOption.ALL}
+    if not returns & {ReturnOption.ALL, ReturnOption.COUNT}:
+        ends = {ReturnOption.MIN: indexes[0], ReturnOption.MAX: indexes[-1]}
+        indexes = [ends[option] for option in returns]
+    messages = session.selected.messages
+    return max(messages[index].mod_sequence for index in indexes)
 
 
 async def _matching(session: IMAPSession, key: SearchKey, failures: MessageFailures) -> int:
@@ -127,14 +150,15 @@ async def _looked_up(session: IMAPSession, content: ContentSearch, undecided: in
 
 
 async def _send_extended(
-    session: IMAPSession, returns: frozenset[ReturnOption], numbers: Sequence[int], *, by_uid: bool
+    session: IMAPSession, returns: frozenset[ReturnOption], numbers: Sequence[int], highest: int, *, by_uid: bool
 ) -> None:
     """RFC 4731 section 3.1: where nothing matched, only COUNT is told."""
     start = responses.esearch(session.tag, _figures(returns, numbers), by_uid=by_uid)
+    end = b" MODSEQ %d" % highest if highest else b""
     if numbers and ReturnOption.ALL in returns:
-        await _send_list(session, start + b" ALL ", b",", list(responses.ranges(numbers)))
+        await _send_list(session, start + b" ALL ", b",", list(responses.ranges(numbers)), end)
     else:
-        session.connection.send(start + responses.CRLF)
+        session.connection.send(start + end + responses.CRLF)
 
 
 def _figures(returns: frozenset[ReturnOption], numbers: Sequence[int]) -> Iterator[bytes]:
@@ -146,11 +170,13 @@ def _figures(returns: frozenset[ReturnOption], numbers: Sequence[int]) -> Iterat
         yield b"COUNT %d" % len(numbers)
 
 
-async def _send_list(session: IMAPSession, start: bytes, separator: bytes, words: Sequence[bytes]) -> None:
+async def _send_list(
+    session: IMAPSession, start: bytes, separator: bytes, words: Sequence[bytes], end: bytes = b""
+) -> None:
     """One line of many words, at the speed at which the client reads."""
     session.connection.send(start)
     for first in range(0, len(words), _NUMBERS_A_WRITE):
         piece = separator.join(words[first : first + _NUMBERS_A_WRITE])
         session.connection.send((separator if first else b"") + piece)
         await session.connection.drained()
-    session.connection.send(responses.CRLF)
+    session.connection.send(end + responses.CRLF)

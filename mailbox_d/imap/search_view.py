@@ -7,10 +7,10 @@ from typing import Final
 
 from mailbox_d.imap.search_program import bits_of, set_of
 from mailbox_d.imap.view import RECENT, View
-from mailbox_d.wire.imap.search import All, HasFlag, Larger, Numbers, SearchKey, Smaller, Uids
+from mailbox_d.wire.imap.search import All, ChangedAt, HasFlag, Larger, Numbers, SearchKey, Smaller, Uids
 from mailbox_d.wire.imap.sequence import SequenceSet
 
-ANSWERED_BY_THE_VIEW: Final = (All, HasFlag, Numbers, Uids, Larger, Smaller)
+ANSWERED_BY_THE_VIEW: Final = (All, HasFlag, Numbers, Uids, Larger, Smaller, ChangedAt)
 
 
 def everything(view: View) -> int:
@@ -29,6 +29,8 @@ def matching(key: SearchKey, view: View) -> int:
             return _with_flag(view, flag)
         case Larger(octets):
             return _bits(message.size > octets for message in view.messages.all())
+        case ChangedAt(number):
+            return _bits(message.mod_sequence >= number for message in view.messages.all())
         case Smaller(octets):
             return _bits(message.size < octets for message in view.messages.all())
         case _:

@@ -55,3 +55,5 @@ class IMAPService:
     allow_plaintext: bool = False
     """Whether passwords are taken without TLS."""
     limits: IMAPLimits = field(default_factory=IMAPLimits)
+    condstore: bool = True
+    """Whether clients are told mod-sequences (RFC 7162)."""

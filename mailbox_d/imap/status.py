@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from mailbox_d.imap.condstore import want_mod_sequences
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.store import ports
 from mailbox_d.wire.imap import commands, responses
@@ -22,10 +23,15 @@ async def status(session: IMAPSession, command: commands.Status) -> Completion:
 
 async def told_status(session: IMAPSession, name: str, items: Sequence[StatusItem]) -> bytes:
     """The response that tells a mailbox's figures. Raises what `store.ports.Account.open` says."""
+    if StatusItem.HIGHESTMODSEQ in items and session.service.condstore:
+        want_mod_sequences(session)
     mailbox = await session.user.select(name, rw=False)
     figures = await mailbox.status()
     deleted = await mailbox.deleted() if _OF_DELETED.intersection(items) else (0, 0)
-    all_figures = _figures(figures, session.service.limits.message_size, *deleted)
+    all_figures = {
+        **_figures(figures, session.service.limits.message_size, *deleted),
+        StatusItem.HIGHESTMODSEQ: figures.highest_mod_sequence if session.service.condstore else 0,
+    }
     return responses.status(name, [(item.value, all_figures[item]) for item in items], utf8=session.utf8)
 
 

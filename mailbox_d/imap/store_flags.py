@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from mailbox_d.errors import MessageGone
+from mailbox_d.imap.condstore import want_mod_sequences
 from mailbox_d.imap.errors import NotAllowed
+from mailbox_d.imap.mailbox import Stored
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.view import View
 from mailbox_d.store.ports import FlagAction, Flags
@@ -26,18 +28,35 @@ async def store(session: IMAPSession, command: commands.Store) -> Completion:
     view = session.selected
     if view.read_only:
         raise NotAllowed("The mailbox is open for reading alone")
+    if command.unchanged_since is not None:
+        want_mod_sequences(session)
     indexes = [index for found in view.chosen(command.numbers, by_uid=command.by_uid) for index in found]
     uids = [view.uids[index] for index in indexes]
-    now = await view.mailbox.change_flags(uids, _ACTIONS[command.mode], command.flags) if uids else {}
+    stored = Stored({}, ())
+    if uids:
+        mailbox, action = view.mailbox, _ACTIONS[command.mode]
+        stored = await mailbox.change_flags(uids, action, command.flags, command.unchanged_since)
     if command.silent:
-        view.learn_silently(now, partial(_expected, command))
+        view.learn_silently(stored.now, partial(_expected, command))
     else:
-        view.learn(now)
-        told = [index for index in indexes if view.uids[index] in now]
-        await _tell(session, told, by_uid=command.by_uid)
-    if len(now) < len(uids) and not command.by_uid:
-        raise MessageGone("Some of these messages are gone")
-    return Completion(Condition.OK, "STORE completed")
+        view.learn(stored.now)
+    if not command.silent or view.tells_mod_sequences:
+        await _tell(session, [index for index in indexes if view.uids[index] in stored.now], command)
+    return _completion(view, command, stored, is_whole=len(stored.now) + len(stored.modified) == len(uids))
+
+
+def _completion(view: View, command: commands.Store, stored: Stored, *, is_whole: bool) -> Completion:
+    """With the messages that were let be (RFC 7162 section 3.1.3). Raises `MessageGone`."""
+    code = b""
+    if stored.modified:
+        indexes = view.messages.indexes(stored.modified)
+        code = responses.modified([view.uids[index] if command.by_uid else index + 1 for index in indexes])
+    if is_whole or command.by_uid:
+        return Completion(Condition.OK, "Some messages have changed" if code else "STORE completed", code)
+    gone = "Some of these messages are gone"
+    if not code:
+        raise MessageGone(gone)
+    return Completion(Condition.NO, gone, code)
 
 
 def _expected(command: commands.Store, flags: Flags) -> Flags:
@@ -51,15 +70,17 @@ def _expected(command: commands.Store, flags: Flags) -> Flags:
             return flags - command.flags
 
 
-async def _tell(session: IMAPSession, indexes: Sequence[int], *, by_uid: bool) -> None:
+async def _tell(session: IMAPSession, indexes: Sequence[int], command: commands.Store) -> None:
     view = session.selected
     size = session.service.limits.messages_a_write
     for start in range(0, len(indexes), size):
-        session.connection.send(b"".join(_lines(view, indexes[start : start + size], by_uid=by_uid)))
+        session.connection.send(b"".join(_lines(view, indexes[start : start + size], command)))
         await session.connection.drained()
 
 
-def _lines(view: View, indexes: Sequence[int], *, by_uid: bool) -> Iterable[bytes]:
+def _lines(view: View, indexes: Sequence[int], command: commands.Store) -> Iterable[bytes]:
     for index in indexes:
-        flags = b"FLAGS " + view.shown_flags(index)
-        yield responses.fetch(index + 1, b"UID %d %b" % (view.uids[index], flags) if by_uid else flags)
+        if command.by_uid or view.tells_mod_sequences:
+            yield responses.fetch(index + 1, view.news_of(index, flags=not command.silent))
+        else:
+            yield responses.fetch(index + 1, b"FLAGS " + view.shown_flags(index))

@@ -24,6 +24,7 @@ from mailbox_d.imap import (
 from mailbox_d.imap.session import State
 from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.responses import Completion
+from mailbox_d.wire.imap.search import Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,13 @@ class Verb:
     ends_session: bool = False
 
 
-def _by_number(command: commands.Fetch | commands.Store | commands.Search) -> bool:
+def _by_number(command: commands.Fetch | commands.Store) -> bool:
     return not command.by_uid
+
+
+def _searches_by_number(command: commands.Search) -> bool:
+    """Also where UIDs are told (RFC 7162 section 3.2.10.2)."""
+    return not command.by_uid or search.asks_for(command.key, Numbers)
 
 
 VERBS: Final[Mapping[type, Verb]] = {
@@ -69,7 +75,7 @@ VERBS: Final[Mapping[type, Verb]] = {
     commands.Close: Verb(selection.close, State.SELECTED),
     commands.Unselect: Verb(selection.unselect, State.SELECTED),
     commands.Expunge: Verb(selection.expunge, State.SELECTED),
-    commands.Search: Verb(search.search, State.SELECTED, keeps_numbers=_by_number),
+    commands.Search: Verb(search.search, State.SELECTED, keeps_numbers=_searches_by_number),
     commands.Fetch: Verb(fetch.fetch, State.SELECTED, keeps_numbers=_by_number),
     commands.Store: Verb(store_flags.store, State.SELECTED, keeps_numbers=_by_number),
     commands.Copy: Verb(copy.copy, State.SELECTED),

@@ -6,11 +6,11 @@ client may be told so (RFC 3501 section 7.4.1).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from mailbox_d.imap.known_messages import KnownMessages
 from mailbox_d.imap.mailbox import IMAPMailbox, News, Opened
-from mailbox_d.store.ports import Arrived, Expunged, Flagged, Flags
+from mailbox_d.store.ports import Arrived, Expunged, Flagged, Flags, Message
 from mailbox_d.wire.imap import responses
 from mailbox_d.wire.imap.flags import SYSTEM_FLAGS
 from mailbox_d.wire.imap.responses import Condition
@@ -24,14 +24,23 @@ _SYSTEM = frozenset(SYSTEM_FLAGS.values())
 class View:
     """The messages that a client knows of, and what it is still to be told of them."""
 
-    def __init__(self, mailbox: IMAPMailbox, opened: Opened) -> None:
+    def __init__(self, mailbox: IMAPMailbox, opened: Opened, enabled: Collection[bytes] = ()) -> None:
+        """`enabled` are the capabilities that the session has enabled by now, at any time."""
         self.mailbox = mailbox
         self.messages = KnownMessages(opened.messages, opened.uids)
         """With flags as the client was last told, but for those that wait to be told."""
         self.recent = set(opened.recent)
         self._feed = opened.feed
         self._told_count = len(self.messages)
-        self._gone: set[int] = set()
+        self._enabled = enabled
+        self._noted = opened.highest
+        """The mod-sequence of the last change that was noted."""
+        self._told = 0
+        """The highest mod-sequence that the client was told since it was told all that is new."""
+        self._is_held_back = False
+        """Whether the client was last told that it does not know all up to the highest number that it has seen."""
+        self._gone: dict[int, int] = {}
+        """UIDs, with the mod-sequence of when they went."""
         self._changed: set[int] = set()
         self._defined: Flags = _SYSTEM | opened.flags
         self._told_defined = self._defined
@@ -45,6 +54,16 @@ class View:
     def uids(self) -> Sequence[int]:
         """Of all messages that the client knows, ascending."""
         return self.messages.uids
+
+    @property
+    def tells_mod_sequences(self) -> bool:
+        """Whether the client has said that it wants them (RFC 7162 section 3.1)."""
+        return b"CONDSTORE" in self._enabled
+
+    @property
+    def highest(self) -> int:
+        """The mod-sequence up to which the client was told of every change, once it is told what is new."""
+        return min([self._noted, *(number - 1 for number in self._gone.values())])
 
     def chosen(self, numbers: SequenceSet, *, by_uid: bool) -> Iterator[range]:
         """The indexes of messages that a command names. Raises `BadSyntax` for sequence numbers that nothing has."""
@@ -66,6 +85,22 @@ class View:
             return [self.shown_flags(index) for index in indexes]
         return [responses.flag_list(messages[index].flags) for index in indexes]
 
+    def shown_mod_sequences(self, indexes: Sequence[int]) -> list[int]:
+        """Of many messages, which the client is being told."""
+        messages = self.messages.all()
+        numbers = [messages[index].mod_sequence for index in indexes]
+        self._told = max([self._told, *numbers])
+        return numbers
+
+    def news_of(self, index: int, *, flags: bool = True) -> bytes:
+        """The items of a FETCH response that nobody asked for (RFC 7162 section 3.2.4)."""
+        items = [b"UID %d" % self.uids[index]]
+        if flags:
+            items.append(b"FLAGS " + self.shown_flags(index))
+        if self.tells_mod_sequences:
+            items.append(b"MODSEQ (%d)" % self.shown_mod_sequences([index])[0])
+        return b" ".join(items)
+
     def defined_flags(self) -> bytes:
         """The flags of this mailbox (RFC 3501 section 7.2.6)."""
         return responses.data(b"FLAGS", responses.flag_list(self._told_defined))
@@ -77,23 +112,23 @@ class View:
             flags = flags[:-1] + b" \\*)"
         return responses.untagged(Condition.OK, "Flags that are kept", b"PERMANENTFLAGS " + flags)
 
-    def learn(self, flags: Mapping[int, Flags]) -> None:
+    def learn(self, messages: Mapping[int, Message]) -> None:
         """Take flags that the client is being told, or knows because it has set them."""
-        for uid, now in flags.items():
+        for uid, now in messages.items():
             index = self.messages.find(uid)
             if index is not None:
                 self._take(index, now)
                 self._changed.discard(uid)
 
-    def learn_silently(self, flags: Mapping[int, Flags], expected: Callable[[Flags], Flags]) -> None:
+    def learn_silently(self, messages: Mapping[int, Message], expected: Callable[[Flags], Flags]) -> None:
         """Take flags that the client has set and is not told, but where it expects others (RFC 3501 section 6.4.6).
 
         `expected` is what the client must take a message's flags to be, of those that it was told last.
         """
-        for uid, now in flags.items():
+        for uid, now in messages.items():
             index = self.messages.find(uid)
             if index is not None:
-                is_expected = expected(self.messages[index].flags) == now
+                is_expected = expected(self.messages[index].flags) == now.flags
                 self._take(index, now)
                 (self._changed.discard if is_expected else self._changed.add)(uid)
 
@@ -109,10 +144,12 @@ class View:
                 case Arrived(message) if self.messages.find(message.uid) is None:
                     self.messages.add(message)
                     self._define(message.flags)
-                case Flagged(uid, flags):
-                    self._note_flags(uid, flags)
-                case Expunged(uid) if self.messages.find(uid) is not None:
-                    self._gone.add(uid)
+                case Flagged(uid, flags, number):
+                    self._note_flags(uid, flags, number)
+                case Expunged(uid, number) if self.messages.find(uid) is not None:
+                    self._gone[uid] = number
+            number = change.message.mod_sequence if isinstance(change, Arrived) else change.mod_sequence
+            self._noted = max(self._noted, number)
         self.recent.update(uid for uid in news.recent if self.messages.find(uid) is not None)
 
     def announcements(self, *, expunges: bool) -> Iterator[bytes]:
@@ -124,9 +161,20 @@ class View:
             self._told_count = len(self.messages)
             yield responses.exists(self._told_count)
             yield responses.recent(len(self.recent))
-        changed, self._changed = self._changed - self._gone, self._changed & self._gone
+        changed, self._changed = self._changed - self._gone.keys(), self._changed & self._gone.keys()
         for index in self.messages.indexes(changed):
-            yield responses.fetch(index + 1, b"UID %d FLAGS %b" % (self.uids[index], self.shown_flags(index)))
+            yield responses.fetch(index + 1, self.news_of(index))
+        if self.tells_mod_sequences:
+            yield from self._announce_highest()
+
+    def _announce_highest(self) -> Iterator[bytes]:
+        """Where a client was told a number above that of a change that it knows nothing of, it must know how far it may
+        believe to have heard of all (RFC 7162 section 3.2); and when it has."""
+        told, self._told = self._told, 0
+        highest = self.highest
+        if told > highest or (self._is_held_back and highest == self._noted):
+            self._is_held_back = highest < self._noted
+            yield responses.highest_mod_sequence(highest)
 
     def _announce_defined(self) -> Iterator[bytes]:
         """Keywords that nobody had when FLAGS was told last, but for those that IMAP cannot say."""
@@ -135,29 +183,34 @@ class View:
             yield self.defined_flags()
             yield self.permanent_flags()
 
-    def _note_flags(self, uid: int, flags: Flags) -> None:
+    def _note_flags(self, uid: int, flags: Flags, mod_sequence: int) -> None:
         index = self.messages.find(uid)
-        if index is not None and self.messages[index].flags != flags:
-            self._take(index, flags)
-            self._changed.add(uid)
+        if index is not None:
+            message = self.messages[index]
+            if message.flags != flags:
+                self._changed.add(uid)
+            self._take(index, Message(uid, flags, message.size, mod_sequence))
 
-    def _take(self, index: int, flags: Flags) -> None:
-        self.messages.set_flags(index, flags)
-        self._define(flags)
+    def _take(self, index: int, now: Message) -> None:
+        self.messages.set_flags(index, now.flags, now.mod_sequence)
+        self._define(now.flags)
 
     def _define(self, flags: Flags) -> None:
         if not flags <= self._defined:
             self._defined |= flags
 
     def _announce_gone(self) -> Iterable[bytes]:
-        """The highest number first, so that no number shifts before it is told."""
-        gone, self._gone = self._gone, set()
+        """By UID, or the highest number first, so that no number shifts before it is told."""
+        gone, self._gone = self._gone.keys(), {}
         known = self.uids[: self._told_count]
         numbers = [number for number, uid in enumerate(known, 1) if uid in gone]
+        uids = [known[number - 1] for number in numbers]
         self._told_count -= len(numbers)
         self.messages.remove(gone)
         self.recent -= gone
         self._changed -= gone
+        if b"QRESYNC" in self._enabled:
+            return responses.vanished(responses.ranges(uids))
         return [responses.expunge(number) for number in reversed(numbers)]
 
     async def close(self) -> None:

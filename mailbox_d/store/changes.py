@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from weakref import WeakSet
 
-from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Flags, Message, Snapshot
+from mailbox_d.store.ports import Arrived, Change, Expunged, Feed, Flagged, Message, Snapshot
 
 _UNSORTED_MAX = 256
 """How many bundles of changes wait to be sorted in for a session that does not ask."""
@@ -25,15 +25,18 @@ class ChangeFeed(Feed):
     work for all who hear of it.
     """
 
-    def __init__(self, feeds: Feeds, messages: Snapshot, changed: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, feeds: Feeds, messages: Snapshot, changed: Callable[[], None] | None = None, highest: int = 0
+    ) -> None:
         self.messages = messages
+        self.highest = highest
         self._feeds = feeds
         self._changed = changed
         self._is_woken = False
         self._bundles: deque[Sequence[Change]] = deque()
         self._sorting = threading.Lock()
-        self._expunged: set[int] = set()
-        self._flagged: dict[int, Flags] = {}
+        self._expunged: dict[int, Expunged] = {}
+        self._flagged: dict[int, Flagged] = {}
         self._arrived: dict[int, Message] = {}
 
     def take(self) -> Sequence[Change]:
@@ -41,10 +44,10 @@ class ChangeFeed(Feed):
             self._is_woken = False
             self._sort_in()
             expunged, flagged, arrived = self._expunged, self._flagged, self._arrived
-            self._expunged, self._flagged, self._arrived = set(), {}, {}
+            self._expunged, self._flagged, self._arrived = {}, {}, {}
         return (
-            *(Expunged(uid) for uid in sorted(expunged)),
-            *(Flagged(uid, flagged[uid]) for uid in sorted(flagged)),
+            *(expunged[uid] for uid in sorted(expunged)),
+            *(flagged[uid] for uid in sorted(flagged)),
             *(Arrived(arrived[uid]) for uid in sorted(arrived)),
         )
 
@@ -76,17 +79,18 @@ class ChangeFeed(Feed):
                 if isinstance(change, Arrived):
                     self._arrived[change.message.uid] = change.message
                 elif isinstance(change, Flagged):
-                    self._note_flags(change.uid, change.flags)
+                    self._note_flags(change)
                 elif self._arrived.pop(change.uid, None) is None:
                     self._flagged.pop(change.uid, None)
-                    self._expunged.add(change.uid)
+                    self._expunged[change.uid] = change
 
-    def _note_flags(self, uid: int, flags: Flags) -> None:
+    def _note_flags(self, change: Flagged) -> None:
+        uid = change.uid
         unseen = self._arrived.get(uid)
         if unseen is not None:
-            self._arrived[uid] = Message(uid, flags, unseen.size)
+            self._arrived[uid] = Message(uid, change.flags, unseen.size, change.mod_sequence)
         else:
-            self._flagged[uid] = flags
+            self._flagged[uid] = change
 
 
 class Feeds:
@@ -101,9 +105,9 @@ class Feeds:
         """Held for a moment, for the reactor's thread wants it too."""
         self._feeds: WeakSet[ChangeFeed] = WeakSet()
 
-    def open(self, messages: Snapshot, changed: Callable[[], None] | None = None) -> ChangeFeed:
-        """A feed that goes on from these messages; called under the lock under which they change."""
-        feed = ChangeFeed(self, messages, changed)
+    def open(self, messages: Snapshot, changed: Callable[[], None] | None = None, *, highest: int = 0) -> ChangeFeed:
+        """A feed that goes on from these messages, and this change; called under the lock under which they change."""
+        feed = ChangeFeed(self, messages, changed, highest)
         with self._guard:
             self._feeds.add(feed)
         return feed

@@ -12,6 +12,7 @@ from mailbox_d.store.files import FileSystem
 from mailbox_d.store.index.open_indexes import OpenIndexes, OpenTexts
 from mailbox_d.store.ledger import Ledgers, LedgerTimes
 from mailbox_d.store.marks import LookTimes
+from mailbox_d.store.mod_sequences import AccountModSequences
 from mailbox_d.store.names import NameLimits
 from mailbox_d.store.quota import QuotaRules
 from mailbox_d.store.unique import UniqueNames
@@ -25,7 +26,8 @@ class StoreSettings:
     `newline`: line ends of new files, `lf` or `crlf`. `hold`: octets of a message under way that are kept in memory.
     `stale_after`: seconds after which a file left in `tmp` is nobody's. `uidlist_octets_max`: the longest uidlist read.
     `kept_mailboxes`: how many mailboxes stay in memory after their last session. `kept_indexes`: how many accounts'
-    indexes are open at once. `kept_ledgers`: of how many accounts is remembered what they hold.
+    indexes are open at once. `kept_ledgers`: of how many accounts is remembered what they hold. `expunges_kept`: of how
+    many messages that are gone a mailbox remembers when they went.
     """
 
     newline: str = "lf"
@@ -35,6 +37,7 @@ class StoreSettings:
     kept_mailboxes: int = 32
     kept_indexes: int = 64
     kept_ledgers: int = 1024
+    expunges_kept: int = 10_000
     names: NameLimits = field(default_factory=NameLimits)
     locks: LockTimes = field(default_factory=LockTimes)
     looks: LookTimes = field(default_factory=LookTimes)
@@ -56,6 +59,7 @@ class Disk:
     indexes: OpenIndexes = field(init=False)
     texts: OpenTexts = field(init=False)
     ledgers: Ledgers = field(init=False)
+    mod_sequences: AccountModSequences = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "locks", FolderLocks(self.files, self.settings.locks, self.clock))
@@ -67,3 +71,4 @@ class Disk:
             self.files, self.quotas, self.settings.ledgers, self.unique, self.clock, self.settings.kept_ledgers
         )
         object.__setattr__(self, "ledgers", ledgers)
+        object.__setattr__(self, "mod_sequences", AccountModSequences(self.files, self.clock))

@@ -38,12 +38,21 @@ class FolderFiles:
         self._files = disk.files
         self._view = view
 
-    def rename(self, lock: Held, uids: Iterable[int], combine: Callable[[bytes], bytes]) -> None:
-        """Give messages the letters that `combine` makes of theirs; those in `new` move to `cur`."""
-        missed = self._rename_once(lock, uids, combine)
+    def rename(
+        self,
+        lock: Held,
+        uids: Iterable[int],
+        combine: Callable[[bytes], bytes],
+        may_change: Callable[[int], bool] = lambda uid: True,
+    ) -> None:
+        """Give messages the letters that `combine` makes of theirs; those in `new` move to `cur`.
+
+        Each is asked about by `may_change`, and again where another program has just changed it.
+        """
+        missed = self._rename_once(lock, uids, combine, may_change)
         if missed:
             self._view.catch_up(lock, whole=True)
-            self._rename_once(lock, missed, combine)
+            self._rename_once(lock, missed, combine, may_change)
 
     def unlink(self, lock: Held, uids: Iterable[int], removed: dict[int, int]) -> None:
         """Remove messages. Into `removed` go those that this call removed and no other program, and their octets.
@@ -114,7 +123,9 @@ class FolderFiles:
             return place
         return Place.arriving(self._disk.unique.sized(copy.octets, copy.wire_octets), letters)
 
-    def _rename_once(self, lock: Held, uids: Iterable[int], combine: Callable[[bytes], bytes]) -> list[int]:
+    def _rename_once(
+        self, lock: Held, uids: Iterable[int], combine: Callable[[bytes], bytes], may_change: Callable[[int], bool]
+    ) -> list[int]:
         """Rename what is where it should be; returns the others."""
         moves: list[tuple[int, Place]] = []
         missed: list[int] = []
@@ -122,7 +133,7 @@ class FolderFiles:
             for uid, place in self._places(lock, uids):
                 letters = sort_letters(combine(place.letters))
                 goal = Place(join_name(place.base, letters), place.base, letters, is_new=False)
-                if goal == place:
+                if not may_change(uid) or goal == place:
                     continue
                 try:
                     if self._rename_one(place, goal):

@@ -21,6 +21,10 @@ from mailbox_d.store.dotlock import Held
 from mailbox_d.store.filename import arrival, letters_of, wire_size
 from mailbox_d.store.files import find
 from mailbox_d.store.folder import Folder
+from mailbox_d.store.history import History
+from mailbox_d.store.index.answers import MailboxKey
+from mailbox_d.store.index.history_rows import HistoryRows
+from mailbox_d.store.index.index_file import IndexFile
 from mailbox_d.store.keywords import Keywords, KeywordsFile
 from mailbox_d.store.listing import Difference, Listing, Place
 from mailbox_d.store.marks import Marks, Seen
@@ -49,13 +53,15 @@ class FolderView:
 
     _log = Logger()
 
-    def __init__(self, disk: Disk, folder: Folder) -> None:
+    def __init__(self, disk: Disk, folder: Folder, index: IndexFile) -> None:
         self.listing = Listing()
         self.feeds = Feeds(self._is_quiet)
         self.keywords = Keywords()
         self.recent: set[int] = set()
         self.header = Header()
         self.is_gone = False
+        rows = HistoryRows(index, lambda: MailboxKey(self.header.guid, self.header.uid_validity))
+        self.history = History(disk.mod_sequences.of(folder.maildir), rows, disk.settings.expunges_kept)
         self._disk = disk
         self._folder = folder
         looks = disk.settings.looks
@@ -162,31 +168,43 @@ class FolderView:
         places = [place for place, _ in arrivals]
         self._write_lines([(uid, place.base) for uid, place in zip(uids, places, strict=True)])
         self._next_uid += len(uids)
+        mod_sequence = self.history.note({uid: place.letters for uid, place in zip(uids, places, strict=True)})
         messages = [
-            Message(uid, self.flags(place.letters), size) for uid, (place, size) in zip(uids, arrivals, strict=True)
+            Message(uid, self.flags(place.letters), size, mod_sequence)
+            for uid, (place, size) in zip(uids, arrivals, strict=True)
         ]
         in_new = [uid for uid, place in zip(uids, places, strict=True) if place.is_new]
         self.listing.add(messages, [place.name for place in places], in_new)
         self.recent.update(uids)
-        self.feeds.publish(map(Arrived, messages))
+        self._tell(map(Arrived, messages))
         return uids
 
     def note_moves(self, moves: Iterable[tuple[int, Place]]) -> None:
         """Files were renamed: note names and flags, and tell."""
-        changes: list[Change] = []
+        changed: dict[int, bytes] = {}
         for uid, place in moves:
             self.listing.move(uid, place)
-            change = self.listing.set_flags(uid, self.flags(place.letters))
-            changes += [change] if change is not None else []
-        self.feeds.publish(changes)
+            if self.flags(place.letters) != self.listing.messages[uid].flags:
+                changed[uid] = place.letters
+        if changed:
+            number = self.history.note(changed)
+            self._tell([self.listing.set_flags(uid, self.flags(of), number) for uid, of in changed.items()])
 
     def note_removed(self, uids: Iterable[int]) -> None:
         """Messages are gone: forget them, and tell."""
         removed = list(uids)
+        if not removed:
+            return
         places = map(self.listing.place, removed)
         self._dead.update(place.base for place in places if place is not None)
-        self.feeds.publish([self.listing.remove(uid) for uid in removed])
+        number = self.history.note({}, removed)
+        self._tell([self.listing.remove(uid, number) for uid in removed])
         self.recent.difference_update(removed)
+
+    def check_history(self) -> None:
+        """See whether another process has told what was not seen here: then everything has changed now."""
+        if not self.history.check():
+            self._tell([])
 
     def stamp_own(self) -> None:
         """The disk changed by our own doing, under the lock. What cannot be looked at is read anew by the next look:
@@ -200,6 +218,26 @@ class FolderView:
     def path(self, place: Place) -> bytes:
         return (self._folder.new if place.is_new else self._folder.cur) + b"/" + place.name
 
+    def _tell(self, changes: Iterable[Change]) -> None:
+        """What has changed is noted in the listing by now: see that it is written down, then tell it."""
+        told = list(changes)
+        if self.history.has_lost_track:
+            told += self._renumber()
+        self.history.settle(self._state)
+        if self.history.has_lost_track:
+            told += self._renumber()
+            self.history.settle(self._state)
+        self.feeds.publish(told)
+
+    def _renumber(self) -> Sequence[Change]:
+        self.history.has_lost_track = False
+        return self.listing.renumber(self.history.highest)
+
+    def _state(self) -> tuple[Sequence[int], Sequence[bytes], Sequence[int], Keywords]:
+        messages = self.listing.messages
+        numbers = [message.mod_sequence for message in messages.values()]
+        return list(messages), self.listing.letters(), numbers, self.keywords
+
     def _is_quiet(self) -> bool:
         """Whether it is certain, without a look at the disk, that it holds nothing else than we know."""
         return not (self.is_gone or self._is_behind) and self._watched.is_quiet()
@@ -212,6 +250,8 @@ class FolderView:
         self.note_moves([(uid, place) for uid, place in places if place is not None])
 
     def _take_keywords(self, keywords: Keywords) -> None:
+        if keywords != self.keywords:
+            self.history.meanings_changed()
         self.keywords = keywords
         self._flags_of = {letters: keywords.flags(letters) for letters in self._flags_of}
 
@@ -314,19 +354,28 @@ class FolderView:
     def _arrive(self, found: Mapping[int, bytes], in_new: Collection[int]) -> None:
         """Messages have come: their UIDs, ascending, and the names of their files. Column by column: it is often all
         of a mailbox's."""
-        if not found:
+        if not found and self.history.is_begun:
             return
         names = list(found.values())
-        bases, _, infos = zip(*[name.partition(b":") for name in names], strict=True)
-        flags_of = {info: self.flags(letters_of(info)) for info in set(infos)}
+        parts = [name.partition(b":") for name in names]
+        bases, infos = [base for base, _, _ in parts], [info for _, _, info in parts]
+        letters = {info: letters_of(info) for info in set(infos)}
+        flags_of = {info: self.flags(of) for info, of in letters.items()}
         sizes: list[int | None] = list(map(wire_size, bases))
         if None in sizes:
             sizes = [self._size(*row, in_new) for row in zip(found, names, sizes, strict=True)]
-        rows = zip(found, [flags_of[info] for info in infos], sizes, strict=True)
+        numbers = self._numbers(found, [letters[info] for info in infos])
+        rows = zip(found, [flags_of[info] for info in infos], sizes, numbers, strict=True)
         messages = list(map(Message._make, rows))
         self.listing.add(messages, names, in_new)
         self.recent.update(in_new)
-        self.feeds.publish(map(Arrived, messages))
+        self._tell(map(Arrived, messages))
+
+    def _numbers(self, uids: Collection[int], letters: Sequence[bytes]) -> Sequence[int]:
+        """The mod-sequences of messages that have come, or of all that there are when the mailbox is first read."""
+        if not self.history.is_begun:
+            return self.history.begin(list(uids), letters, self.keywords)
+        return [self.history.note(dict(zip(uids, letters, strict=True)))] * len(uids)
 
     def _size(self, uid: int, name: bytes, known: int | None, in_new: Collection[int]) -> int:
         return self._look_up_size(Place.of(name, is_new=uid in in_new)) if known is None else known

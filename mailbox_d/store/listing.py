@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mailbox_d.store.filename import is_listable, join_name, split_name
+from mailbox_d.store.filename import is_listable, join_name, letters_of, split_name
 from mailbox_d.store.ports import Change, Expunged, Flagged, Flags, Message, Snapshot
 
 
@@ -95,21 +95,31 @@ class Listing:
         self._names[uid] = place.name
         (self.in_new.add if place.is_new else self.in_new.discard)(uid)
 
-    def set_flags(self, uid: int, flags: Flags) -> Change | None:
-        """Note a message's flags; the change, if it is one."""
-        message = self.messages[uid]
-        if message.flags == flags:
-            return None
-        self.messages[uid] = Message(uid, flags, message.size)
+    def set_flags(self, uid: int, flags: Flags, mod_sequence: int) -> Change:
+        """Note a message's flags."""
+        self.messages[uid] = Message(uid, flags, self.messages[uid].size, mod_sequence)
         self._snapshot = []
-        return Flagged(uid, flags)
+        return Flagged(uid, flags, mod_sequence)
 
-    def remove(self, uid: int) -> Change:
+    def renumber(self, mod_sequence: int) -> Sequence[Change]:
+        """Every message has changed now, for all that is known."""
+        renumbered = [Message(uid, flags, size, mod_sequence) for uid, flags, size, _ in self.messages.values()]
+        self.messages.update(zip(self.messages, renumbered, strict=True))
+        self._snapshot = []
+        return [Flagged(message.uid, message.flags, mod_sequence) for message in renumbered]
+
+    def remove(self, uid: int, mod_sequence: int) -> Change:
         del self.messages[uid]
         del self._uid_of[split_name(self._names.pop(uid))[0]]
         self.in_new.discard(uid)
         self._snapshot = []
-        return Expunged(uid)
+        return Expunged(uid, mod_sequence)
+
+    def letters(self) -> list[bytes]:
+        """The letters of every message's file, UIDs ascending."""
+        infos = [name.partition(b":")[2] for name in self._names.values()]
+        letters = {info: letters_of(info) for info in set(infos)}
+        return [letters[info] for info in infos]
 
     def compare(self, new: Sequence[bytes], cur: Sequence[bytes] | None, lines: Mapping[bytes, int]) -> Difference:
         """Compare with the names found in `new` and `cur` (None: not looked at) and with the list's lines."""

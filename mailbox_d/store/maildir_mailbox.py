@@ -29,7 +29,7 @@ from mailbox_d.store.keywords import Keywords
 from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
 from mailbox_d.store.moving import move
-from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Snapshot, Status, Target, Usage, WireReader
+from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Message, Snapshot, Status, Target, Usage, WireReader
 
 T = TypeVar("T")
 
@@ -48,8 +48,9 @@ class MaildirMailbox(Mailbox):
         self._disk = disk
         self._folder = folder
         self._target = target
-        self._view = FolderView(disk, folder)
-        self.index = MailboxIndex(disk.indexes.of(folder.maildir), self._view)
+        index = disk.indexes.of(folder.maildir)
+        self._view = FolderView(disk, folder, index)
+        self.index = MailboxIndex(index, self._view)
         self.texts = MailboxTexts(
             disk.texts.of(folder.maildir), self._view, partial(mailboxes_in, disk.files, folder.maildir)
         )
@@ -79,6 +80,7 @@ class MaildirMailbox(Mailbox):
             uid_next=self._view.uid_next,
             uid_validity=self.uid_validity,
             size=messages.size,
+            highest_mod_sequence=self._view.history.highest,
         )
 
     @storage_faults
@@ -97,7 +99,12 @@ class MaildirMailbox(Mailbox):
 
     def feed(self, changed: Callable[[], None] | None = None) -> ChangeFeed:
         with self._turn():
-            return self._view.feeds.open(self._view.listing.snapshot(), changed)
+            self._view.check_history()
+            return self._view.feeds.open(self._view.listing.snapshot(), changed, highest=self._view.history.highest)
+
+    def vanished(self, since: int) -> Collection[int] | None:
+        with self._turn():
+            return self._view.history.vanished(since)
 
     @storage_faults
     def read(self, uid: int) -> WireReader:
@@ -113,13 +120,22 @@ class MaildirMailbox(Mailbox):
             return self._view.unique_ids()
 
     @storage_faults
-    def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
+    def change_flags(
+        self, uids: Collection[int], action: FlagAction, flags: Flags, *, unchanged_since: int | None = None
+    ) -> Mapping[int, Message]:
+        changed_since: set[int] = set()
+
+        def may_change(uid: int) -> bool:
+            if unchanged_since is not None and self._view.listing.messages[uid].mod_sequence > unchanged_since:
+                changed_since.add(uid)
+            return uid not in changed_since
+
         with self._changing() as lock:
             if action is not FlagAction.REMOVE:
                 self._view.learn(flags)
-            self._files.rename(lock, uids, _combination(action, flags, self._view.keywords))
+            self._files.rename(lock, uids, _combination(action, flags, self._view.keywords), may_change)
             messages = self._view.listing.messages
-            return {uid: messages[uid].flags for uid in uids if uid in messages}
+            return {uid: messages[uid] for uid in uids if uid in messages and uid not in changed_since}
 
     @storage_faults
     def expunge(self, uids: Collection[int]) -> Collection[int]:

@@ -98,6 +98,8 @@ class MemoryMailbox(Mailbox):
         self._stored: dict[int, Stored] = {}
         self._recent: set[int] = set()
         self._uid_next = 1
+        self._highest = 1
+        self._gone: list[tuple[int, int]] = []
         self._keywords = Keywords()
         self._feeds = Feeds(is_quiet=lambda: not self.is_gone)
 
@@ -122,6 +124,7 @@ class MemoryMailbox(Mailbox):
             uid_next=self._uid_next,
             uid_validity=self.uid_validity,
             size=messages.size,
+            highest_mod_sequence=self._highest,
         )
 
     def recent(self, *, claim: bool) -> Collection[int]:
@@ -136,7 +139,11 @@ class MemoryMailbox(Mailbox):
 
     def feed(self, changed: Callable[[], None] | None = None) -> ChangeFeed:
         with self._lock:
-            return self._feeds.open(self.messages(), changed)
+            return self._feeds.open(self.messages(), changed, highest=self._highest)
+
+    def vanished(self, since: int) -> Collection[int] | None:
+        with self._lock:
+            return [uid for number, uid in self._gone if number > since] if 0 < since <= self._highest else None
 
     def read(self, uid: int) -> HeldMessage:
         return HeldMessage(self._find(uid).wire)
@@ -147,20 +154,28 @@ class MemoryMailbox(Mailbox):
     def unique_ids(self) -> Mapping[int, bytes]:
         return {}
 
-    def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
+    def change_flags(
+        self, uids: Collection[int], action: FlagAction, flags: Flags, *, unchanged_since: int | None = None
+    ) -> Mapping[int, Message]:
         with self._lock:
             self.refresh()
             given = self._known(flags) if action is not FlagAction.REMOVE else flags
             folded = frozenset(flag.lower() for flag in given)
+            found = [self._stored[uid] for uid in dict.fromkeys(uids) if uid in self._stored]
+            if unchanged_since is not None:
+                found = [stored for stored in found if stored.message.mod_sequence <= unchanged_since]
+            number = self._highest + 1
             changes: list[Change] = []
-            for stored in [self._stored[uid] for uid in uids if uid in self._stored]:
+            for stored in found:
                 message = stored.message
                 now = _combine(message.flags, given, folded, action)
                 if now != message.flags:
-                    self._stored[message.uid] = replace(stored, message=message._replace(flags=now))
-                    changes.append(Flagged(message.uid, now))
+                    changed = message._replace(flags=now, mod_sequence=number)
+                    self._stored[message.uid] = replace(stored, message=changed)
+                    changes.append(Flagged(message.uid, now, number))
+            self._highest = number if changes else self._highest
             self._feeds.publish(changes)
-            return {uid: self._stored[uid].message.flags for uid in uids if uid in self._stored}
+            return {stored.message.uid: self._stored[stored.message.uid].message for stored in found}
 
     def expunge(self, uids: Collection[int]) -> Collection[int]:
         with self._lock:
@@ -170,7 +185,10 @@ class MemoryMailbox(Mailbox):
             for uid in removed:
                 del self._stored[uid]
             self._recent -= removed
-            self._feeds.publish(Expunged(uid) for uid in removed)
+            if removed:
+                self._highest += 1
+                self._gone += [(self._highest, uid) for uid in sorted(removed)]
+            self._feeds.publish(Expunged(uid, self._highest) for uid in removed)
             return removed
 
     def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
@@ -210,9 +228,10 @@ class MemoryMailbox(Mailbox):
         with self._lock:
             self.refresh()
             uid = self._uid_next
-            message = Message(uid, self._known(flags), len(wire))
+            message = Message(uid, self._known(flags), len(wire), self._highest + 1)
             self._room.take(Usage(len(wire), 1))
             self._uid_next += 1
+            self._highest += 1
             self._stored[uid] = Stored(message, wire, time.time() if internal_date is None else internal_date)
             self._recent.add(uid)
             self._feeds.publish([Arrived(message)])
@@ -249,7 +268,7 @@ class MemoryMailbox(Mailbox):
         with self._lock:
             twin = MemoryMailbox(target, self.uid_validity, self._room)
             twin._stored, twin._recent, twin._uid_next = self._stored, self._recent, self._uid_next
-            twin._keywords = self._keywords
+            twin._keywords, twin._highest, twin._gone = self._keywords, self._highest, self._gone
             self.is_gone = True
             return twin
 

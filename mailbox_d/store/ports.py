@@ -39,6 +39,8 @@ class Message(NamedTuple):
     uid: int
     flags: Flags
     size: int
+    mod_sequence: int = 0
+    """The number of the change that gave it its flags (RFC 7162)."""
 
 
 class Snapshot(tuple[Message, ...]):
@@ -90,6 +92,7 @@ class Flagged:
 
     uid: int
     flags: Flags
+    mod_sequence: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Expunged:
     """A message that is gone."""
 
     uid: int
+    mod_sequence: int = field(default=0, compare=False)
 
 
 Change: TypeAlias = Arrived | Flagged | Expunged
@@ -112,7 +116,7 @@ class FlagAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A mailbox's figures: counts of messages, the next UID, and the validity of its UIDs."""
+    """A mailbox's figures: counts of messages, the next UID, the validity of its UIDs, and its last change."""
 
     messages: int
     unseen: int
@@ -120,6 +124,7 @@ class Status:
     uid_next: int
     uid_validity: int
     size: int
+    highest_mod_sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +206,8 @@ class Feed(Protocol):
 
     messages: Snapshot
     """As they were in the moment from which on it tells, UIDs ascending."""
+    highest: int
+    """The mod-sequence of the last change before that moment."""
 
     def take(self) -> Sequence[Change]:
         """Return and forget what changed: expunges, then new flags, then arrivals in ascending UID order."""
@@ -337,8 +344,11 @@ class Mailbox(Protocol):
         """A new feed, which tells all that happens from now on, the changes of its own session included.
 
         `changed` is called when there may be something to tell, after a `refresh`: at most once until the feed is
-        taken, from whichever thread made the change, which it must not keep waiting.
+        taken, from whichever thread made the change, which it must not keep waiting. Raises `MailboxBusy`.
         """
+
+    def vanished(self, since: int) -> Collection[int] | None:
+        """The UIDs of messages that went after the change of this mod-sequence; None where that is not known."""
 
     def read(self, uid: int) -> WireReader:
         """Open a message. Raises `MessageGone`, `StorageFault`."""
@@ -349,9 +359,12 @@ class Mailbox(Protocol):
     def unique_ids(self) -> Mapping[int, bytes]:
         """By UID, what POP3 clients call messages that another program named for them, as of the last refresh."""
 
-    def change_flags(self, uids: Collection[int], action: FlagAction, flags: Flags) -> Mapping[int, Flags]:
-        """Change flags in one go and return what each message that is still there has now.
+    def change_flags(
+        self, uids: Collection[int], action: FlagAction, flags: Flags, *, unchanged_since: int | None = None
+    ) -> Mapping[int, Message]:
+        """Change flags in one go and return what each message that is still there is now.
 
+        Messages that changed after the change `unchanged_since` are let be, and left out of what is returned.
         Raises `TooManyKeywords` (nothing changed), `MailboxBusy`, `StorageFault`, `MailError` for what is no keyword.
         System flags other than the five are passed over.
         """

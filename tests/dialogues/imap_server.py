@@ -1,13 +1,15 @@
 """The IMAP server under test: the user ann@example.org, password secret, and two messages in INBOX.
 
 Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
-`message_size=n` (octets), `first_login=yes` (the mailboxes of a first login are made), `quota=n` (octets, no grace),
+`message_size=n` (octets), `first_login=yes` (the mailboxes of a first login are made), `condstore=no`,
+`quota=n` (octets, no grace),
 `quota_messages=n`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
@@ -93,7 +95,7 @@ def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = Fa
 def imap_dialogue(options: Mapping[str, str]) -> Connection:
     """The factory that dialogues use."""
     unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "message_size", "first_login"}
-    unknown -= {"quota", "quota_messages"}
+    unknown -= {"quota", "quota_messages", "condstore"}
     if unknown:
         raise KeyError(*unknown)
     small = FramerLimits(line=65536, literals=1000, literal_octets=1 << 20, streams_messages=True, drained=1000)
@@ -107,4 +109,5 @@ def imap_dialogue(options: Mapping[str, str]) -> Connection:
         sessions=int(options.get("sessions", "0")),
         limits=IMAPLimits(message_size=int(options.get("message_size", "500")), after_login=small),
     )
+    service = replace(service, condstore=options.get("condstore") != "no")
     return imap_connection(service, tls=options.get("tls") != "no", secure=options.get("secure") == "yes")

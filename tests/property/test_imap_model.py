@@ -102,9 +102,9 @@ def test_model_finds_flags_that_are_not_kept(monkeypatch: pytest.MonkeyPatch) ->
     """A STORE of two messages reaches only the first."""
     change_flags = MemoryMailbox.change_flags
 
-    def first_alone(mailbox: MemoryMailbox, uids, action, flags):  # type: ignore[no-untyped-def]
-        changed = change_flags(mailbox, list(uids)[:1], action, flags)
-        unchanged = {message.uid: message.flags for message in mailbox.messages() if message.uid in uids}
+    def first_alone(mailbox: MemoryMailbox, uids, action, flags, **options):  # type: ignore[no-untyped-def]
+        changed = change_flags(mailbox, list(uids)[:1], action, flags, **options)
+        unchanged = {message.uid: message for message in mailbox.messages() if message.uid in uids}
         return unchanged | changed
 
     monkeypatch.setattr(MemoryMailbox, "change_flags", first_alone)

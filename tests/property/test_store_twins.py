@@ -55,7 +55,8 @@ class Change:
     flags: Flags
 
     def run(self, mailboxes: list[Mailbox]) -> Any:
-        return mailboxes[self.mailbox].change_flags(self.uids, self.action, self.flags)
+        now = mailboxes[self.mailbox].change_flags(self.uids, self.action, self.flags)
+        return {uid: message.flags for uid, message in now.items()}
 
 
 @dataclass(frozen=True)

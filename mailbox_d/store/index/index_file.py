@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the tables below. A file of any other version is begun anew."""
 
 _APPLICATION_ID = 0x6D626478
@@ -25,6 +25,10 @@ _SCHEMA = """
 CREATE TABLE mailbox (id INTEGER PRIMARY KEY, guid BLOB NOT NULL UNIQUE, uid_validity INTEGER NOT NULL);
 CREATE TABLE attribute (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, used INTEGER NOT NULL);
 CREATE TABLE answer (id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, octets BLOB NOT NULL);
+CREATE TABLE history
+    (id INTEGER PRIMARY KEY, guid BLOB NOT NULL UNIQUE, uid_validity INTEGER NOT NULL, head BLOB NOT NULL);
+CREATE TABLE history_state (id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
+CREATE TABLE history_change (id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
 """
 
 _SETTINGS = ("journal_mode=TRUNCATE", "synchronous=OFF", "trusted_schema=OFF", "cell_size_check=ON", "cache_size=-1024")
@@ -78,6 +82,11 @@ class IndexFile:
             return None if self._monotonic() < self._rests_until else self._tried(work)
         finally:
             self._guard.release()
+
+    @property
+    def inode(self) -> int:
+        """Of the file that is being worked on."""
+        return self._identity[1] if self._identity is not None else 0
 
     def close(self) -> None:
         """Give back the file; the next `run` opens it again."""

@@ -5,6 +5,7 @@ Mailbox names are text, INBOX in capitals; strings of which the grammar knows no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -70,10 +71,33 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceMatch:
+    """Sequence numbers and the UIDs that a client knows them to have: as many of each, ascending, as ranges."""
+
+    numbers: SequenceSet
+    uids: SequenceSet
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        return zip(self.numbers.each(), self.uids.each(), strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """What a client knows of the mailbox that it selects (RFC 7162 section 3.2.5)."""
+
+    uid_validity: int
+    mod_sequence: int
+    known: SequenceSet | None = None
+    match: SequenceMatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
-    """RFC 3501 section 6.3.1."""
+    """RFC 3501 section 6.3.1, with RFC 7162's parameters."""
 
     mailbox: str
+    condstore: bool = False
+    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +105,8 @@ class Examine:
     """RFC 3501 section 6.3.2: SELECT that changes nothing."""
 
     mailbox: str
+    condstore: bool = False
+    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +213,15 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """RFC 3501 section 6.4.5; as UID FETCH `numbers` are UIDs."""
+    """RFC 3501 section 6.4.5; as UID FETCH `numbers` are UIDs. With `changed_since` (RFC 7162) those that
+    changed after this change."""
 
     numbers: SequenceSet
     attributes: tuple[FetchAttribute, ...]
     by_uid: bool = False
+    changed_since: int | None = None
+    vanished: bool = False
+    """Whether to tell as well which of the UIDs are gone since then (RFC 7162 section 3.2.6)."""
 
 
 class StoreMode(Enum):
@@ -211,6 +241,8 @@ class Store:
     flags: frozenset[str]
     silent: bool = False
     by_uid: bool = False
+    unchanged_since: int | None = None
+    """Messages that changed after this change are to be let be (RFC 7162 section 3.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ _LIST_CHARS = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]++")
 _QUOTED = re.compile(rb"\"([^\"\\\x00\r\n]*+(?>(?:\\[\"\\][^\"\\\x00\r\n]*+)*))\"")
 _NUMBER = re.compile(rb"[0-9]++")
 _LARGEST_NUMBER = 0xFFFFFFFF
+_LARGEST_MOD_SEQUENCE = (1 << 63) - 1
+_MOD_SEQUENCE_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,13 @@ class Cursor:
     def number(self) -> int:
         digits = self.take(_NUMBER, "a number")
         return number(digits)
+
+    def mod_sequence(self) -> int:
+        """A number of 63 bits (RFC 7162 section 7); 0 is taken wherever a client writes it."""
+        digits = self.take(_NUMBER, "a mod-sequence").lstrip(b"0") or b"0"
+        if len(digits) > _MOD_SEQUENCE_DIGITS or int(digits) > _LARGEST_MOD_SEQUENCE:
+            raise BadSyntax(f"A mod-sequence is at most {_LARGEST_MOD_SEQUENCE}")
+        return int(digits)
 
     def nz_number(self) -> int:
         value = self.number()

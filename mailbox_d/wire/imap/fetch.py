@@ -20,6 +20,8 @@ class FetchItem(Enum):
     FLAGS = b"FLAGS"
     INTERNALDATE = b"INTERNALDATE"
     RFC822_SIZE = b"RFC822.SIZE"
+    MODSEQ = b"MODSEQ"
+    """RFC 7162 section 3.1.4.2."""
     ENVELOPE = b"ENVELOPE"
     BODY = b"BODY"
     BODYSTRUCTURE = b"BODYSTRUCTURE"

@@ -29,6 +29,7 @@ from mailbox_d.wire.imap.commands import (
     Namespace,
     Noop,
     Rename,
+    Resync,
     Search,
     Select,
     StartTls,
@@ -46,6 +47,12 @@ from mailbox_d.wire.imap.fetch import parse_fetch_attributes
 from mailbox_d.wire.imap.flags import parse_flag_list, parse_flags
 from mailbox_d.wire.imap.listing import parse_list
 from mailbox_d.wire.imap.mailbox_names import from_wire, new_from_wire
+from mailbox_d.wire.imap.mod_sequences import (
+    parse_fetch_modifiers,
+    parse_select_parameters,
+    parse_store_modifiers,
+    split_fetch_modifiers,
+)
 from mailbox_d.wire.imap.quota import parse_get_quota, parse_get_quota_root, parse_set_quota
 from mailbox_d.wire.imap.search import parse_return_options, parse_search_key
 from mailbox_d.wire.imap.sequence import SequenceSet, parse_sequence_set
@@ -123,6 +130,15 @@ def _new_mailbox(cursor: Cursor) -> str:
 
 def _named(make: Callable[[str], Command]) -> Parse:
     return lambda cursor: make(_mailbox(cursor))
+
+
+def _opening(make: Callable[[str, bool, Resync | None], Command]) -> Parse:
+    """SELECT and EXAMINE are written alike."""
+
+    def parse(cursor: Cursor) -> Command:
+        return make(_mailbox(cursor), *parse_select_parameters(cursor))
+
+    return parse
 
 
 def _id(cursor: Cursor) -> Command:
@@ -236,7 +252,12 @@ def _fetch(by_uid: bool) -> Parse:
         cursor.space()
         numbers = parse_sequence_set(cursor)
         cursor.space()
-        return Fetch(numbers, parse_fetch_attributes(cursor), by_uid)
+        text, end = cursor.text, split_fetch_modifiers(cursor.text, cursor.at)
+        cursor.text = text[:end]
+        attributes = parse_fetch_attributes(cursor)
+        cursor.end()
+        cursor.text = text
+        return Fetch(numbers, attributes, by_uid, *parse_fetch_modifiers(cursor))
 
     return parse
 
@@ -246,9 +267,10 @@ def _store(by_uid: bool) -> Parse:
         cursor.space()
         numbers = parse_sequence_set(cursor)
         cursor.space()
+        unchanged_since = parse_store_modifiers(cursor)
         mode, dot, _ = cursor.take(_STORE_ATTRIBUTE, "FLAGS, +FLAGS or -FLAGS").upper().partition(b".")
         cursor.space()
-        return Store(numbers, StoreMode(mode), parse_flags(cursor), bool(dot), by_uid)
+        return Store(numbers, StoreMode(mode), parse_flags(cursor), bool(dot), by_uid, unchanged_since)
 
     return parse
 
@@ -278,7 +300,7 @@ _VERBS: Final[dict[bytes, Parse]] = {
     b"CREATE": _create,
     b"DELETE": _named(Delete),
     b"ENABLE": _enable,
-    b"EXAMINE": _named(Examine),
+    b"EXAMINE": _opening(Examine),
     b"EXPUNGE": _alone(Expunge()),
     b"FETCH": _fetch(by_uid=False),
     b"GETQUOTA": parse_get_quota,
@@ -294,7 +316,7 @@ _VERBS: Final[dict[bytes, Parse]] = {
     b"NOOP": _alone(Noop()),
     b"RENAME": _rename,
     b"SEARCH": _search(by_uid=False),
-    b"SELECT": _named(Select),
+    b"SELECT": _opening(Select),
     b"SETQUOTA": parse_set_quota,
     b"STARTTLS": _alone(StartTls()),
     b"STATUS": _status,

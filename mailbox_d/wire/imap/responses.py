@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from mailbox_d.wire.imap.fetch import BinarySection, BinarySize, BodySection
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR, to_wire
 
 CRLF: Final = b"\r\n"
+
+_ELEMENTS_A_LINE = 1000
 
 _NOT_TEXT = re.compile(r"[^\x20-\x7e]")
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
@@ -154,6 +157,29 @@ def recent(count: int) -> bytes:
 
 def expunge(number: int) -> bytes:
     return b"* %d EXPUNGE\r\n" % number
+
+
+def vanished(uids: Iterable[bytes], *, earlier: bool = False) -> Iterator[bytes]:
+    """VANISHED responses (RFC 7162 section 3.2.10) of elements of a sequence set, as many as there must be."""
+    start = b"* VANISHED (EARLIER) " if earlier else b"* VANISHED "
+    elements = iter(uids)
+    while some := list(islice(elements, _ELEMENTS_A_LINE)):
+        yield start + b",".join(some) + CRLF
+
+
+def highest_mod_sequence(number: int) -> bytes:
+    """Up to which change the client knows all, or would (RFC 7162 section 3.1.2.1)."""
+    return untagged(Condition.OK, "Highest mod-sequence", highest_code(number))
+
+
+def highest_code(number: int) -> bytes:
+    """The response code of that."""
+    return b"HIGHESTMODSEQ %d" % number
+
+
+def modified(numbers: Sequence[int]) -> bytes:
+    """The response code of messages that STORE has let be (RFC 7162 section 3.1.3), ascending."""
+    return b"MODIFIED " + b",".join(ranges(numbers))
 
 
 def fetch(number: int, items: bytes) -> bytes:

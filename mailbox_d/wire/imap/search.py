@@ -91,6 +91,13 @@ class Younger:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedAt:
+    """Messages that changed at this change or later (RFC 7162 section 3.1.5)."""
+
+    mod_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Messages with a header field of this name that holds the text; any at all if the text is empty."""
 
@@ -135,7 +142,22 @@ class And:
 
 
 SearchKey: TypeAlias = (
-    All | HasFlag | Numbers | Uids | Larger | Smaller | Before | On | Younger | Header | Body | Text | Not | Or | And
+    All
+    | HasFlag
+    | Numbers
+    | Uids
+    | Larger
+    | Smaller
+    | Before
+    | On
+    | Younger
+    | ChangedAt
+    | Header
+    | Body
+    | Text
+    | Not
+    | Or
+    | And
 )
 
 
@@ -149,6 +171,7 @@ class ReturnOption(Enum):
 
 
 _NAME = re.compile(rb"[A-Za-z]++")
+_ENTRY = re.compile(rb"/flags/\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]++", re.IGNORECASE)
 _CHARSETS = {b"US-ASCII": "ascii", b"ASCII": "ascii", b"UTF-8": "utf-8", b"UTF8": "utf-8"}
 
 
@@ -291,6 +314,18 @@ def _header(cursor: Cursor, charset: str) -> SearchKey:
     return Header(name, _text(cursor, charset))
 
 
+def _mod_sequence(cursor: Cursor, charset: str) -> SearchKey:
+    """Whichever flag is named: a message has one mod-sequence for all of them."""
+    if cursor.next_is(b'"'):
+        if not _ENTRY.fullmatch(cursor.string()):
+            raise BadSyntax("There is no such entry")
+        cursor.space()
+        if cursor.atom().upper() not in (b"PRIV", b"SHARED", b"ALL"):
+            raise BadSyntax("An entry is priv, shared or all")
+        cursor.space()
+    return ChangedAt(cursor.mod_sequence())
+
+
 def _field(name: str) -> Callable[[Cursor, str], SearchKey]:
     return lambda cursor, charset: Header(name, _text(cursor, charset))
 
@@ -343,6 +378,7 @@ _WITH_ARGUMENT: Final[dict[bytes, Callable[[Cursor, str], SearchKey]]] = {
     b"KEYWORD": _keyword,
     b"LARGER": lambda cursor, charset: Larger(cursor.number()),
     b"OLDER": lambda cursor, charset: Not(Younger(cursor.nz_number())),
+    b"MODSEQ": _mod_sequence,
     b"ON": _on(Clock.INTERNAL),
     b"SENTBEFORE": _before(Clock.SENT),
     b"SENTON": _on(Clock.SENT),

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from mailbox_d.wire.imap.cursor import Cursor, number
@@ -45,6 +46,22 @@ class SequenceSet:
         if not count or any(end > count for ends in self.ranges for end in ends if end != STAR):
             raise BadSyntax("There is no message with this number")
         return [range(low, high + 1) for low, high in self.resolved(count)]
+
+    def each(self) -> Iterator[int]:
+        """Every number, one by one, of a set without `*`."""
+        for low, high in self.ranges:
+            yield from range(low, high + 1)
+
+    def count(self) -> int:
+        """How many numbers those are."""
+        return sum(high - low + 1 for low, high in self.ranges)
+
+    def ascends(self) -> bool:
+        """Whether the ranges are in order and apart, none with `*`."""
+        return not self.has_star() and all(high < low for (_, high), (low, _) in pairwise(self.ranges))
+
+    def has_star(self) -> bool:
+        return any(STAR in ends for ends in self.ranges)
 
     def positions(self, uids: Sequence[int]) -> Iterator[range]:
         """Where in the ascending `uids` those of this set stand, as ranges of indexes; unknown UIDs are no error."""

@@ -10,8 +10,8 @@ from mailbox_d.wire.imap.errors import BadSyntax
 
 
 class StatusItem(Enum):
-    """What STATUS may ask for: RFC 3501 section 6.3.10, SIZE of RFC 8438, APPENDLIMIT of RFC 7889, what EXPUNGE would
-    remove of RFC 9208 section 4.1.4."""
+    """What STATUS may ask for: RFC 3501 section 6.3.10, SIZE of RFC 8438, APPENDLIMIT of RFC 7889, HIGHESTMODSEQ of RFC
+    7162, what EXPUNGE would remove of RFC 9208 section 4.1.4."""
 
     MESSAGES = b"MESSAGES"
     RECENT = b"RECENT"
@@ -20,6 +20,7 @@ class StatusItem(Enum):
     UNSEEN = b"UNSEEN"
     SIZE = b"SIZE"
     APPENDLIMIT = b"APPENDLIMIT"
+    HIGHESTMODSEQ = b"HIGHESTMODSEQ"
     DELETED = b"DELETED"
     DELETED_STORAGE = b"DELETED-STORAGE"
 

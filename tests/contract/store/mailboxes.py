@@ -6,7 +6,7 @@ import contextlib
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxExists
-from mailbox_d.store.ports import INBOX, Block, Mailbox, Receipt, Store, Target
+from mailbox_d.store.ports import INBOX, Arrived, Block, Change, Feed, Mailbox, Receipt, Store, Target
 
 ALICE = EmailAddress.parse("alice@example.org")
 BOB = EmailAddress.parse("bob@example.org")
@@ -19,6 +19,14 @@ def deliver(store: Store, *targets: Target, body: bytes = BODY, header: bytes = 
     delivery.write(body)
     outcomes = delivery.commit(all_or_nothing=True)
     assert all(isinstance(outcome, Receipt) for outcome in outcomes)
+
+
+def told(feed: Feed) -> list[Change]:
+    """What the feed tells, whatever the mod-sequences of messages that came."""
+    return [
+        Arrived(change.message._replace(mod_sequence=0)) if isinstance(change, Arrived) else change
+        for change in feed.take()
+    ]
 
 
 def append(mailbox: Mailbox, body: bytes = BODY, **options: object) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailbox_d.store.ports import Arrived, Expunged, FlagAction, Flagged, Message, Store, Target
-from tests.contract.store.mailboxes import BOB, BODY, SEEN, append, deliver, inbox
+from tests.contract.store.mailboxes import BOB, BODY, SEEN, append, deliver, inbox, told
 
 
 def test_every_session_is_told_what_changed(store: Store) -> None:
@@ -16,7 +16,7 @@ def test_every_session_is_told_what_changed(store: Store) -> None:
     deliver(store)
     mailbox.refresh()
     for feed in feeds:
-        assert list(feed.take()) == [Expunged(1), Flagged(2, SEEN), Arrived(Message(3, frozenset(), len(BODY)))]
+        assert told(feed) == [Expunged(1), Flagged(2, SEEN), Arrived(Message(3, frozenset(), len(BODY)))]
         assert list(feed.take()) == []
 
 
@@ -62,7 +62,7 @@ def test_what_came_and_went_is_not_told(store: Store) -> None:
     append(mailbox)
     mailbox.change_flags([1, 2], FlagAction.ADD, SEEN)
     mailbox.expunge([1])
-    assert list(feed.take()) == [Arrived(Message(2, SEEN, len(BODY)))]
+    assert told(feed) == [Arrived(Message(2, SEEN, len(BODY)))]
 
 
 def test_a_closed_feed_collects_nothing(store: Store) -> None:

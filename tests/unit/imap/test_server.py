@@ -16,13 +16,14 @@ from twisted.python.failure import Failure
 from mailbox_d.errors import MailboxBusy, MailError, MessageGone, NoSuchMailbox, StorageFault, StorageFull
 from mailbox_d.imap import mailbox as mailbox_module
 from mailbox_d.imap.contents import ContentLimits
+from mailbox_d.imap.mailbox import Stored
 from mailbox_d.imap.server import INHERITED, IMAPServer
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.net.inherited import inherited_methods
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
-from mailbox_d.store.ports import FlagAction
+from mailbox_d.store.ports import FlagAction, Message
 from mailbox_d.wire.imap.cursor import GrammarLimits
 from tests.dialogues.imap_server import ANN, HELLO, OneUser, filled_store, imap_connection, imap_service
 from tests.dialogues.memory import Connection
@@ -519,7 +520,7 @@ def test_a_client_that_does_not_read_is_waited_for() -> None:
 
 def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = selected(filled_store())
-    waiting: Deferred[dict[int, frozenset[str]]] = Deferred()
+    waiting: Deferred[Stored] = Deferred()
 
     async def slowly(*args: object) -> object:
         return await waiting
@@ -527,7 +528,7 @@ def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("mailbox_d.imap.mailbox.IMAPMailbox.change_flags", slowly)
     connection.send(b"c STORE 1 FLAGS.SILENT (x)\r\nd NOOP\r\n")
     assert connection.transport.take() == b""
-    waiting.callback({1: frozenset({"x"})})
+    waiting.callback(Stored({1: Message(1, frozenset({"x"}), 9)}, ()))
     connection.settle()
     completions = connection.transport.take().splitlines()[2:]
     assert completions == [b"c OK STORE completed", b"d OK NOOP completed"]
@@ -617,7 +618,7 @@ def test_attack_67_a_keyword_of_another_program_cannot_split_a_response(monkeypa
     store = filled_store()
     connection = selected(store)
     evil = frozenset({"a)\r\n* BYE", r"\Seen"})
-    monkeypatch.setattr(MemoryMailbox, "change_flags", lambda *_: {1: evil})
+    monkeypatch.setattr(MemoryMailbox, "change_flags", lambda *_, **__: {1: Message(1, evil, 9)})
     assert said(connection, b"c STORE 1 FLAGS (x)") == [b"* 1 FETCH (FLAGS (\\Recent \\Seen))", b"c OK STORE completed"]
 
 

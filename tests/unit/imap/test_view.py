@@ -77,7 +77,7 @@ def test_flags_that_others_changed() -> None:
 
 def test_flags_of_ones_own_are_not_told_again() -> None:
     view = view_of(10)
-    view.learn({10: SEEN})
+    view.learn({10: Message(10, SEEN, 110)})
     assert told(view, Flagged(10, SEEN)) == b""
 
 

@@ -31,6 +31,7 @@ from mailbox_d.store.ports import (
     Refusal,
     Target,
 )
+from tests.contract.store.mailboxes import told
 
 ALICE = EmailAddress.parse("alice@example.org")
 SEEN = frozenset({"\\Seen"})
@@ -286,7 +287,7 @@ def test_the_next_uid_is_above_the_header_and_every_line(maildir: Path, store: M
 def test_sizes_in_the_list_are_used(maildir: Path, store: MaildirStore) -> None:
     put(maildir, "1.a:2,")
     write_uidlist(maildir, "7 S4 W6 :1.a")
-    assert inbox(store).messages() == (Message(7, frozenset(), 6),)
+    assert [message[:3] for message in inbox(store).messages()] == [(7, frozenset(), 6)]
 
 
 def test_a_torn_line_is_never_glued_to_the_next(maildir: Path, store: MaildirStore, tmp_path: Path) -> None:
@@ -392,7 +393,7 @@ def test_fault_20_renamed_removed_and_added_files_are_told(shared: tuple[Path, M
     (maildir / "cur/2.b,S=4,W=6:2,").unlink()
     put(maildir, "9.x,S=4,W=6", part="new")
     mailbox.refresh()
-    assert list(feed.take()) == [
+    assert told(feed) == [
         Expunged(2),
         Flagged(1, frozenset({"\\Flagged", "\\Seen"})),
         Arrived(Message(4, frozenset(), 6)),
@@ -421,7 +422,7 @@ def test_fault_20_flags_change_and_expunge_what_another_program_renamed(shared: 
     mailbox.refresh()
     (maildir / "cur/1.a,S=4,W=6:2,").rename(maildir / "cur/1.a,S=4,W=6:2,F")
     (maildir / "cur/2.b,S=4,W=6:2,").rename(maildir / "cur/2.b,S=4,W=6:2,F")
-    assert mailbox.change_flags([1], FlagAction.ADD, SEEN) == {1: {"\\Seen", "\\Flagged"}}
+    assert mailbox.change_flags([1], FlagAction.ADD, SEEN)[1].flags == {"\\Seen", "\\Flagged"}
     assert set(mailbox.expunge([2])) == {2}
     assert sorted(path.name for path in (maildir / "cur").iterdir()) == ["1.a,S=4,W=6:2,FS", "3.c,S=4,W=6:2,"]
 
@@ -469,7 +470,7 @@ def test_a_list_that_another_program_rewrote_is_taken_over(shared: tuple[Path, M
     write_uidlist(maildir, "1 :1.a,S=4,W=6", "3 :3.c,S=4,W=6", "5 :2.b,S=4,W=6")
     mailbox.refresh()
     assert [message.uid for message in mailbox.messages()] == [1, 3, 5]
-    assert list(feed.take()) == [Expunged(2), Arrived(Message(5, frozenset(), 6))]
+    assert told(feed) == [Expunged(2), Arrived(Message(5, frozenset(), 6))]
 
 
 def test_another_uidvalidity_ends_the_session(shared: tuple[Path, MaildirMailbox], store: MaildirStore) -> None:
@@ -601,6 +602,6 @@ def test_two_stores_on_one_maildir_agree(maildir: Path, tmp_path: Path) -> None:
         theirs.change_flags([number + 1], FlagAction.ADD, SEEN)
     one.refresh()
     two.refresh()
-    assert one.messages() == two.messages()
+    assert [message[:3] for message in one.messages()] == [message[:3] for message in two.messages()]
     assert [message.uid for message in one.messages()] == list(range(1, 21))
     assert all("\\Seen" in message.flags and len(message.flags) == 2 for message in one.messages())
