@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import errno
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,8 +18,6 @@ from mailbox_d.store.uidvalidity import next_uid_validity
 from mailbox_d.store.usage import folder_usage
 
 _TRASH = b"..DOVECOT-TRASHED"
-_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
-"""What is said where another program has just put something into a directory."""
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 """What is said where another program has just put something into a directory."""
 
