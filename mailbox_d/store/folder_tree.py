@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -137,13 +138,16 @@ class FolderTree:
         self._disk.files.fsync_directory(path)
 
 
-def sweep(disk: Disk, folder: Folder) -> None:
-    """Remove what deliveries that never ended left in `tmp`. The time of the last change counts, not the message's."""
+def sweep(disk: Disk, folder: Folder, *, most: int | None = None) -> None:
+    """Remove what deliveries that never ended left in `tmp`. The time of the last change counts, not the message's.
+
+    With `most`, so many files are looked at, which chance chooses: each has its turn.
+    """
     try:
         names = disk.files.names(folder.tmp)
     except FileNotFoundError:
         return  # another program has just taken the folder away
-    for name in names:
+    for name in names if most is None or len(names) <= most else random.sample(names, most):
         path = folder.tmp + b"/" + name
         status = find(disk.files, path)
         if status is not None and disk.clock() - status.st_ctime > disk.settings.stale_after:

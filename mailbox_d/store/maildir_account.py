@@ -22,6 +22,9 @@ from mailbox_d.store.open_mailboxes import OpenMailboxes
 from mailbox_d.store.ports import INBOX, SEPARATOR, Account, Listed, Quota, SpecialUse, Target
 from mailbox_d.store.subscriptions import SubscriptionsFile
 
+_SWEPT = 1000
+"""How many files in `tmp` are looked at when a mailbox is opened."""
+
 
 class MaildirAccount(Account):
     """The account whose Maildir lies at `maildir`; `opened` holds the mailboxes in memory."""
@@ -129,7 +132,7 @@ class MaildirAccount(Account):
         return canonical_name(name, self._disk.settings.names)
 
     def _make(self, folder: Folder, name: str) -> MaildirMailbox:
-        sweep(self._disk, folder)
+        sweep(self._disk, folder, most=_SWEPT)
         return MaildirMailbox(self._disk, folder, Target(self.address, self._canonical(name)))
 
     def _move(self, source: str, goal: str) -> None:

@@ -21,16 +21,15 @@ class OpenMailboxes:
         self._kept: OrderedDict[bytes, MaildirMailbox] = OrderedDict()
 
     def find(self, folder: Folder, make: Callable[[], MaildirMailbox]) -> MaildirMailbox:
-        """The folder's mailbox; made, but not yet read, where nobody has it open."""
+        """The folder's mailbox; made, but not yet read, where nobody has it open.
+
+        Others are not kept waiting by what `make` does. Of two who make the same one, both get the first that is made.
+        """
         with self._guard:
-            mailbox = self._open.get(folder.path)
-            if mailbox is None or mailbox.is_gone:
-                mailbox = self._open[folder.path] = make()
-            self._kept[folder.path] = mailbox
-            self._kept.move_to_end(folder.path)
-            while len(self._kept) > self._kept_max:
-                self._kept.popitem(last=False)
-            return mailbox
+            known = self._alive(folder)
+        made = make() if known is None else known
+        with self._guard:
+            return self._keep(folder, self._alive(folder) or made)
 
     def wake(self, folder: Folder) -> None:
         """A message was delivered into the folder: whoever waits for one there is told."""
@@ -46,3 +45,14 @@ class OpenMailboxes:
             self._kept.pop(folder.path, None)
         if mailbox is not None:
             mailbox.end()
+
+    def _alive(self, folder: Folder) -> MaildirMailbox | None:
+        mailbox = self._open.get(folder.path)
+        return None if mailbox is None or mailbox.is_gone else mailbox
+
+    def _keep(self, folder: Folder, mailbox: MaildirMailbox) -> MaildirMailbox:
+        self._open[folder.path] = self._kept[folder.path] = mailbox
+        self._kept.move_to_end(folder.path)
+        while len(self._kept) > self._kept_max:
+            self._kept.popitem(last=False)
+        return mailbox
