@@ -8,15 +8,18 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 
 import pytest
 
 from tests.integration.account import Account
 from tests.integration.dovecot import SharedSite, shared_site
-from tests.integration.imap_lines import ImapLines
+from tests.integration.imap_lines import ImapLines, Refused
 from tests.integration.shared_load import COPIES, ELSEWHERE, INBOX, MOVED, Load, Record, Side, check
 from tests.integration.site import ALICE
 from tests.integration.test_dovecot import logged_in, seen
@@ -165,3 +168,39 @@ def _waits(listening: ImapLines, acting: ImapLines) -> Iterator[float]:
                 pass
             yield time.monotonic() - done_at
     listening.done()
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_mailbox_that_one_server_renames_while_the_other_one_appends_takes_no_lock_along(
+    shared: SharedSite, renames: int
+) -> None:
+    """A lock that went along would keep everybody out for as long as its owner lives. Every APPEND that was answered
+    with OK is there once, wherever the mailbox went. Dovecot complains of folders that go while it works in them."""
+    with shared.mailboxd_runs(), shared.dovecot_runs(known=lambda line: True):
+        ports = [side.port for side in sides(shared)]
+        with session(ports[1]) as client:
+            client.do(b"CREATE Here")
+        stopping = threading.Event()
+        sent: list[int] = []
+        appending = threading.Thread(target=_append_wherever_it_is, args=(ports[1 - renames], stopping, sent))
+        appending.start()
+        with session(ports[renames]) as client:
+            for turn in range(60):
+                client.do(b"RENAME " + (b"There Here" if turn % 2 else b"Here There"))
+                time.sleep(0.02)
+        stopping.set()
+        appending.join(100)
+        assert not appending.is_alive()
+        assert list(shared.site.maildir(ALICE).rglob("*.lock")) == []
+        found = Counter(int(message.octets.split()[1]) for message in agreed(shared).mailboxes["Here"].messages)
+    assert sent
+    assert [number for number in sent if found[number] != 1] == []
+
+
+def _append_wherever_it_is(port: int, stopping: threading.Event, sent: list[int]) -> None:
+    for number in count():
+        if stopping.is_set():
+            return
+        with session(port) as client, suppress(Refused, ConnectionError):
+            client.do(b"APPEND " + (b"There" if number % 2 else b"Here"), b"X-Number: %d\r\n\r\n" % number)
+            sent.append(number)
