@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 from mailbox_d.config.faults import ConfigurationError
@@ -23,6 +24,9 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was typed. Returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     given = parse(sys.argv[1:] if arguments is None else arguments)
     teller: Teller = JsonLines() if given.as_json else Terminal(given.request.verb)
     try:
@@ -73,11 +77,14 @@ def _offline(configuration: Configuration, given: Arguments, teller: Teller) -> 
     from mailbox_d.control.offline import do_offline
 
     teller.through = "offline"
+    storage = configuration.storage
+    if not storage.maildirs.is_dir():  # nothing is made here: the daemon could not use what root has made
+        return _refuse(teller, f"there are no mailboxes: {storage.maildirs} is not there", TROUBLE)
     try:
-        become_owner(configuration.storage.maildirs)
+        become_owner(storage.maildirs, storage.state)
         do_offline(configuration, given.request, teller.tell)
     except StateFolderTaken:
-        held = f"a daemon, or another mailboxctl, holds {configuration.storage.state}"
+        held = f"a daemon, or another mailboxctl, holds {storage.state}"
         return _refuse(teller, f"{held}: leave --offline out, or stop it first", TROUBLE)
     except OSError as error:
         return _refuse(teller, f"{error}: run mailboxctl as root or as the daemon's user", TROUBLE)

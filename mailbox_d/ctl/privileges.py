@@ -7,13 +7,12 @@ import pwd
 from pathlib import Path
 
 
-def become_owner(folder: Path) -> None:
-    """Where we are root and the folder is somebody else's, become that user, for good. Raises `OSError`."""
+def become_owner(*folders: Path) -> None:
+    """Where we are root and one of the folders is somebody else's, become that user, for good. Raises `OSError`."""
     os.umask(0o077)
-    if os.geteuid() != 0 or not folder.exists():
-        return
-    owner = folder.stat()
-    if owner.st_uid == 0:
+    owners = [folder.stat() for folder in folders if folder.exists()]
+    owner = next((status for status in owners if status.st_uid != 0), None)
+    if os.geteuid() != 0 or owner is None:
         return
     try:
         user = pwd.getpwuid(owner.st_uid)

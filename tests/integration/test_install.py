@@ -72,3 +72,9 @@ def test_twistd_knows_mailboxd_from_any_folder(installed: Path, tmp_path: Path) 
 
 def test_types_are_installed(installed: Path) -> None:
     assert (python_path(installed) / "mailbox_d/py.typed").exists()
+
+
+def test_mailboxctl_is_installed(installed: Path, tmp_path: Path) -> None:
+    command = [installed.with_name("mailboxctl"), "--version"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said == f"mailboxctl {mailbox_d.__version__}\n"

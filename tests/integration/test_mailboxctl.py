@@ -6,15 +6,19 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
+import signal
 import smtplib
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,12 +134,14 @@ def test_the_same_is_found_and_repaired_through_the_daemon_and_without_one(site:
     ],
 )
 def test_what_cannot_be_understood_is_said_in_a_line_or_two(site: Site, arguments: tuple[str, ...], said: str) -> None:
+    (site.folder / "maildirs").mkdir()
     refused = ctl(site, *arguments)
     assert refused.returncode == USAGE, refused.stderr
     assert said in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_the_socket_is_shut_to_others_and_a_stale_one_is_replaced(site: Site) -> None:
+    fill(site, 1)
     daemon = Daemon(site)
     daemon.start()
     status = control_socket(site).stat()
@@ -328,3 +334,76 @@ def test_adoption_changes_nothing_without_a_yes_and_release_leaves_nothing_of_ou
         released = ctl(site, "store", "release", BOB, "--purge")
     assert f"doveadm mailbox update -u {BOB} --min-highest-modseq 1700000000000 'Sent Items'" in released.stdout
     assert not [path for path in maildir.rglob("*") if path.name.startswith("mailboxd")]
+
+
+def test_an_index_that_says_what_is_not_so_is_found_and_put_right(site: Site) -> None:
+    fill(site, 60)
+    assert ctl(site, "store", "reindex", BOB).returncode == FINE
+    index = site.maildir(BOB) / "mailboxd.index"
+    with contextlib.closing(sqlite3.connect(index)) as db, db:
+        rows = db.execute("SELECT id, octets FROM answer").fetchall()
+        assert rows
+        for row, octets in rows[:10]:
+            lie = octets.replace(b"number", b"NUMBER")
+            base = (b"17000%05d.M1P1.elsewhere" % ((row & 0xFFFFFFFF) - 1),)
+            db.execute("UPDATE answer SET octets = ? WHERE id = ?", (lie, row))
+            db.execute("UPDATE answer SET checksum = ? WHERE id = ?", (sealed(db, row, base[0], lie), row))
+    assert answers(site, "store", "verify", BOB)[-1]["status"] == FINE
+    found = answers(site, "store", "verify", BOB, "--deep")
+    assert {answer["kind"] for answer in found[:-1]} == {"index-wrong"} and len(found) == 11
+    assert answers(site, "store", "repair", BOB, "--deep")[-1]["status"] == FINE
+    assert answers(site, "store", "verify", BOB, "--deep")[-1] == {**found[-1], "status": FINE, "findings": 0}
+
+
+def sealed(db: sqlite3.Connection, row: int, base: bytes, octets: bytes) -> int:
+    """A row's checksum, as the index makes it."""
+    ((name,),) = db.execute("SELECT name FROM attribute WHERE id = ?", (row >> 56,)).fetchall()
+    return zlib.crc32(octets, zlib.crc32(base, zlib.crc32(name)))
+
+
+def test_ctrl_c_ends_it_where_it_stands_and_the_next_one_begins(site: Site) -> None:
+    fill(site, 3000)
+    command = [sys.executable, "-m", "mailbox_d.ctl", "--config", str(site.configuration), "store", "reindex", BOB]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        await_true(lambda: bool(children_of(process.pid)), "a child")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == TROUBLE and "it was interrupted" in said and "Traceback" not in said
+    assert ctl(site, "store", "reindex", BOB).returncode == FINE
+
+
+def test_nothing_is_made_where_there_is_no_store(site: Site) -> None:
+    before = sorted(site.folder.rglob("*"))
+    said = ctl(site, "store", "repair", "--all")
+    assert said.returncode == TROUBLE and "there are no mailboxes" in said.stderr
+    assert sorted(site.folder.rglob("*")) == before
+
+
+def test_root_works_as_the_stores_owner(site: Site, open_folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    fill(site, 60)
+    text = site.configuration.read_text()
+    for name in ("maildirs", "state"):
+        (site.folder / name).mkdir(exist_ok=True)
+        shutil.move(site.folder / name, open_folder / name)
+        text, count = re.subn(rf"^  {name}: .*$", f"  {name}: {open_folder / name}", text, flags=re.MULTILINE)
+        assert count == 1
+    site.configuration.write_text(text)
+    for path in (open_folder, *open_folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    said = ctl(site, "store", "repair", "--all")
+    assert said.returncode == FINE, said.stderr
+    assert ctl(site, "store", "stats", "--all").returncode == FINE
+    assert {path.lstat().st_uid for path in open_folder.rglob("*")} == {NOBODY}
+    assert ctl(site, "store", "verify", "--all").returncode == FINE
+
+
+def test_it_speaks_in_any_locale(site: Site) -> None:
+    for part in ("cur", "new", "tmp"):
+        (site.maildir(BOB) / ".Entw&APw-rfe" / part).mkdir(parents=True)
+        (site.maildir(BOB) / part).mkdir()
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "mailbox_d.ctl", "--config", str(site.configuration), "store", "stats", "--all"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert said.returncode == FINE and r"Entw\xfcrfe" in said.stdout

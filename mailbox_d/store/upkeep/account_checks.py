@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mailbox_d.store import maildirsize, subscriptions
 from mailbox_d.store.disk import Disk
-from mailbox_d.store.files import find, read_whole
+from mailbox_d.store.files import find
 from mailbox_d.store.names import name_of
 from mailbox_d.store.upkeep.accounts import AccountPlace
 from mailbox_d.store.upkeep.findings import Finding, Kind
+from mailbox_d.store.upkeep.inspection import content_of
 
 LOCKED_FILES = (b"subscriptions", b"mailboxd-special-use")
 """Files whose lock is the new content; the lock says nothing of its owner, and is nobody's after half a minute."""
@@ -27,12 +28,9 @@ class AccountChecks:
         self._disk = disk
         self._place = place
 
-    def findings(self) -> Iterator[Finding]:
-        """Everything that concerns no mailbox alone. Raises `OSError`."""
-        yield from self._nameless_folders()
-        yield from self._dead_locks()
-        yield from self._subscriptions()
-        yield from self._maildirsize()
+    def all(self) -> Sequence[Callable[[], Iterator[Finding]]]:
+        """Everything that concerns no mailbox alone. Each may raise `OSError`, and is to be done all the same."""
+        return self._nameless_folders, self._dead_locks, self._subscriptions, self._maildirsize
 
     def _nameless_folders(self) -> Iterator[Finding]:
         for name in self._disk.files.directories(self._place.maildir):
@@ -51,7 +49,7 @@ class AccountChecks:
 
     def _subscriptions(self) -> Iterator[Finding]:
         path = self._path(b"subscriptions")
-        content = read_whole(self._disk.files, path, _FILE_MAX)
+        content = content_of(self._disk, path, _FILE_MAX)
         for line in subscriptions.nameless(content or b""):
             yield self._finding(Kind.SUBSCRIPTIONS, path, f"the line is {line[:80]!r}")
 
@@ -59,7 +57,7 @@ class AccountChecks:
         """One that is too long, or was changed just now, is about to be counted anew by whoever needs it."""
         path = self._path(maildirsize.FILE_NAME)
         status = find(self._disk.files, path)
-        content = read_whole(self._disk.files, path, _FILE_MAX)
+        content = content_of(self._disk, path, _FILE_MAX)
         if status is None or content is None or abs(self._disk.clock() - status.st_mtime) < _SETTLED_SECONDS:
             return
         if len(content) <= maildirsize.OCTETS_MAX and maildirsize.parse(content) is None:

@@ -91,11 +91,19 @@ def look(disk: Disk, folder: Folder) -> Inspection:
     """Look at a folder whose lock the caller holds, or that nobody changes. Raises `OSError`."""
     return Inspection(
         folder=folder,
-        content=read_whole(disk.files, folder.uidlist, disk.settings.uidlist_octets_max),
-        keywords=read_whole(disk.files, folder.keywords, _KEYWORDS_MAX),
+        content=content_of(disk, folder.uidlist, disk.settings.uidlist_octets_max),
+        keywords=content_of(disk, folder.keywords, _KEYWORDS_MAX),
         new=tuple(disk.files.names(folder.new)),
         cur=tuple(disk.files.names(folder.cur)),
     )
+
+
+def content_of(disk: Disk, path: bytes, limit: int) -> bytes | None:
+    """A small file's octets, None where there is none. Raises `OSError`, which names the file whatever it is."""
+    try:
+        return read_whole(disk.files, path, limit)
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), os.fsdecode(path)) from error
 
 
 def missing_parts(disk: Disk, folder: Folder) -> tuple[list[bytes], list[bytes]]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mailbox_d.errors import MailError
 from mailbox_d.store.disk import Disk
-from mailbox_d.store.ports import Mailbox, Store
+from mailbox_d.store.ports import INBOX, Mailbox, Store
 from mailbox_d.store.upkeep import contents
 from mailbox_d.store.upkeep.accounts import AccountPlace, address_of, mailboxes
 from mailbox_d.store.upkeep.steps import Note, Progress, Trouble, Work, ask, patiently
@@ -45,7 +45,8 @@ class Reindexing:
     def _account(self, place: AccountPlace, only: str | None) -> Work[None]:
         account = self._store.account(address_of(place))
         index = self._disk.indexes.of(place.maildir)
-        names = [each for each in account.open("INBOX").index.attributes() if self._rework.is_known(each)][:_NAMES_MAX]
+        inbox = yield from patiently(lambda: account.open(INBOX))
+        names = [each for each in inbox.index.attributes() if self._rework.is_known(each)][:_NAMES_MAX]
         names = names or list(self._rework.usual())
         index.remove()
         self._disk.texts.of(place.maildir).remove()

@@ -25,7 +25,7 @@ from mailbox_d.store.ports import Target
 from mailbox_d.store.subscriptions import SubscriptionsFile, nameless
 from mailbox_d.store.uidlist_file import UidListFile
 from mailbox_d.store.upkeep import list_checks
-from mailbox_d.store.upkeep.account_checks import LOCK_STALE_AFTER, AccountChecks
+from mailbox_d.store.upkeep.account_checks import LOCK_STALE_AFTER
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, address_of, mailboxes
 from mailbox_d.store.upkeep.findings import BY_HAND, Finding, Kind
 from mailbox_d.store.upkeep.inspection import Inspection, Named, look
@@ -49,6 +49,9 @@ _LISTING = frozenset(
 _NAMES = frozenset({Kind.TWO_FILES, Kind.UNLISTABLE})
 _KEYWORDS = frozenset({Kind.KEYWORD_NAMELESS, Kind.KEYWORDS_DAMAGED})
 
+_BREATH = 1000
+"""After how many files the lock is looked at."""
+
 Ended = Callable[[Folder], None]
 """Tells sessions of this process that a folder was replaced under them."""
 
@@ -67,16 +70,18 @@ class Repair:
             yield from self._account(place, only)
 
     def _account(self, place: AccountPlace, only: str | None) -> Work[None]:
+        if only is None:
+            findings: list[Finding] = []
+            yield from _collecting(self._verification.outside_mailboxes(place), findings)
+            for finding in findings:
+                yield from self._account_finding(finding, place)
         try:
-            if only is None:
-                for finding in list(AccountChecks(self._disk, place).findings()):
-                    yield from self._account_finding(finding, place)
             found = mailboxes(self._disk, place, only)
         except (OSError, MailError) as error:
             yield Trouble(place.user, only or "", reason(error))
             return
         for each in found:
-            findings: list[Finding] = []
+            findings = []
             yield from _collecting(self._verification.mailbox(each), findings)
             yield from self.mailbox(each, findings)
 
@@ -160,8 +165,9 @@ class MailboxRepair:
 
     def _rename(self, findings: Sequence[Finding]) -> str:
         """Give files names of their own: they become messages with new UIDs."""
-        with self._disk.locks.hold(self._folder):
+        with self._disk.locks.hold(self._folder) as lock:
             seen = look(self._disk, self._folder)
+            lock.check()
             paths = {each.path: each for each in seen.files}
             for finding in findings:
                 each = paths.get(finding.path)
@@ -179,14 +185,17 @@ class MailboxRepair:
     def _give_true_sizes(self, findings: Sequence[Finding]) -> str:
         """Rename what has wrong sizes in its name, and keep the UIDs by listing the new names first."""
         sizes = dict(self._measured(findings))
-        with self._disk.locks.hold(self._folder):
+        with self._disk.locks.hold(self._folder) as lock:
             seen = look(self._disk, self._folder)
+            lock.check()
             taken = set(seen.by_base)
             shown = [each for each in seen.by_base.values() if each.base in sizes]
             renamed = {each.base: self._true_base(each.base, *sizes[each.base], taken) for each in shown}
             self._list_as(seen, renamed)
-            for each in shown:
+            for count, each in enumerate(shown, 1):
                 self._rename_file(each, renamed[each.base])
+                if count % _BREATH == 0:
+                    lock.check()
             self._disk.files.fsync_directory(self._folder.cur)
             self._disk.files.fsync_directory(self._folder.new)
         forget(self._disk.files, self._folder.maildir + b"/" + maildirsize.FILE_NAME)  # it was counted by the names
@@ -223,8 +232,9 @@ class MailboxRepair:
         file.replace(replace(seen.header, next_uid=uid_next), rows)
 
     def _raise_uid_next(self, findings: Sequence[Finding]) -> str:
-        with self._disk.locks.hold(self._folder):
+        with self._disk.locks.hold(self._folder) as lock:
             seen = look(self._disk, self._folder)
+            lock.check()
             uid_next = max(seen.uid_next, known_to_index(self._disk, seen) + 1)
             rows = [(uid, seen.lines.extensions.get(base, b""), base) for base, uid in seen.lines.uid_of.items()]
             self._write_list(seen, rows, uid_next)
@@ -232,8 +242,9 @@ class MailboxRepair:
 
     def _name_keywords(self, findings: Sequence[Finding]) -> str:
         """Keep what the file says, and give the names to nameless letters that Dovecot gives them too."""
-        with self._disk.locks.hold(self._folder):
+        with self._disk.locks.hold(self._folder) as lock:
             seen = look(self._disk, self._folder)
+            lock.check()
             keywords = Keywords.parse(seen.keywords or b"")
             letters = bytes(set().union(*(each.letters for each in seen.files)))
             unknown = {index: f"unknown-{index}" for index in list_checks.nameless(letters, keywords)}

@@ -56,15 +56,23 @@ class Verification:
 
     def account(self, place: AccountPlace, only: str | None = None) -> Work[None]:
         """An account and its mailboxes."""
+        if only is None:
+            yield from self.outside_mailboxes(place)
         try:
-            if only is None:
-                yield from AccountChecks(self._disk, place).findings()
             found = mailboxes(self._disk, place, only)
         except (OSError, MailError) as error:
             yield Trouble(place.user, only or "", reason(error))
             return
         for each in found:
             yield from self.mailbox(each)
+
+    def outside_mailboxes(self, place: AccountPlace) -> Work[None]:
+        """What of an account belongs to no mailbox alone."""
+        for check in AccountChecks(self._disk, place).all():
+            try:
+                yield from check()
+            except OSError as error:
+                yield Trouble(place.user, "", reason(error))
 
     def mailbox(self, place: MailboxPlace) -> Work[None]:
         """One mailbox; one that is removed or replaced meanwhile was in order."""
