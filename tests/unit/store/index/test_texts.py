@@ -267,6 +267,21 @@ def test_fault_18_a_file_that_changes_while_it_is_looked_through(texts: MailboxT
             ]
 
 
+def test_fault_17_what_is_damaged_while_it_is_looked_through_hides_nothing(texts: MailboxTexts, path: Path) -> None:
+    """Though it was whole when it was looked through before."""
+    fill(texts)
+    assert sane(texts) == len(WANTED) * len(UIDS)
+    looking = texts.look(NAME, UIDS, [WANTED[1]])
+    assert next(looking) == ()
+    damaged = path.read_bytes().replace(b"common", b"others")
+    with path.open("r+b") as file:
+        file.write(damaged)
+    os.utime(path, (5, 5))
+    *_, (outcome,) = looking
+    assert b"1" not in outcome.known
+    assert sane(texts) < len(WANTED) * len(UIDS)
+
+
 def test_what_is_added_while_it_is_looked_through_does_not_matter(texts: MailboxTexts) -> None:
     fill(texts)
     looking = texts.look(NAME, UIDS, WANTED)
