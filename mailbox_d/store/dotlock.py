@@ -11,8 +11,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from weakref import WeakValueDictionary
@@ -65,13 +65,15 @@ class Dotlock(Held):
         self._is_lost = False
         self._touched = 0.0
 
-    def acquire(self) -> None:
-        """Take the lock. Raises `MailboxBusy` where another one holds it, `OSError` where none can be made."""
+    def acquire(self, left_behind: Container[Identity] = ()) -> None:
+        """Take the lock. Raises `MailboxBusy` where another one holds it, `OSError` where none can be made, or where
+        one that nobody holds any more (the process has `left_behind` it, or is dead) cannot be removed.
+        """
         if find(self._files, self._path) is None and self._link():
             self._touched = self._clock()
             self.check()
             return
-        self._break_if_stale()
+        self._break_if_stale(left_behind)
         raise MailboxBusy("The mailbox is in use by another program")
 
     def _link(self) -> bool:
@@ -141,15 +143,16 @@ class Dotlock(Held):
         status = find(self._files, self._path)
         return status is not None and self._is_stale(status)
 
-    def _break_if_stale(self) -> None:
+    def _break_if_stale(self, left_behind: Container[Identity]) -> None:
         status = find(self._files, self._path)
-        if status is None or not self._is_stale(status):
+        if status is None or not ((status.st_dev, status.st_ino) in left_behind or self._is_stale(status)):
             return
         again = find(self._files, self._path)
         if again is not None and again.st_ino == status.st_ino and again.st_mtime_ns == status.st_mtime_ns:
             idle = abs(self._clock() - status.st_mtime)
             self._log.warn("Breaking a stale lock: {lock}", lock=self._path, idle=idle)
-            forget(self._files, self._path)
+            with suppress(FileNotFoundError):
+                self._files.unlink(self._path)
 
     def _is_stale(self, status: os.stat_result) -> bool:
         idle = abs(self._clock() - status.st_mtime)  # a time to come is of a clock that was set back since
@@ -224,7 +227,7 @@ class FolderLocks:
             lock = Dotlock(self._files, folder, self._times, self._clock)
             self._remove_left_behind()
             try:
-                lock.acquire()
+                lock.acquire(self._left_behind)
                 yield lock
             finally:
                 identity = lock.release()

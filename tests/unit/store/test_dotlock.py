@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -189,3 +190,28 @@ def test_the_lock_names_its_owner_from_the_first_moment_and_leaves_no_claim(fold
     with FolderLocks(Watching()).hold(folder):
         assert seen == [f"{os.getpid()}:{socket.gethostname()}".encode()]
         assert os.listdir(folder.tmp) == []
+
+
+class StickyFiles(FileSystem):
+    """Takes lock files, and will not have them removed."""
+
+    sticks = True
+
+    def unlink(self, path: bytes) -> None:
+        if self.sticks and path.endswith(b"uidlist.lock"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        super().unlink(path)
+
+
+def test_a_lock_that_a_read_only_disk_will_not_have_removed_is_no_program_s(folder: Folder, lock: Path) -> None:
+    """Who is told of the disk can read without the lock; who is told of another program would wait for it."""
+    files = StickyFiles()
+    ours = FolderLocks(files)
+    with ours.hold(folder):
+        pass
+    for locks_of_one in (ours, FolderLocks(files)):
+        with pytest.raises(OSError, match="Read-only"), locks_of_one.hold(folder):
+            pass
+        leave(lock, f"{dead_process()}:{HOST}", age=10)
+    files.sticks = False
+    assert_broken(folder)
