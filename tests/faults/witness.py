@@ -30,9 +30,9 @@ class Witness:
         delivery.write(body[: len(body) // 2])
         delivery.write(body[len(body) // 2 :])
         outcomes = delivery.commit(all_or_nothing=strict)
-        assert all(isinstance(outcome, Receipt) for outcome in outcomes)
-        for place in places:
-            self._keeps(place, header + body)
+        for place, outcome in zip(places, outcomes, strict=True):
+            if isinstance(outcome, Receipt):
+                self._keeps(place, header + body)
 
     def append(self, place: Place, body: bytes, flags: Flags = NO_FLAGS, date: float | None = None) -> int:
         """APPEND, whose answer has the UID."""
@@ -121,8 +121,8 @@ class Witness:
         for old, new in moves.items():
             self.promises.end(old)
             self.promises.end(new)
-            for body in bodies[new]:
-                self.promises.begun[new, body] += 1
+            for (where, body), count in list(self.promises.begun.items()):
+                self.promises.begun[new, body] += count if where == old else 0
         account.rename(place[1], goal[1])
         for old, new in moves.items():
             self._has_renamed(old, new, bodies[new])
