@@ -29,6 +29,7 @@ class FolderTree:
     def __init__(self, disk: Disk, maildir: bytes) -> None:
         self._disk = disk
         self._maildir = maildir
+        self._trash = maildir + b"/" + _TRASH
 
     def folder(self, name: str) -> Folder:
         """Where the mailbox of a canonical name lies, or would lie."""
@@ -89,30 +90,28 @@ class FolderTree:
             raise
         self._disk.files.fsync_directory(self._maildir)
 
-    def remove(self, name: str, removed: Callable[[Usage], None]) -> None:
-        """Take a folder away in one step, then remove what it held, which `removed` is told.
+    def take_away(self, name: str, taken: Callable[[Usage], None]) -> None:
+        """Put a folder where it is none any more, in one step; `taken` is told what it held.
 
         Raises `NoSuchMailbox`; `MailboxBusy` where another program is just removing a folder.
         """
-        trash = self._maildir + b"/" + _TRASH
-        usage = folder_usage(self._disk.files, self.folder(name).path)
+        held = folder_usage(self._disk.files, self.folder(name).path)
         try:
-            remove_tree(self._disk.files, trash)
-            self._disk.files.rename(self.folder(name).path, trash)
+            remove_tree(self._disk.files, self._trash)
+            self._disk.files.rename(self.folder(name).path, self._trash)
         except FileNotFoundError:
             raise NoSuchMailbox("No such mailbox") from None
         except OSError as error:
             if error.errno in _NOT_EMPTY:
                 raise MailboxBusy("Another program is removing a mailbox") from error
             raise
-        removed(usage)
+        taken(held.usage)
         self._disk.files.fsync_directory(self._maildir)
-        self._empty(trash)
 
-    def _empty(self, trash: bytes) -> None:
-        """Remove what lies there; what another program puts there meanwhile is its own to remove."""
+    def remove_taken(self) -> None:
+        """Remove what was taken away; what another program puts there meanwhile is its own to remove."""
         try:
-            remove_tree(self._disk.files, trash)
+            remove_tree(self._disk.files, self._trash)
         except OSError as error:
             if error.errno not in _NOT_EMPTY:
                 raise

@@ -35,7 +35,7 @@ from mailbox_d.store.maildirsize import (
 from mailbox_d.store.ports import Quota, QuotaLimits, Usage
 from mailbox_d.store.quota import QuotaRules
 from mailbox_d.store.unique import UniqueNames
-from mailbox_d.store.usage import maildir_usage, total
+from mailbox_d.store.usage import Counted, maildir_usage, total
 
 _NOTHING = Usage(0, 0)
 _TRIES = 3
@@ -47,10 +47,10 @@ Identity: TypeAlias = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class LedgerTimes:
-    """Seconds: how long a count waits for messages that are just put in place or removed; between two counts of an
-    account that is full."""
+    """Seconds: how long a count waits for messages that are just put in place, renamed or removed; between two counts
+    that may show no more than the one before."""
 
-    patience: float = 2.0
+    patience: float = 0.5
     recount_pause: float = 10.0
 
 
@@ -81,7 +81,8 @@ class Claim:
 class Ledger:
     """One account's. The file is believed while it has the right limits, no bad line, no sum below zero, is not too
     long, and unless it says that the account is full when that may have changed: behind the first line or after a
-    quarter of an hour. While a message is put in its place, removed or moved, nobody counts (but other programs may).
+    quarter of an hour. While messages are put in their places, renamed or removed, nobody counts but who has waited for
+    long, and other programs: what they counted is counted again.
 
     Where there are no limits, nothing is counted; a file that is there is kept up to date all the same.
     """
@@ -111,6 +112,8 @@ class Ledger:
         self._under_way = 0
         self._is_suspect = False
         """Whether the file may be wrong though it looks right, and could not be removed."""
+        self._is_uncertain = False
+        """Whether messages came and went while they were counted."""
         self._counted_at = float("-inf")
 
     def quota(self) -> Quota | None:
@@ -189,16 +192,18 @@ class Ledger:
         known = self._look()
         if known is None or self._is_suspect or known.balance.limits != limits:
             return None
-        if self._is_doubtful(known) and not self._rules.admit(limits, known.balance.usage, wanted):
-            return None
-        return known.balance
+        return None if self._is_doubtful(known, limits, wanted) else known.balance
 
-    def _is_doubtful(self, known: _Known) -> bool:
-        """Whether a count may show more room. Who can send small messages could else have all counted at each."""
+    def _is_doubtful(self, known: _Known, limits: QuotaLimits, wanted: Usage) -> bool:
+        """Whether a count may show something else that matters. Who can send small messages could else have all counted
+        at each."""
         now = self._clock()
         if abs(now - self._counted_at) < self._times.recount_pause:
             return False
-        return known.balance.lines > 1 or abs(now - known.modified) > STALE_AFTER
+        if self._is_uncertain and not self._under_way:
+            return True
+        may_be_less = known.balance.lines > 1 or abs(now - known.modified) > STALE_AFTER
+        return may_be_less and not self._rules.admit(limits, known.balance.usage, wanted)
 
     def _look(self) -> _Known | None:
         """What the file says; None where it says nothing that makes sense."""
@@ -225,14 +230,21 @@ class Ledger:
     def _count(self, limits: QuotaLimits) -> Usage:
         """Count the account's messages and begin the file anew."""
         self._is_suspect = True
+        counted = self._counted()
+        self._is_uncertain = not counted.is_certain or self._under_way > 0
+        self._counted_at = self._clock()
+        self._is_suspect = not self._write(limits, counted.usage)
+        return counted.usage
+
+    def _counted(self) -> Counted:
+        """What there is, counted while nobody appended to the file, if that can be had."""
+        usage = _NOTHING
         for _ in range(_TRIES):
             before = self._current_identity()
-            usage = maildir_usage(self._files, self._maildir)
+            usage, is_certain = maildir_usage(self._files, self._maildir)
             if self._current_identity() == before:
-                break
-        self._counted_at = self._clock()
-        self._is_suspect = not self._write(limits, usage) or self._under_way > 0
-        return usage
+                return Counted(usage, is_certain)
+        return Counted(usage, False)
 
     def _current_identity(self) -> Identity | None:
         status = find(self._files, self._path)

@@ -79,12 +79,10 @@ class MaildirAccount(Account):
         canonical = self._canonical(name)
         if canonical == INBOX:
             raise MailboxNameError("INBOX cannot be deleted")
-        with (
-            self._disk.locks.hold_inside(self._maildir),
-            self._undisturbed([canonical]),
-            self._ledger.changing() as removed,
-        ):
-            self._tree.remove(canonical, removed.append)
+        with self._disk.locks.hold_inside(self._maildir), self._undisturbed([canonical]):
+            with self._ledger.changing() as removed:
+                self._tree.take_away(canonical, removed.append)
+            self._tree.remove_taken()
             self._opened.end(self._tree.folder(canonical))
 
     @storage_faults

@@ -130,7 +130,7 @@ class MaildirMailbox(Mailbox):
                 changed_since.add(uid)
             return uid not in changed_since
 
-        with self._changing() as lock:
+        with self._changing() as lock, self._ledger.changing():
             if action is not FlagAction.REMOVE:
                 self._view.learn(flags)
             self._files.rename(lock, uids, _combination(action, flags, self._view.keywords), may_change)
@@ -274,7 +274,7 @@ class MaildirMailbox(Mailbox):
     def _empty_new(self) -> None:
         """Move what lies in `new` to `cur`. A disk that has no room for that can be read all the same."""
         try:
-            with self._changing() as lock:
+            with self._changing() as lock, self._ledger.changing():
                 self._files.rename(lock, list(self._view.listing.in_new), lambda letters: letters)
         except OSError as error:
             if error.errno not in _NO_ROOM:

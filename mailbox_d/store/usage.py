@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from mailbox_d.store.filename import disk_size
 from mailbox_d.store.files import FileSystem, find
@@ -16,27 +17,36 @@ from mailbox_d.store.ports import Usage
 
 _HALVES = (b"/new", b"/cur")
 _TRIES = 3
-"""How often a folder that keeps changing is read. What is missed then is found when it is counted again."""
+"""How often a folder that keeps changing is read."""
 
 
-def maildir_usage(files: FileSystem, maildir: bytes) -> Usage:
+class Counted(NamedTuple):
+    """What messages amount to; it is not certain where they were changed all the time."""
+
+    usage: Usage
+    is_certain: bool
+
+
+def maildir_usage(files: FileSystem, maildir: bytes) -> Counted:
     """What the messages of all folders amount to; nothing where there is no Maildir. Raises `OSError`."""
     try:
         names = files.directories(maildir)
     except FileNotFoundError:
-        return Usage(0, 0)
-    folders = (maildir + b"/" + name for name in names if name.startswith(b".") and not name.startswith(b".."))
-    return total(folder_usage(files, path) for path in (maildir, *folders))
+        return Counted(Usage(0, 0), True)
+    folders = [maildir + b"/" + name for name in names if name.startswith(b".") and not name.startswith(b"..")]
+    counted = [folder_usage(files, path) for path in (maildir, *folders)]
+    return Counted(total(each.usage for each in counted), all(each.is_certain for each in counted))
 
 
-def folder_usage(files: FileSystem, path: bytes) -> Usage:
+def folder_usage(files: FileSystem, path: bytes) -> Counted:
     """What the messages of one folder amount to. Raises `OSError`."""
+    usage = Usage(0, 0)
     for _ in range(_TRIES):
         before = _times(files, path)
         usage = total(_half_usage(files, path + half) for half in _HALVES)
         if _times(files, path) == before:
-            break
-    return usage
+            return Counted(usage, True)
+    return Counted(usage, False)
 
 
 def file_octets(files: FileSystem, path: bytes, base: bytes) -> int | None:

@@ -327,6 +327,24 @@ def test_a_program_that_appends_all_the_time_keeps_nobody_from_counting(account:
     assert account.another(ListeningFiles(append)).quota() == Quota(QuotaLimits(1000, 10), Usage(0, 0))
 
 
+def test_what_was_counted_while_files_were_renamed_is_counted_again(account: Account) -> None:
+    """A file that goes from `new` to `cur` between the two listings is met twice."""
+    renames = iter(range(3))
+
+    def rename(directory: bytes) -> None:
+        path = account.maildir / "new/1.host,S=7"
+        if directory.endswith(b"/new") and next(renames, None) is not None:
+            path.rename(account.maildir / "cur/1.host,S=7:2,")
+        elif directory.endswith(b"/cur") and not path.exists():
+            (account.maildir / "cur/1.host,S=7:2,").rename(path)
+
+    account.put(7, "1.host,S=7")
+    ledger = account.another(ListeningFiles(rename))
+    assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(14, 2))
+    account.now += 11
+    assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(7, 1))
+
+
 def test_nobody_counts_while_a_message_is_put_in_its_place(account: Account) -> None:
     claim = account.ledger.claim(10)
     account.path.unlink()
@@ -345,6 +363,8 @@ def test_who_is_kept_waiting_counts_all_the_same_and_counts_again(account: Accou
     account.path.unlink()
     assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(0, 0))
     account.put(10)
+    account.now += 20
+    assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(0, 0))
     claim.close(kept=True)
     assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(10, 1))
 
