@@ -209,7 +209,7 @@ class Ledger:
         """What the file says; None where it says nothing that makes sense."""
         try:
             status = find(self._files, self._path)
-            if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > OCTETS_MAX:
+            if status is None or not stat.S_ISREG(status.st_mode):
                 self._known = None
             elif self._known is None or self._known.identity != _identity(status):
                 self._known = self._read()

@@ -18,6 +18,7 @@ from mailbox_d.store.quota import QuotaRules
 from tests.faults.store_files import FailingFiles
 
 ALICE = EmailAddress.parse("alice@example.org")
+BOB = EmailAddress.parse("bob@example.org")
 RULES = QuotaRules({ALICE: QuotaLimits(10**6)}.get)
 BODY = b"x" * 100
 
@@ -29,6 +30,12 @@ def deliver(store: MaildirStore) -> None:
         delivery.commit(all_or_nothing=True)
     finally:
         delivery.abort()
+
+
+def deliver_to_two(store: MaildirStore) -> None:
+    delivery = store.deliver([Block(b"", (Target(BOB), Target(ALICE)))])
+    delivery.write(BODY)
+    delivery.commit(all_or_nothing=False)
 
 
 def append(store: MaildirStore) -> None:
@@ -66,8 +73,11 @@ def there(root: Path) -> Usage:
     return Usage(sum(path.stat().st_size for path in halves), len(halves))
 
 
+CHANGES = (deliver, deliver_to_two, append, copy, move, expunge, delete)
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=lambda code: errno.errorcode[code])
-@pytest.mark.parametrize("change", [deliver, append, copy, move, expunge, delete], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_one_fault_at_any_step(tmp_path: Path, change: Callable[[MaildirStore], None], code: int) -> None:
     for number in range(1, 100):
         root = tmp_path / str(number)

@@ -94,6 +94,18 @@ def test_messages_have_a_limit_of_their_own(site: Site) -> None:
     assert not store.has_room(ALICE, 0)
 
 
+def test_several_messages_fit_together_or_not_at_all(site: Site) -> None:
+    site.limits[ALICE] = QuotaLimits(None, 3)
+    store = site.open()
+    mailbox, goal = inbox(store), archive(store)
+    for _ in range(2):
+        append(mailbox, BODY)
+    with pytest.raises(OverQuota):
+        mailbox.copy([1, 2], goal)
+    assert uids(goal) == []
+    assert mailbox.copy([1], goal) == {1: 1}
+
+
 def test_whether_there_is_room(site: Site) -> None:
     site.limits[ALICE] = QuotaLimits(3 * KIB)
     store = site.open()

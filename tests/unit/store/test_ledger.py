@@ -317,6 +317,22 @@ def test_what_another_program_appends_during_a_count_is_counted_once(account: Ac
     assert account.path.read_bytes() == b"1000S,10C\n12 2\n"
 
 
+def test_what_another_program_is_about_to_put_in_its_place_is_not_forgotten(account: Account) -> None:
+    """It has appended its line to the file that is about to be replaced."""
+    account.write(b"1S,10C\n7 1\n")
+    listed: list[bytes] = []
+
+    def arrive(directory: bytes) -> None:
+        listed.append(directory)
+        if len(listed) == 2:
+            with account.path.open("ab") as file:
+                file.write(b"5 1\n")
+        elif len(listed) == 3:
+            account.put(5)
+
+    assert account.another(ListeningFiles(arrive)).quota() == Quota(QuotaLimits(1000, 10), Usage(5, 1))
+
+
 def test_a_program_that_appends_all_the_time_keeps_nobody_from_counting(account: Account) -> None:
     account.write(b"1S,10C\n7 1\n")
 
@@ -345,16 +361,18 @@ def test_what_was_counted_while_files_were_renamed_is_counted_again(account: Acc
     assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(7, 1))
 
 
-def test_nobody_counts_while_a_message_is_put_in_its_place(account: Account) -> None:
+def test_nobody_counts_while_a_message_is_put_in_its_place(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = account.ledger.claim(10)
     account.path.unlink()
-    counted: list[Usage] = []
-    thread = threading.Thread(target=lambda: counted.append(account.usage()))
-    thread.start()
-    account.put(10)
-    claim.close(kept=True)
-    thread.join()
-    assert counted == [Usage(10, 1)]
+
+    def meanwhile(self: threading.Condition, is_over: Callable[[], bool], patience: float) -> bool:
+        assert not is_over()
+        account.put(10)
+        claim.close(kept=True)
+        return is_over()
+
+    monkeypatch.setattr(threading.Condition, "wait_for", meanwhile)
+    assert account.usage() == Usage(10, 1)
 
 
 def test_who_is_kept_waiting_counts_all_the_same_and_counts_again(account: Account) -> None:
@@ -405,3 +423,27 @@ def test_half_a_line_is_not_believed(account: Account) -> None:
     ledger.claim(5).close(kept=True)
     account.put(5)
     assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(128, 2))
+
+
+def test_what_another_program_appends_between_a_look_and_our_line_counts(account: Account) -> None:
+    class Interrupted(FileSystem):
+        def write(self, descriptor: int, data: bytes) -> None:
+            if data == b"10 1\n":
+                with account.path.open("ab") as file:
+                    file.write(b"5 1\n")
+            super().write(descriptor, data)
+
+    ledger = account.another(Interrupted())
+    ledger.claim(10).close(kept=True)
+    assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(15, 2))
+
+
+def test_a_count_that_cannot_be_kept_is_made_again(account: Account) -> None:
+    files = FailingFiles(1, 28, lambda call: call.operation == "rename", always=True)
+    files.armed = True
+    ledger = account.another(files)
+    account.put(7)
+    account.write(b"1000S,10C\n2000 1\n0 0\n")
+    for _ in range(2):
+        assert ledger.quota() == Quota(QuotaLimits(1000, 10), Usage(7, 1))
+    assert not list((account.maildir / "tmp").iterdir())
