@@ -24,6 +24,8 @@ NOT_LINKABLE = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSU
 """Why a file may be readable and yet take no further link here."""
 
 _BLOCK = 256 * 1024
+_LOWER = bytes(letter for letter in range(256) if not chr(letter).isupper())
+"""What is no letter of a Maildir's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class Copied:
 
     def with_letters(self, letters: bytes, keywords: Keywords) -> Copied:
         """The copy of a message whose file has these letters, in a folder with these keywords."""
-        others = bytes(letter for letter in letters if chr(letter).isupper()).translate(None, keywords.meaning(letters))
-        return replace(self, flags=keywords.flags(letters), letters=others)
+        flags, others = sorted_out(letters, keywords)
+        return replace(self, flags=flags, letters=others)
 
 
 class Copies:
@@ -68,8 +70,8 @@ class Copies:
         if not stat.S_ISREG(status.st_mode):
             raise StorageFault("The message cannot be read now", cause=f"{os.fsdecode(source)!r} is not a regular file")
         base, letters = split_name(source.rpartition(b"/")[2])
-        copied = Copied(uid, path, base, frozenset(), b"", status.st_size, wire_octets)
-        self.done.append(copied.with_letters(letters, keywords))
+        flags, others = sorted_out(letters, keywords)
+        self.done.append(Copied(uid, path, base, flags, others, status.st_size, wire_octets))
 
     def discard(self) -> None:
         """Remove what was not put in its place."""
@@ -100,6 +102,12 @@ class Copies:
                 files.close(writing)
         finally:
             files.close(reading)
+
+
+def sorted_out(letters: bytes, keywords: Keywords) -> tuple[Flags, bytes]:
+    """The flags that letters stand for in a folder with these keywords, and the letters of a Maildir that are none."""
+    others = letters.translate(None, _LOWER).translate(None, keywords.meaning(letters))
+    return keywords.flags(letters), others
 
 
 def all_flags(copies: Iterable[Copied]) -> Flags:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from twisted.logger import Logger
 
@@ -75,9 +76,7 @@ class FolderFiles:
             for count, copy in enumerate(copies, 1):
                 if count % _BREATH == 0:
                     lock.check()
-                place = self._place_of(copy, keeps_name=keeps_names)
-                self._files.rename(copy.path, self._view.path(place))
-                arrivals.append((place, copy.wire_octets))
+                arrivals.append((self._take_in_one(copy, keeps_name=keeps_names), copy.wire_octets))
             self.sync({place.is_new for place, _ in arrivals})
             given = self._view.add_own(arrivals)
         except (OSError, MailError):
@@ -115,13 +114,17 @@ class FolderFiles:
             raise
         self._view.note_removed([uid for uid in moved if uid in self._view.listing.messages])
 
-    def _place_of(self, copy: Copied, *, keeps_name: bool) -> Place:
-        """Where a copy is to lie; Dovecot too keeps the name, by which it knows messages again, where it can."""
+    def _take_in_one(self, copy: Copied, *, keeps_name: bool) -> Place:
+        """Put a copy where it is to lie; Dovecot too keeps the name, by which it knows messages again, where it can."""
         letters = sort_letters(self._view.keywords.letters(copy.flags) + copy.letters)
         place = Place.arriving(copy.base, letters)
         if keeps_name and self._view.takes_name(place):
-            return place
-        return Place.arriving(self._disk.unique.sized(copy.octets, copy.wire_octets), letters)
+            with suppress(FileExistsError):
+                self._files.rename_new(copy.path, self._view.path(place))
+                return place
+        place = Place.arriving(self._disk.unique.sized(copy.octets, copy.wire_octets), letters)
+        self._files.rename(copy.path, self._view.path(place))
+        return place
 
     def _rename_once(
         self, lock: Held, uids: Iterable[int], combine: Callable[[bytes], bytes], may_change: Callable[[int], bool]

@@ -155,11 +155,9 @@ class FolderView:
                     return
 
     def takes_name(self, place: Place) -> bool:
-        """Whether a file that comes from elsewhere may have this name: no other has had it, as far as we know."""
+        """Whether a file that comes from elsewhere may have this name: no message that we know of has had it."""
         is_known = place.base in self.listing.bases() or place.base in self._dead
-        if is_known or len(place.name) > _NAME_MAX:
-            return False
-        return find(self._disk.files, self.path(place)) is None
+        return not is_known and len(place.name) <= _NAME_MAX
 
     def add_own(self, arrivals: Sequence[tuple[Place, int]]) -> list[int]:
         """Give UIDs to messages, with their sizes, whose files are in their places and durable. Raises `OSError`."""

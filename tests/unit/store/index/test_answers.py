@@ -278,7 +278,7 @@ def test_many_threads_share_a_file(path: Path) -> None:
             answers = Answers(indexes.of(os.fsencode(path.parent)), MailboxKey(b"%d" % number, 1))
             for _ in range(10):
                 fill(answers)
-                assert answers.remembered(ENVELOPE, BASES) == SAID
+                assert answers.remembered(ENVELOPE, BASES) in (SAID, {}), "nobody waits long for another"
         except BaseException as error:
             faults.append(error)
 
