@@ -56,6 +56,10 @@ class TooManyKeywords(MailError):
     """A mailbox has letters for 26 keywords and no more."""
 
 
+class TooMuchKept(MailError):
+    """What is kept of a user beside the mail, such as subscriptions, has a limit."""
+
+
 class MailboxBusy(TemporaryError):
     """Another program holds the mailbox's lock; the operation changed nothing and may be repeated as it is."""
 

@@ -29,6 +29,7 @@ from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.smtp.incoming import BatchRoom
+from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits, Store
 from mailbox_d.store.quota import QuotaRules
@@ -80,8 +81,11 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     quotas = quota_rules(directory, configuration.quota)
     maildirs = MaildirStore(
         configuration.storage.maildirs,
-        newline=configuration.storage.newline,
-        hold=limits.message_in_memory,
+        settings=StoreSettings(
+            newline=configuration.storage.newline,
+            hold=limits.message_in_memory,
+            subscriptions_octets_max=limits.subscriptions,
+        ),
         watcher=watch,
         quotas=quotas,
     )

@@ -338,6 +338,9 @@ class Limits(Section):
     imap_bad_commands_preauth: Annotated[int, Count(least=1)] = 3
     """The same before login."""
 
+    subscriptions: Annotated[int, Size(least=16 * KIB, most=64 * MIB)] = 4 * MIB
+    """A user's subscriptions, as the file `subscriptions` holds them; of a longer one, that much is told."""
+
     # What is understood of a message's parts when it is read
     mime_depth: Annotated[int, Count(least=10, most=200)] = 100
     """Parts within parts; what lies deeper is shown as one opaque part."""

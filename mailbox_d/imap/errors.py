@@ -20,6 +20,7 @@ from mailbox_d.errors import (
     TemporaryError,
     TooManyKeywords,
     TooManySessions,
+    TooMuchKept,
     UnknownEncoding,
 )
 from mailbox_d.wire.imap.errors import BadCharset, BadSyntax, TooMuchAsked
@@ -84,6 +85,7 @@ _TABLE: Final[tuple[tuple[type[MailError], Condition, bytes], ...]] = (
     (MessageGone, Condition.NO, b"EXPUNGEISSUED"),
     (UnknownEncoding, Condition.NO, b"UNKNOWN-CTE"),
     (TooManyKeywords, Condition.NO, b"LIMIT"),
+    (TooMuchKept, Condition.NO, b"LIMIT"),
     (MailboxBusy, Condition.NO, b"INUSE"),
     (OverQuota, Condition.NO, b"OVERQUOTA"),
     (StorageFull, Condition.NO, b"OVERQUOTA"),

@@ -25,6 +25,7 @@ class StoreSettings:
 
     `newline`: line ends of new files, `lf` or `crlf`. `hold`: octets of a message under way that are kept in memory.
     `stale_after`: seconds after which a file left in `tmp` is nobody's. `uidlist_octets_max`: the longest uidlist read.
+    `subscriptions_octets_max`: what a user's subscriptions may come to.
     `kept_mailboxes`: how many mailboxes stay in memory after their last session. `kept_indexes`: how many accounts'
     indexes are open at once. `kept_ledgers`: of how many accounts is remembered what they hold. `expunges_kept`: of how
     many messages that are gone a mailbox remembers when they went.
@@ -34,6 +35,7 @@ class StoreSettings:
     hold: int = 256 * 1024
     stale_after: float = 36 * 3600
     uidlist_octets_max: int = 256 * 1024 * 1024
+    subscriptions_octets_max: int = 4 * 1024 * 1024
     kept_mailboxes: int = 32
     kept_indexes: int = 64
     kept_ledgers: int = 1024

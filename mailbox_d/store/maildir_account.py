@@ -38,11 +38,14 @@ class MaildirAccount(Account):
         self._opened = opened
         self._ledger = disk.ledgers.of(address, maildir)
         self._tree = FolderTree(disk, maildir)
-        self._subscriptions = SubscriptionsFile(disk.files, maildir, clock=disk.clock)
+        self._subscriptions = SubscriptionsFile(
+            disk.files, maildir, octets_max=disk.settings.subscriptions_octets_max, clock=disk.clock
+        )
         self._special_uses = LockedFile(
             disk.files,
             maildir + b"/" + special_use.FILE_NAME,
             busy="The uses of mailboxes are being changed",
+            full="There is no room for the uses of more mailboxes",
             clock=disk.clock,
         )
 

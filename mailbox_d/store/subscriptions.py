@@ -69,13 +69,31 @@ def _unescape(level: bytes) -> bytes:
 
 
 class SubscriptionsFile:
-    """One account's subscriptions. Methods raise `MailboxBusy`, `OSError`."""
+    """One account's subscriptions, in a file that does not grow beyond `octets_max`. Methods raise `MailboxBusy`,
+    `OSError`.
+
+    Of a longer one, which another program wrote, that much is told. Taking names out brings the others to light.
+    """
 
     def __init__(
-        self, files: FileSystem, maildir: bytes, *, stale_after: float = 30.0, clock: Callable[[], float] = time.time
+        self,
+        files: FileSystem,
+        maildir: bytes,
+        *,
+        stale_after: float = 30.0,
+        octets_max: int = 4 * 1024 * 1024,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        busy = "The subscriptions are in use by another program"
-        self._file = LockedFile(files, maildir + b"/subscriptions", busy=busy, stale_after=stale_after, clock=clock)
+        self._file = LockedFile(
+            files,
+            maildir + b"/subscriptions",
+            busy="The subscriptions are in use by another program",
+            stale_after=stale_after,
+            octets_max=octets_max,
+            full="There is no room for more subscriptions",
+            has_lines=True,
+            clock=clock,
+        )
 
     def read(self) -> Sequence[str]:
         return parse(self.content())
@@ -85,7 +103,7 @@ class SubscriptionsFile:
         return self._file.read() or b""
 
     def change(self, name: str, *, subscribed: bool) -> None:
-        """Add a name or take it out, durable."""
+        """Add a name or take it out, durable. Raises `TooMuchKept`."""
         self._file.change(lambda content: with_name(content or b"", name, subscribed=subscribed))
 
     def drop(self, lines: Collection[bytes]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbox_d.errors import MailboxBusy
+from mailbox_d.errors import MailboxBusy, TooMuchKept
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.subscriptions import SubscriptionsFile, parse, with_name
 
@@ -71,3 +71,54 @@ def test_a_lock_left_behind_is_broken(tmp_path: Path, time: int) -> None:
     file.change("B", subscribed=True)
     assert file.read() == ("B",)
     assert not lock.exists()
+
+
+def limited(tmp_path: Path, octets_max: int) -> SubscriptionsFile:
+    return SubscriptionsFile(FileSystem(), bytes(tmp_path), octets_max=octets_max)
+
+
+def test_no_more_is_subscribed_to_than_can_be_read_again(tmp_path: Path) -> None:
+    file = limited(tmp_path, len(b"V\t2\n\n") + 20)
+    for name in ("abcd", "efgh", "ijkl", "mnop"):
+        file.change(name, subscribed=True)
+    for _ in range(2):
+        with pytest.raises(TooMuchKept):
+            file.change("x", subscribed=True)
+        assert file.read() == ("abcd", "efgh", "ijkl", "mnop")
+        assert [path.name for path in tmp_path.iterdir()] == ["subscriptions"]
+    file.change("efgh", subscribed=False)
+    file.change("x", subscribed=True)
+    assert file.read() == ("abcd", "ijkl", "mnop", "x")
+    file.change("abcd", subscribed=True)
+
+
+@pytest.mark.parametrize("header", [b"V\t2\n\n", b""], ids=["version 2", "version 1"])
+def test_a_file_that_another_program_made_too_long_is_told_in_part_and_can_be_mended(
+    tmp_path: Path, header: bytes
+) -> None:
+    names = [f"name{number:03}" for number in range(100)]
+    written = header + b"".join(name.encode() + b"\n" for name in names)
+    (tmp_path / "subscriptions").write_bytes(written)
+    file = limited(tmp_path, 100)
+    left = list(names)
+    while len(written) > 100:
+        told = list(file.read())
+        assert told == left[: len(told)]
+        assert len(told) > 10
+        with pytest.raises(TooMuchKept):
+            file.change("more", subscribed=True)
+        file.change(told[0], subscribed=False)
+        left.remove(told[0])
+        written = (tmp_path / "subscriptions").read_bytes()
+        assert written == header + b"".join(name.encode() + b"\n" for name in left)
+    assert list(file.read()) == left
+
+
+def test_a_single_endless_line_is_told_as_nothing(tmp_path: Path) -> None:
+    (tmp_path / "subscriptions").write_bytes(b"x" * 1000)
+    file = limited(tmp_path, 100)
+    assert file.read() == ()
+    for subscribed in (True, False):
+        with pytest.raises(TooMuchKept):
+            file.change("x", subscribed=subscribed)
+    assert (tmp_path / "subscriptions").read_bytes() == b"x" * 1000
