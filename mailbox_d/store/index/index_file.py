@@ -63,8 +63,15 @@ class IndexFile:
 
     _log = Logger()
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        monotonic: Callable[[], float] = time.monotonic,
+        opened: Callable[[IndexFile], None] = lambda _: None,
+    ) -> None:
+        """`opened` is told when the file is opened."""
         self._path = path
+        self._opened_now = opened
         self._monotonic = monotonic
         self._guard = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -92,6 +99,14 @@ class IndexFile:
         """Give back the file; the next `run` opens it again."""
         with self._guard:
             self._close()
+
+    def close_unless_busy(self) -> None:
+        """As `close`; waits for nobody."""
+        if self._guard.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._guard.release()
 
     def remove(self) -> None:
         """Forget everything."""
@@ -130,6 +145,7 @@ class IndexFile:
             connection.close()
             raise
         self._connection, self._identity = connection, self._look()
+        self._opened_now(self)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

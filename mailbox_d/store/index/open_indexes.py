@@ -59,10 +59,20 @@ class OpenFiles(Generic[F]):
 
 
 class OpenIndexes(OpenFiles[IndexFile]):
-    """What was said of messages."""
+    """What was said of messages. One that is used by an open mailbox opens its file again at need, and the file that
+    was opened longest ago is given back for it."""
 
     def __init__(self, kept: int) -> None:
-        super().__init__(kept, lambda maildir: IndexFile(Path(os.fsdecode(maildir)) / FILE_NAME))
+        super().__init__(kept, lambda maildir: IndexFile(Path(os.fsdecode(maildir)) / FILE_NAME, opened=self._opened))
+        self._open: OrderedDict[IndexFile, None] = OrderedDict()
+
+    def _opened(self, file: IndexFile) -> None:
+        with self._guard:
+            self._open[file] = None
+            self._open.move_to_end(file)
+            over = [self._open.popitem(last=False)[0] for _ in range(len(self._open) - self._kept)]
+        for each in over:
+            each.close_unless_busy()
 
 
 class OpenTexts(OpenFiles[TextFile]):

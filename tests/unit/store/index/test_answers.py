@@ -302,5 +302,20 @@ def test_of_many_accounts_the_last_ones_are_open(tmp_path: Path) -> None:
     indexes.close()
 
 
+def test_files_of_mailboxes_that_stay_open_are_bounded_too(tmp_path: Path) -> None:
+    indexes = OpenIndexes(kept=2)
+    held = []
+    for number in range(6):
+        (tmp_path / str(number)).mkdir()
+        held.append(Answers(indexes.of(os.fsencode(tmp_path / str(number))), KEY))
+    for _ in range(2):
+        for answers in held:
+            fill(answers)
+            assert answers.remembered(ENVELOPE, BASES) == SAID
+    opened = [os.readlink(f"/proc/self/fd/{entry}") for entry in os.listdir("/proc/self/fd") if _is_link(entry)]
+    assert len({each for each in opened if each.startswith(str(tmp_path)) and each.endswith(FILE_NAME)}) == 2
+    indexes.close()
+
+
 def _is_link(entry: str) -> bool:
     return os.path.islink(f"/proc/self/fd/{entry}")
