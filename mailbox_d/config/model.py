@@ -293,6 +293,9 @@ class Limits(Section):
     junk_commands: Annotated[int, Count(least=1)] = 100
     """NOOP, RSET, HELP and VRFY without a message between them, after which an SMTP connection is closed."""
 
+    commands_before_login: Annotated[int, Count(least=10)] = 100
+    """Commands of an IMAP or POP3 client that has not logged in, after which its connection is closed."""
+
     login_failures: Annotated[int, Count(least=1, most=100)] = 3
     """Failed logins in one connection, after which it is closed."""
 

@@ -176,18 +176,22 @@ async def _finish(session: IMAPSession, tag: bytes, completion: Completion, *, e
     session.connection.send(responses.tagged(tag, completion))
     if not is_there:
         session.bye(GONE)
+    if session.account is None:
+        session.offences.commands_before_login += 1
     if completion.condition is Condition.BAD:
         session.offences.bad_commands += 1
     elif session.account is not None:
         session.offences.bad_commands = 0
-    if _is_enough(session):
-        session.bye("Too many bad commands or failed logins")
+    _end_if_enough(session)
 
 
-def _is_enough(session: IMAPSession) -> bool:
+def _end_if_enough(session: IMAPSession) -> None:
     limits, offences = session.service.limits, session.offences
     bad = limits.bad_commands_before_login if session.account is None else limits.bad_commands_in_a_row
-    return offences.bad_commands >= bad or offences.login_failures >= limits.login_failures
+    if offences.bad_commands >= bad or offences.login_failures >= limits.login_failures:
+        session.bye("Too many bad commands or failed logins")
+    elif session.account is None and offences.commands_before_login >= limits.commands_before_login:
+        session.bye("Too many commands before login")
 
 
 def _allowed(session: IMAPSession, command: commands.Command) -> Verb:

@@ -28,6 +28,7 @@ class IMAPLimits:
     """For the end of IDLE: clients begin it anew after 29 minutes (RFC 2177)."""
     idle_poll: float = 5.0
     """After how long the mailbox of a client in IDLE is looked at for what other programs did."""
+    commands_before_login: int = 100
     login_failures: int = 3
     bad_commands_before_login: int = 3
     bad_commands_in_a_row: int = 20

@@ -11,4 +11,6 @@ class Offences:
 
     bad_commands: int = 0
     """Before login in all, afterwards in a row."""
+    commands_before_login: int = 0
+    """Good ones too."""
     login_failures: int = 0

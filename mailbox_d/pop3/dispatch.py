@@ -93,3 +93,7 @@ def _end_if_enough(session: POP3Session) -> None:
         session.connection.close()
     elif offences.bad_commands >= bad or offences.login_failures >= limits.login_failures:
         session.connection.close(replies.err("Too many bad commands or failed logins"))
+    elif not logged_in:
+        offences.commands_before_login += 1
+        if offences.commands_before_login >= limits.commands_before_login:
+            session.connection.close(replies.err("Too many commands before login"))

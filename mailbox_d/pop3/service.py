@@ -21,6 +21,7 @@ class POP3Limits:
     """From the greeting to login."""
     idle_timeout: float = 600.0
     """For each command after login: at least ten minutes (RFC 1939 section 3)."""
+    commands_before_login: int = 100
     login_failures: int = 3
     bad_commands_before_login: int = 3
     bad_commands_in_a_row: int = 20

@@ -6,7 +6,7 @@ import pytest
 
 from mailbox_d.config.model import Limits
 from mailbox_d.imap.service import IMAPLimits
-from mailbox_d.limits import imap_limits, login_session_limits, smtp_session_limits
+from mailbox_d.limits import imap_limits, login_session_limits, pop3_limits, smtp_session_limits
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.smtp.service import Kind
 
@@ -20,6 +20,11 @@ def test_only_smtp_clients_from_outside_wait_for_the_greeting(kind: Kind, delay:
 
 def test_imap_clients_do_not_wait_for_the_greeting() -> None:
     assert login_session_limits(LIMITS).greeting_delay == 0.0
+
+
+def test_how_many_commands_come_before_login_can_be_configured() -> None:
+    configured = LIMITS.model_copy(update={"commands_before_login": 11})
+    assert [made(configured).commands_before_login for made in (imap_limits, pop3_limits)] == [11, 11]
 
 
 def test_what_is_understood_of_a_message_can_be_configured() -> None:
