@@ -172,10 +172,10 @@ class Ledger:
 
     def _end(self, change: Usage) -> None:
         with self._turn:
-            if change != _NOTHING:
-                self._note(change)
             self._under_way -= 1
             self._turn.notify_all()
+            if change != _NOTHING:
+                self._note(change)
 
     def _fits(self, limits: QuotaLimits, wanted: Usage) -> bool:
         return self._rules.admit(limits, self._usage(limits, wanted), wanted)
