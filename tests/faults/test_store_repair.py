@@ -1,4 +1,4 @@
-"""A repair that fails or is cut off at any step loses no message and spends UIDs at most; the next one ends the work."""
+"""A repair that fails or is cut off at any step loses no message, spends UIDs at most, and the next ends the work."""
 
 from __future__ import annotations
 

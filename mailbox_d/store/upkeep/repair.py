@@ -81,9 +81,16 @@ class Repair:
             yield Trouble(place.user, only or "", reason(error))
             return
         for each in found:
-            findings = []
-            yield from _collecting(self._verification.mailbox(each), findings)
-            yield from self.mailbox(each, findings)
+            had_parts = yield from self._looked_and_mended(each)
+            if not had_parts:
+                yield from self._looked_and_mended(each)
+
+    def _looked_and_mended(self, place: MailboxPlace) -> Work[bool]:
+        """Mend what is found; whether there was a whole folder to look at."""
+        findings: list[Finding] = []
+        yield from _collecting(self._verification.mailbox(place), findings)
+        yield from self.mailbox(place, findings)
+        return all(finding.kind is not Kind.PART_MISSING for finding in findings)
 
     def mailbox(self, place: MailboxPlace, findings: Sequence[Finding]) -> Work[None]:
         """Mend what was found in a mailbox. What was missing is made first, since nothing can be locked without."""
@@ -120,7 +127,8 @@ class Repair:
         is_taken_anew = status is not None and abs(self._disk.clock() - status.st_mtime) <= LOCK_STALE_AFTER
         if finding.kind is Kind.DEAD_LOCK and is_taken_anew:
             return "left it: somebody has taken it anew"
-        forget(self._disk.files, finding.path)
+        with suppress(FileNotFoundError):
+            self._disk.files.unlink(finding.path)
         return "removed it"
 
 
@@ -183,9 +191,14 @@ class MailboxRepair:
         return "wrote or completed the list, with every UID that could be kept"
 
     def _give_true_sizes(self, findings: Sequence[Finding]) -> str:
-        """Rename what has wrong sizes in its name, and keep the UIDs by listing the new names first."""
+        """Rename what has wrong sizes in its name, and keep the UIDs by listing the new names first.
+
+        A session that has the mailbox open knows messages by their names, and would give those with new ones new UIDs:
+        it is shut out while it has nothing under way.
+        """
         sizes = dict(self._measured(findings))
-        with self._disk.locks.hold(self._folder) as lock:
+        with self._disk.locks.hold_inside(self._folder.cur), self._disk.locks.hold(self._folder) as lock:
+            self._ended(self._folder)
             seen = look(self._disk, self._folder)
             lock.check()
             taken = set(seen.by_base)
@@ -199,7 +212,6 @@ class MailboxRepair:
             self._disk.files.fsync_directory(self._folder.cur)
             self._disk.files.fsync_directory(self._folder.new)
         forget(self._disk.files, self._folder.maildir + b"/" + maildirsize.FILE_NAME)  # it was counted by the names
-        self._ended(self._folder)
         self._look_afresh()
         return "gave it a name with its true sizes"
 
@@ -255,6 +267,9 @@ class MailboxRepair:
 
     def _sweep(self, findings: Sequence[Finding]) -> str:
         sweep(self._disk, self._folder)
+        left = [finding.path for finding in findings if find(self._disk.files, finding.path) is not None]
+        if left:
+            raise OSError(f"{os.fsdecode(left[0])} cannot be removed")
         return "removed it"
 
     def _rename_file(self, each: Named, base: bytes) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import NoSuchMailbox
+from mailbox_d.errors import MailboxBusy, MailError, NoSuchMailbox
 from mailbox_d.store.disk import StoreSettings
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.folder import Folder
 from mailbox_d.store.ledger import Ledger
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import INBOX
@@ -321,3 +324,54 @@ def test_a_session_that_has_a_repaired_mailbox_open_is_told_and_finds_the_same_u
     with pytest.raises(NoSuchMailbox):
         mailbox.refresh()
     assert store.account(ALICE).open(INBOX).messages().uids == site.uids[INBOX]
+
+
+def test_no_session_looks_between_the_new_names_and_its_end(site: Site) -> None:
+    """One that did would take the messages with new names for others, and give them new UIDs."""
+    store = MaildirStore(site.root)
+    mailbox = store.account(ALICE).open(INBOX)
+    rename_to_size(site, b",S=1,W=1")
+    outcomes: list[object] = []
+
+    def look() -> None:
+        try:
+            outcomes.append(mailbox.refresh())
+        except MailError as error:
+            outcomes.append(type(error))
+
+    def ended(folder: Folder) -> None:
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        store.end(folder)
+
+    driven(Repair(store.disk, Verification(store.disk), ended).accounts(every_account(store.disk, store.layout)))
+    look()
+    assert outcomes == [MailboxBusy, NoSuchMailbox]
+    assert site.open().messages().uids == site.uids[INBOX]
+
+
+def test_what_was_behind_a_missing_part_is_repaired_in_the_same_run(site: Site) -> None:
+    plant_part_missing(site)
+    message(site.archive, "1700000009.M9P1.host:2,S")
+    labels = [step.label for step in site.repair() if isinstance(step, Mended)]
+    assert "part-missing" in labels
+    assert site.verify() == []
+
+
+def test_what_cannot_be_removed_is_not_said_to_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    (site.maildir / "tmp/1690000000.M1P1.host").write_bytes(b"half")
+    plant_maildirsize(site)
+    site.settings = StoreSettings(stale_after=-1.0)
+
+    def refuse(self: FileSystem, path: bytes) -> None:
+        if path.endswith((b"/maildirsize", b".M1P1.host")):
+            raise PermissionError(13, "Permission denied", path)
+        unlink(self, path)
+
+    unlink = FileSystem.unlink
+    monkeypatch.setattr(FileSystem, "unlink", refuse)
+    told = site.repair()
+    monkeypatch.undo()
+    assert not [step for step in told if isinstance(step, Mended)]
+    assert {finding.kind for finding in site.verify()} == {Kind.LEFTOVER, Kind.MAILDIRSIZE}
