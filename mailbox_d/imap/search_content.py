@@ -29,6 +29,8 @@ from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.ports import Mailbox, WireReader
 from mailbox_d.wire.imap.search import Before, Body, Clock, Header, On, SearchKey, Text, Younger
 
+_KEYS_A_STEP = 8
+"""Keys that what is kept of a message is held against in one step."""
 _LAST_SECOND = 253402300799
 
 _NO: Final = Verdict(0, 0)
@@ -166,14 +168,15 @@ class ContentSearch:
         self, keeping: Keeping, reader: WireReader, index: int, uid: int, answers: Answers
     ) -> Iterator[Verdict]:
         for row in recorded(reader, self._limits, keeping.octets_max):
-            yield _UNKNOWN
             if row is None:
+                yield _UNKNOWN
                 continue
-            for leaf, wanted in self._wanted_of.items():
+            for number, (leaf, wanted) in enumerate(self._wanted_of.items(), 1):
                 found = holds(row, wanted)
                 if found is not None:
                     answers[leaf] = _YES if found else _NO
-                yield _UNKNOWN
+                if number % _KEYS_A_STEP == 0:
+                    yield _UNKNOWN
             decided = self._verdict(index, answers) is not _UNKNOWN
             if row.final or decided:
                 keeping.take(uid, row)
