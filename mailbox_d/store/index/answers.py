@@ -110,6 +110,15 @@ class Answers:
                 db.executemany("DELETE FROM answer WHERE id = ?", gone)
 
 
+def forget_answers(file: IndexFile) -> None:
+    """Forget what was said of all messages of an account; what happened to them is not forgotten."""
+    file.run(_forget_answers)
+
+
+def _forget_answers(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM answer")
+
+
 def _read_each(db: sqlite3.Connection, ids: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
     for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
         some = ids[start : start + _LOOKED_UP_AT_ONCE]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mailbox_d.store import maildirsize, subscriptions
+from mailbox_d.store import maildirsize, mod_sequences, special_use, subscriptions
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find
 from mailbox_d.store.names import name_of
@@ -12,7 +12,7 @@ from mailbox_d.store.upkeep.accounts import AccountPlace
 from mailbox_d.store.upkeep.findings import Finding, Kind
 from mailbox_d.store.upkeep.inspection import content_of
 
-LOCKED_FILES = (b"subscriptions", b"mailboxd-special-use")
+LOCKED_FILES = (b"subscriptions", special_use.FILE_NAME, mod_sequences.FILE_NAME)
 """Files whose lock is the new content; the lock says nothing of its owner, and is nobody's after half a minute."""
 
 LOCK_STALE_AFTER = 30.0

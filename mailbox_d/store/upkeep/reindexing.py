@@ -1,5 +1,8 @@
-"""The index is forgotten and made again, by child processes. The text that SEARCH keeps is forgotten with it, and kept
-again as clients search."""
+"""What the index says of messages is forgotten and made again, by child processes.
+
+The text that SEARCH keeps is forgotten with it, and kept again as clients search. What happened to messages stays
+known, or clients would have to ask for everything again.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Protocol
 
 from mailbox_d.errors import MailError
 from mailbox_d.store.disk import Disk
+from mailbox_d.store.index.answers import forget_answers
 from mailbox_d.store.ports import INBOX, Mailbox, Store
 from mailbox_d.store.upkeep import contents
 from mailbox_d.store.upkeep.accounts import AccountPlace, address_of, mailboxes
@@ -48,7 +52,7 @@ class Reindexing:
         inbox = yield from patiently(lambda: account.open(INBOX))
         names = [each for each in inbox.index.attributes() if self._rework.is_known(each)][:_NAMES_MAX]
         names = names or list(self._rework.usual())
-        index.remove()
+        forget_answers(index)
         self._disk.texts.of(place.maildir).remove()
         for each in mailboxes(self._disk, place, only):
             try:

@@ -12,8 +12,9 @@ from stat import S_ISREG
 
 from mailbox_d.errors import MailError
 from mailbox_d.store.disk import Disk
-from mailbox_d.store.files import find, forget, read_whole
+from mailbox_d.store.files import find, forget
 from mailbox_d.store.folder import Folder
+from mailbox_d.store.mod_sequences import ModSequences
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
 from mailbox_d.store.upkeep.inspection import inspect
 from mailbox_d.store.upkeep.steps import Command, Mended, Note, Pause, Progress, Trouble, Work, patiently
@@ -21,9 +22,6 @@ from mailbox_d.store.upkeep.verification import reason
 
 OWN_PREFIX = b"mailboxd"
 """With which the name of every file begins that is ours alone."""
-
-MODSEQ_FILE = b"mailboxd-modseq"
-"""In the Maildir: no mod-sequence above the decimal number in it was given to any mailbox of the account."""
 
 _LOCK = b".lock"
 _PAUSE = 0.5
@@ -84,9 +82,8 @@ class Release:
             yield Command(place.user, each.mailbox, (*update, each.mailbox))
 
     def _modseq_floor(self, place: AccountPlace) -> int:
-        content = (read_whole(self._disk.files, place.maildir + b"/" + MODSEQ_FILE, 4096) or b"").strip()
-        digits = content.split(b" ")[0].split(b"\n")[0]
-        return int(digits) if digits.isdigit() and len(digits) < 20 else 0
+        """No mod-sequence above it was told of any mailbox of the account; 0 where none was told."""
+        return ModSequences(self._disk.files, place.maildir, self._disk.clock).promised()
 
     def _own_files(self, place: AccountPlace, found: Iterable[MailboxPlace]) -> Iterable[bytes]:
         """Our own files in the Maildir and its folders: plain ones only, and no lock that somebody holds."""
