@@ -188,7 +188,7 @@ def test_a_full_account_can_be_tidied_up(site: Site) -> None:
     mailbox.change_flags([4], FlagAction.ADD, frozenset({"\\Deleted"}))
     store.account(ALICE).rename("Archive", "Old")
     assert usage(store) == Usage(4 * KIB, 4)
-    assert set(mailbox.expunge([4])) == {4}
+    assert set(mailbox.expunge([4, 77])) == {4}
     assert usage(store) == Usage(3 * KIB, 3)
     store.account(ALICE).delete("Old")
     assert usage(store) == Usage(KIB, 1)
