@@ -108,7 +108,7 @@ class FolderFiles:
             self._chase_all(lock, goal, moved)
             self._disk.directories.sync(goal.cur)
             self.sync({False, True})
-        except (OSError, MailError):
+        except BaseException:
             self._put_back(moved.values())
             self._view.catch_up(lock, whole=True)
             raise

@@ -180,7 +180,7 @@ class MaildirMailbox(Mailbox):
             try:
                 with self._disk.locks.hold(goal) as other:
                     self._files.move_all(Dotlocks((lock, other)), goal)
-            except (OSError, MailError):
+            except BaseException:
                 unmake()
                 raise
 

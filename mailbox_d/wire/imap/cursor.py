@@ -30,6 +30,10 @@ class GrammarLimits:
     search_keys: int = 1000
     fetch_attributes: int = 300
     section_depth: int = 100
+    field_names: int = 1000
+    """Of one HEADER.FIELDS."""
+    flags: int = 1000
+    """Of one STORE or APPEND; a mailbox has some thirty."""
     list_patterns: int = 30
     """Of one LIST (RFC 5258)."""
     enabled_capabilities: int = 50

@@ -214,6 +214,8 @@ def _field_names(cursor: Cursor) -> tuple[bytes, ...]:
     names = [cursor.astring()]
     while cursor.accept(b" "):
         names.append(cursor.astring())
+        if len(names) > cursor.limits.field_names:
+            raise TooMuchAsked(f"At most {cursor.limits.field_names} header fields at once")
     cursor.expect(b")")
     return tuple(names)
 

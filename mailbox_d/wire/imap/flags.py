@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from mailbox_d.wire.imap.cursor import Cursor
-from mailbox_d.wire.imap.errors import BadSyntax
+from mailbox_d.wire.imap.errors import BadSyntax, TooMuchAsked
 
 SYSTEM_FLAGS: Final = MappingProxyType(
     {flag.lower().encode("ascii"): flag for flag in (r"\Answered", r"\Flagged", r"\Deleted", r"\Seen", r"\Draft")}
@@ -26,13 +26,13 @@ def parse_flag(cursor: Cursor) -> str:
 
 
 def parse_flag_list(cursor: Cursor) -> frozenset[str]:
-    """`(` flags `)`, possibly none."""
+    """`(` flags `)`, possibly none. Raises `BadSyntax`, `TooMuchAsked`."""
     cursor.expect(b"(")
-    flags: set[str] = set()
+    flags: list[str] = []
     while not cursor.accept(b")"):
         if flags:
             cursor.space()
-        flags.add(parse_flag(cursor))
+        _take_flag(cursor, flags)
     return frozenset(flags)
 
 
@@ -40,7 +40,13 @@ def parse_flags(cursor: Cursor) -> frozenset[str]:
     """A flag list, or flags without parentheses up to the end of the command (RFC 3501 `store-att-flags`)."""
     if cursor.next_is(b"("):
         return parse_flag_list(cursor)
-    flags = {parse_flag(cursor)}
+    flags = [parse_flag(cursor)]
     while cursor.accept(b" "):
-        flags.add(parse_flag(cursor))
+        _take_flag(cursor, flags)
     return frozenset(flags)
+
+
+def _take_flag(cursor: Cursor, flags: list[str]) -> None:
+    flags.append(parse_flag(cursor))
+    if len(flags) > cursor.limits.flags:
+        raise TooMuchAsked(f"At most {cursor.limits.flags} flags at once")

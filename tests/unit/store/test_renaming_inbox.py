@@ -227,6 +227,26 @@ def test_after_a_fault_at_any_step_it_can_be_done_again(tmp_path: Path, operatio
     assert outcomes == {"done", "fault"}
 
 
+def test_a_fault_of_our_own_on_the_way_leaves_all_where_they_were(tmp_path: Path) -> None:
+    files = MeddledFiles()
+    account = filled(tmp_path, files)
+    account.open(INBOX)
+    renames: list[Call] = []
+
+    def fail(call: Call) -> None:
+        renames.extend([call] if call.operation == "rename" and "Maildir/cur/" in call.path else [])
+        if len(renames) == 2:
+            renames.append(call)
+            raise RuntimeError("a bug")
+
+    files.before = fail  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        account.rename(INBOX, "Old")
+    assert found(tmp_path) == {INBOX: BODIES}
+    account.rename(INBOX, "Old")
+    assert found(tmp_path) == {INBOX: [], "Old": BODIES}
+
+
 def test_of_a_disk_that_takes_nothing_more_each_message_is_in_one_place(tmp_path: Path) -> None:
     for number in range(1, 1000):
         root = tmp_path / str(number)

@@ -12,7 +12,7 @@ from mailbox_d.errors import MailboxNameError, MailError
 from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.commands import Command, StatusItem, StoreMode
 from mailbox_d.wire.imap.cursor import Cursor, GrammarLimits
-from mailbox_d.wire.imap.errors import BadCharset, BadSyntax, UnknownCommand
+from mailbox_d.wire.imap.errors import BadCharset, BadSyntax, TooMuchAsked, UnknownCommand
 from mailbox_d.wire.imap.fetch import BodySection, FetchItem, Section, SectionText
 from mailbox_d.wire.imap.parser import parse_command, parse_tag, parse_verb
 from mailbox_d.wire.imap.search import (
@@ -526,3 +526,18 @@ def test_no_complaint_repeats_what_the_client_wrote() -> None:
 def test_every_quoted_string_comes_back(text: bytes) -> None:
     quoted = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     assert Cursor(b'"%b"' % quoted).string() == text
+
+
+@pytest.mark.parametrize(
+    ("written", "word", "end"),
+    [
+        (b"STORE 1 FLAGS (", b"x", b")"),
+        (b"STORE 1 FLAGS ", b"x", b""),
+        (b"APPEND x (", b"x", b") \0"),
+        (b"FETCH 1 BODY[HEADER.FIELDS (", b"x", b")]"),
+    ],
+)
+def test_attack_58_what_a_command_repeats_is_counted(written: bytes, word: bytes, end: bytes) -> None:
+    parse(written + b" ".join([word] * 1000) + end, b"")
+    with pytest.raises(TooMuchAsked):
+        parse(written + b" ".join([word] * 1001) + end, b"")
