@@ -152,6 +152,7 @@ def imap_service(site: Site) -> IMAPService:
         gate=login_gate(site, "imap", IAccountIMAP, avatar),
         allow_plaintext=site.configuration.login.allow_plaintext,
         limits=imap_limits(site.configuration.limits),
+        condstore=site.configuration.imap.condstore,
     )
 
 

@@ -85,6 +85,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
             newline=configuration.storage.newline,
             hold=limits.message_in_memory,
             subscriptions_octets_max=limits.subscriptions,
+            expunges_kept=limits.imap_expunges,
         ),
         watcher=watch,
         quotas=quotas,

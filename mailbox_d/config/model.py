@@ -200,6 +200,14 @@ class Mailboxes(Section):
     """Whether these mailboxes are made and subscribed to."""
 
 
+class Imap(Section):
+    """What IMAP offers."""
+
+    condstore: bool = True
+    """Whether clients are told mod-sequences, and what has happened since they were last there (CONDSTORE and QRESYNC,
+    RFC 7162). Off while Dovecot serves the same mailboxes, whose mod-sequences are others."""
+
+
 class Pop3(Section):
     """How POP3 and IMAP share a mailbox."""
 
@@ -334,6 +342,10 @@ class Limits(Section):
 
     imap_fetch_attributes: Annotated[int, Count(least=100, most=100_000)] = 300
     """Attributes of one FETCH, such as headers of parts."""
+
+    imap_expunges: Annotated[int, Count(least=10, most=1_000_000)] = 10_000
+    """Removed messages of a mailbox of which is remembered when they went; a client that was away for longer is told of
+    all that are not there (QRESYNC)."""
 
     imap_bad_commands: Annotated[int, Count(least=1)] = 20
     """Unknown or malformed IMAP commands after login, after which the connection is closed."""
@@ -482,6 +494,9 @@ class Configuration(Section):
 
     mailboxes: Mailboxes = Field(default_factory=Mailboxes)
     """What every user finds at first login."""
+
+    imap: Imap = Imap()
+    """What IMAP offers."""
 
     pop3: Pop3 = Pop3()
     """How POP3 and IMAP share a mailbox."""

@@ -112,7 +112,7 @@ class History:
 
     def check(self) -> bool:
         """Whether nobody else has written here; else everything has changed now."""
-        if not self.is_begun or self._is_to_be_written or self._rows.are_ours():
+        if not self.is_begun or self._rows.are_ours():
             return True
         self._lose_track()
         return False

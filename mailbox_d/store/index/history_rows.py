@@ -43,8 +43,9 @@ _CHANGE = struct.Struct("=QIII")
 
 
 class _Chain(NamedTuple):
-    """What was written last: its seal, how many changes stand there, and for how many octets of them there is room."""
+    """What was written last: where, its seal, how many changes stand there, and for how many octets there is room."""
 
+    inode: int
     head: bytes
     changes: int
     room: int
@@ -58,7 +59,7 @@ class HistoryRows(Rows):
     def __init__(self, file: IndexFile, key: Callable[[], MailboxKey]) -> None:
         self._file = file
         self._key = key
-        self._chain = _Chain(b"", 0, 0)
+        self._chain = _Chain(0, b"", 0, 0)
         self._may_be_missing = False
         """Whether what was written has been removed by us."""
 
@@ -79,7 +80,7 @@ class HistoryRows(Rows):
 
     def are_ours(self) -> bool:
         found = self._file.run(self._heads)
-        return found is None or found == [(self._chain.head,)]
+        return found is None or (found == [(self._chain.head,)] and self._file.inode == self._chain.inode)
 
     def _kept(self, work: Callable[[sqlite3.Connection], tuple[Kept, _Chain]]) -> Kept:
         """Do it; where that fails, what was written before must not be believed any more."""
@@ -101,18 +102,18 @@ class HistoryRows(Rows):
         if not stored:
             return ()
         changes = [octets for (octets,) in db.execute(*_changes_of("SELECT octets", row[0]))]
-        head = _seal(self._context(key), stored[0])
-        for octets in changes:
-            head = _seal(head, octets)
         try:
+            head = _seal(self._context(key), stored[0])
+            for octets in changes:
+                head = _seal(head, octets)
             if head != row[1]:
                 raise ValueError("the seal is broken")
             state = _unpack_state(stored[0])
             known = [_unpack_change(octets) for octets in changes if len(octets) > _SEAL_OCTETS]
-        except (ValueError, struct.error) as error:
+        except (ValueError, TypeError, struct.error) as error:
             self._log.info("The history of a mailbox is not believed: {why}", why=str(error))
             return ()
-        chain = _Chain(head, len(changes), max(_ROOM, len(stored[0])) - sum(map(len, changes)))
+        chain = _Chain(self._file.inode, head, len(changes), max(_ROOM, len(stored[0])) - sum(map(len, changes)))
         return state, known, _link(db, row[0], chain, secrets.token_bytes(_SEAL_OCTETS))
 
     def _append(self, octets: bytes, db: sqlite3.Connection) -> tuple[Kept, _Chain]:
@@ -121,7 +122,7 @@ class HistoryRows(Rows):
             "SELECT id FROM history WHERE guid = ? AND uid_validity = ? AND head = ?",
             (key.guid, key.uid_validity, self._chain.head),
         ).fetchone()
-        if row is None:
+        if row is None or self._file.inode != self._chain.inode:
             return Kept.NOT_OURS, self._chain
         chain = _link(db, row[0], self._chain, octets)
         return Kept.WRITTEN if chain.changes < CHANGES_MAX and chain.room > 0 else Kept.WRITTEN_OFTEN, chain
@@ -131,7 +132,9 @@ class HistoryRows(Rows):
     ) -> tuple[Kept, _Chain]:
         key = self._key()
         found = db.execute("SELECT id, head FROM history WHERE guid = ?", (key.guid,)).fetchall()
-        is_ours = [head for _, head in found] == [self._chain.head]
+        if not all(isinstance(number, int) for number, _ in found):
+            raise sqlite3.DatabaseError("a row without a number")
+        is_ours = [head for _, head in found] == [self._chain.head] and self._file.inode == self._chain.inode
         if not (is_ours or anything or (may_be_missing and not found)):
             return Kept.NOT_OURS, self._chain
         for number, _ in found:
@@ -144,7 +147,7 @@ class HistoryRows(Rows):
         over = db.execute("SELECT id FROM history ORDER BY id DESC LIMIT -1 OFFSET ?", (MAILBOXES_MAX,)).fetchall()
         for (old,) in over:
             _forget(db, old)
-        return Kept.WRITTEN, _Chain(head, 0, max(_ROOM, len(octets)))
+        return Kept.WRITTEN, _Chain(self._file.inode, head, 0, max(_ROOM, len(octets)))
 
     def _heads(self, db: sqlite3.Connection) -> list[tuple[bytes]]:
         key = self._key()
@@ -161,7 +164,7 @@ def _link(db: sqlite3.Connection, number: int, chain: _Chain, octets: bytes) -> 
     head = _seal(chain.head, octets)
     db.execute("INSERT INTO history_change VALUES (?, ?)", (number << 32 | chain.changes, octets))
     db.execute("UPDATE history SET head = ? WHERE id = ?", (head, number))
-    return _Chain(head, chain.changes + 1, chain.room - len(octets))
+    return _Chain(chain.inode, head, chain.changes + 1, chain.room - len(octets))
 
 
 @cache

@@ -118,7 +118,7 @@ class IndexFile:
         for _ in range(2):
             try:
                 return self._transact(work)
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last of a damaged schema
                 if not self._is_mended(error):
                     return None
         self._rest("it is damaged again and again")
