@@ -17,7 +17,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --qui
 help:  ## say what can be made
 	@echo "make run      a mail server with two sample users on loopback ports (Ctrl-C stops it)"
 	@echo "make test     linters, types and all tests"
-	@echo "make faults   the kill test in full: 100 rounds of kill -9 in the middle of deliveries"
+	@echo "make faults   kills, losses of power and errors of the disk in full, with a table of them (an hour)"
 	@echo "make model    100,000 random IMAP commands of three sessions, compared with a model"
 	@echo "make dovecot  three minutes of load on one Maildir, by mailboxd and a Dovecot (which must be installed) at once"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
@@ -37,7 +37,7 @@ check: $(VENV)/ready-dev
 	$(BIN)/mypy
 
 faults: $(VENV)/ready-dev
-	MAILBOXD_KILL_ROUNDS=100 $(BIN)/python -m pytest -rs tests/faults $(PYTEST)
+	MAILBOXD_FAULTS_IN_FULL=1 $(BIN)/python -m pytest -rs tests/faults $(PYTEST)
 
 model: $(VENV)/ready-dev
 	MAILBOXD_MODEL_COMMANDS=100000 $(BIN)/python -m pytest -rs -s tests/property/test_imap_model.py $(PYTEST)

@@ -19,6 +19,7 @@ from mailbox_d.store.files import FileSystem
 from tests.faults.store_files import OPERATIONS
 
 WAITED_IN_THE_REACTOR = "a file operation in the reactor's thread"
+COUNTED = "a first file operation"
 STALLED = "a file operation is stalled"
 
 
@@ -30,11 +31,15 @@ class SlowFiles(FileSystem):
 
     def __init__(self) -> None:
         self.paths: dict[int, str] = {}
+        self.counted = False
 
     def slowly(self, operation: str, args: tuple[Any, ...]) -> Any:
         path = self.paths.get(args[0], "") if isinstance(args[0], int) else os.fsdecode(args[0])
         if threading.current_thread() is threading.main_thread():
             print(f"{WAITED_IN_THE_REACTOR}: {operation} {path}", flush=True)
+        if not self.counted:
+            print(f"{COUNTED}: {operation} {path}", flush=True)
+        self.counted = True
         self._wait(path)
         result = getattr(FileSystem, operation)(self, *args)
         if operation == "open":
@@ -66,7 +71,7 @@ for _operation in OPERATIONS:
 def main() -> None:
     SlowFiles.gate, SlowFiles.seconds = Path(sys.argv[1]), float(sys.argv[2]) / 1000
     del sys.argv[:3]
-    maildir_store.FileSystem = SlowFiles  # type: ignore[misc]
+    maildir_store.FileSystem = SlowFiles  # type: ignore[misc, attr-defined]
     from twisted.scripts.twistd import run
 
     run()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.clients import MailboxWork, MaildropWork, faults_of, identities_in
+from tests.faults.clients import MailboxWork, MaildropWork, Until, faults_of, identities_in
 from tests.faults.deliveries import Crew, Numbered
 from tests.faults.tally import IN_FULL, count
 from tests.integration.daemon import Daemon
@@ -31,7 +31,8 @@ def kill_in_the_middle(
     """Start all clients, let some of them be answered, kill the daemon at any point of what they do."""
     crew, drop = Crew(daemon.site, f"{name}.smtp", CREW), MaildropWork(daemon.site, f"{name}.pop3")
     works = [MailboxWork(daemon.site, f"{name}.imap{number}") for number in range(WORKERS)]
-    for client in (crew, drop, *works):
+    clients: list[Crew | Until] = [crew, drop, *works]
+    for client in clients:
         client.start()
     crew.wait_for_answers(chance.randint(10, 60))
     pause = threading.Event()
@@ -39,7 +40,7 @@ def kill_in_the_middle(
         pause.wait(0.01)
     pause.wait(chance.uniform(0, 0.05))
     daemon.kill()
-    for client in (crew, drop, *works):
+    for client in clients:
         client.join()
     return crew, works, drop
 
