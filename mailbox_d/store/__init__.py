@@ -11,4 +11,5 @@ folder and how it catches up with the disk) → `listing`, `uidlist_file`, `keyw
 `delivery` (no UID, no lock) and `append` (with UID) over `draft` and `spool`, go from folder to folder by `copying`
 and `moving`, and go out by `message_file`. `changes` tells sessions what happened, and wakes those that wait. What an
 account holds is kept by `ledger` in `maildirsize`, for all that put something in or take it out. `memory` is the twin.
+`upkeep` is what operators have done to all of it.
 """
