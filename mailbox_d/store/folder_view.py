@@ -10,6 +10,7 @@ import secrets
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NoReturn
 
 from twisted.logger import Logger
@@ -218,16 +219,17 @@ class FolderView:
 
     def _tell(self, changes: Iterable[Change]) -> None:
         """What has changed is noted in the listing by now: see that it is written down, then tell it."""
-        told = list(changes)
-        if self.history.has_lost_track:
-            told += self._renumber()
+        renumbered = self._renumbered()
         self.history.settle(self._state)
         if self.history.has_lost_track:
-            told += self._renumber()
+            renumbered = self._renumbered()
             self.history.settle(self._state)
-        self.feeds.publish(told)
+        self.feeds.publish(chain(changes, renumbered))
 
-    def _renumber(self) -> Sequence[Change]:
+    def _renumbered(self) -> Sequence[Change]:
+        """Every message, where all have changed now for all that is known."""
+        if not self.history.has_lost_track:
+            return ()
         self.history.has_lost_track = False
         return self.listing.renumber(self.history.highest)
 

@@ -96,7 +96,7 @@ class History:
             self._is_to_be_written = self._overwrites = True
             return [self.highest] * len(uids)
         state, changes = kept
-        return self._take_up(state, changes, dict(zip(uids, letters, strict=True)), keywords)
+        return self._take_up(state, changes, uids, letters, keywords)
 
     def note(self, present: Mapping[int, bytes], gone: Sequence[int] = ()) -> int:
         """Something changed: its number. Messages that came or changed are given with their letters."""
@@ -152,10 +152,13 @@ class History:
         self._gone = []
 
     def _take_up(
-        self, state: State, changes: Sequence[Change], now: Mapping[int, bytes], keywords: Keywords
+        self, state: State, changes: Sequence[Change], uids: Sequence[int], of_each: Sequence[bytes], keywords: Keywords
     ) -> Sequence[int]:
         """What was written, and how the mailbox differs from that: those differences are of now."""
         self.highest, self._forgotten, self._gone = state.highest, state.forgotten, list(state.gone)
+        if not changes and state.keywords == keywords and state.uids == uids and state.letters == of_each:
+            return state.mod_sequences
+        now = dict(zip(uids, of_each, strict=True))
         letters = dict(zip(state.uids, state.letters, strict=True))
         numbers = dict(zip(state.uids, state.mod_sequences, strict=True))
         for change in changes:

@@ -65,14 +65,14 @@ def test_imapclient_mod_sequences_and_a_restart(filled: Daemon) -> None:
         client.enable("CONDSTORE")
         before = client.select_folder("INBOX")[b"HIGHESTMODSEQ"]
         client.add_flags([2], [rb"\Flagged"])
-        changed = client.fetch(client.search(), ["FLAGS"], ["CHANGEDSINCE %d" % before])
+        changed = client.fetch(client.search(), ["FLAGS"], [f"CHANGEDSINCE {before}"])
         assert changed.keys() == {2} and changed[2][b"MODSEQ"][0] > before
         now = client.folder_status("INBOX", ["HIGHESTMODSEQ"])[b"HIGHESTMODSEQ"]
         assert now == changed[2][b"MODSEQ"][0]
     filled.restart()
     with imap_client(filled.site) as client:
         assert client.select_folder("INBOX")[b"HIGHESTMODSEQ"] == now
-        assert client.fetch(client.search(), ["FLAGS"], ["CHANGEDSINCE %d" % before]).keys() == {2}
+        assert client.fetch(client.search(), ["FLAGS"], [f"CHANGEDSINCE {before}"]).keys() == {2}
 
 
 def test_imapclient_messages_and_flags(filled: Daemon) -> None:
