@@ -3,7 +3,7 @@
 Half of those that deliver know nothing of us: they write into `tmp` and rename into `new`, under plain names. Each
 process is one of its own, with a store of its own. At the end: every message that was delivered was expunged by one
 process, or is there; no UID ever stood for two messages, no message ever had two UIDs, whoever told it.
-2,000 messages by default; `make faults` (`MAILBOXD_FAULTS_IN_FULL`) has 100,000.
+1,200 messages by default; `make faults` (`MAILBOXD_FAULTS_IN_FULL`) has 100,000.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.faults.tally import IN_FULL, count
 pytestmark = pytest.mark.faults
 
 ALICE = EmailAddress.parse("alice@example.org")
-MESSAGES = 100_000 if IN_FULL else 2_000
+MESSAGES = 100_000 if IN_FULL else 1_200
 DELIVERING, READING, EXPUNGING = 8, 8, 4
 
 T = TypeVar("T")

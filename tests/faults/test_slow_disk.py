@@ -1,7 +1,7 @@
 """Fault 14: a disk that takes long for everything, and one that hangs: the reactor waits for nothing.
 
 No test here looks at the clock: a slow operation in the reactor's thread is told by the disk itself, and a disk that
-hangs does so until the test has seen others served. `make faults` takes 100 ms for each operation, otherwise it is 5.
+hangs does so until the test has seen others served. `make faults` takes 100 ms for each operation, otherwise it is 2.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.integration.site import ALICE, BOB, HOST, PASSWORD, UNLIMITED_HOST, m
 
 pytestmark = pytest.mark.faults
 
-MILLISECONDS = "100" if IN_FULL else "5"
+MILLISECONDS = "100" if IN_FULL else "2"
 MESSAGE = Numbered("slow").octets
 
 
