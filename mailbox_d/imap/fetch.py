@@ -189,13 +189,12 @@ class _Answer:
         if not unseen:
             return frozenset()
         try:
-            now = (await view.mailbox.change_flags(unseen, FlagAction.ADD, _SEEN)).now
+            now = (await view.mailbox.change_flags(unseen, FlagAction.ADD, _SEEN, learn=view.learn)).now
         except MailError as error:
             log.warn(
                 "messages of {mailbox!r} not marked as seen: {error}", mailbox=view.mailbox.name, error=one_line(error)
             )
             return frozenset()
-        view.learn(now)
         return frozenset(now)
 
     async def _figures(self, batch: Sequence[int], seen_now: frozenset[int]) -> list[bytes | None]:

@@ -159,9 +159,16 @@ class IMAPMailbox:
         return await self._lane.run(_internal_dates, self._mailbox, uids)
 
     async def change_flags(
-        self, uids: Collection[int], action: FlagAction, flags: Flags, unchanged_since: int | None = None
+        self,
+        uids: Collection[int],
+        action: FlagAction,
+        flags: Flags,
+        unchanged_since: int | None = None,
+        *,
+        learn: Callable[[Mapping[int, Message]], None],
     ) -> Stored:
-        return await self._lane.run(_change_flags, self._mailbox, uids, action, flags, unchanged_since)
+        """Change flags; `learn` takes what the messages have now: in the lane, for they may be many."""
+        return await self._lane.run(_change_flags, self._mailbox, uids, action, flags, unchanged_since, learn)
 
     async def vanished(self, asked: Vanished) -> Sequence[tuple[int, int]]:
         """Which UIDs the client is to forget, as ranges; see `Vanished.ranges`."""
@@ -242,9 +249,15 @@ def _news(mailbox: Mailbox, feed: Feed, claim: bool, note: Callable[[News], None
 
 
 def _change_flags(
-    mailbox: Mailbox, uids: Collection[int], action: FlagAction, flags: Flags, unchanged_since: int | None
+    mailbox: Mailbox,
+    uids: Collection[int],
+    action: FlagAction,
+    flags: Flags,
+    unchanged_since: int | None,
+    learn: Callable[[Mapping[int, Message]], None],
 ) -> Stored:
     now = mailbox.change_flags(uids, action, flags, unchanged_since=unchanged_since)
+    learn(now)
     left = [uid for uid in uids if uid not in now]
     if unchanged_since is None or not left:
         return Stored(now, ())

@@ -522,7 +522,7 @@ def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) 
     connection = selected(filled_store())
     waiting: Deferred[Stored] = Deferred()
 
-    async def slowly(*args: object) -> object:
+    async def slowly(*args: object, learn: object) -> object:
         return await waiting
 
     monkeypatch.setattr("mailbox_d.imap.mailbox.IMAPMailbox.change_flags", slowly)
