@@ -522,8 +522,10 @@ def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) 
     connection = selected(filled_store())
     waiting: Deferred[Stored] = Deferred()
 
-    async def slowly(*args: object, learn: object) -> object:
-        return await waiting
+    async def slowly(*args: object, learn: Callable[[object], None]) -> object:
+        stored = await waiting
+        learn(stored.now)
+        return stored
 
     monkeypatch.setattr("mailbox_d.imap.mailbox.IMAPMailbox.change_flags", slowly)
     connection.send(b"c STORE 1 FLAGS.SILENT (x)\r\nd NOOP\r\n")
