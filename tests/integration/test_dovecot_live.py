@@ -30,6 +30,7 @@ AGREEMENT_SECONDS = 20.0
 """Dovecot answers its first SELECT after a change of its own from what it knows, and looks at the directory later."""
 
 DUPLICATE = re.compile(r"Duplicate file entry at line \d+: \S+ \(uid \d+ -> (\d+)\)")
+REAPPEARED = re.compile(r"Expunged message reappeared, giving a new UID \(old uid=(\d+),")
 NO_INOTIFY = "Inotify instance limit"
 """Dovecot takes an instance for each wait for a lock, and the kernel is slow to count those that were given back."""
 
@@ -56,14 +57,22 @@ def sides(shared: SharedSite, *, may_vanish: bool = False) -> tuple[Side, Side]:
 
 
 @contextmanager
-def both_run(shared: SharedSite, record: Record) -> Iterator[None]:
+def both_run(shared: SharedSite, record: Record, *, kills: int = 0) -> Iterator[None]:
     """Both servers, over an account with the mailboxes of the load.
 
     A message that Dovecot moves out of a folder and back may have two lines in the list for a while, the first one
     dead; Dovecot writes them, says so, and goes by the second one. Nobody else may.
+
+    After each of the `kills` several processes of Dovecot find the same stale lock and may all override it: of those one
+    may look at a folder while another moves a message back. It says that the message reappeared, once; that it is lost,
+    doubled or renumbered for nobody is checked all the same.
     """
+    reappeared: list[str] = []
 
     def is_harmless(line: str) -> bool:
+        if REAPPEARED.search(line) is not None:
+            reappeared.append(line)
+            return len(reappeared) <= kills
         found = DUPLICATE.search(line)
         if found is None:
             return NO_INOTIFY in line
@@ -113,10 +122,10 @@ def test_both_servers_at_once(shared: SharedSite) -> None:
 
 def test_mailboxd_is_killed_under_load(shared: SharedSite) -> None:
     """Dovecot goes on at once, but for the seconds that it leaves a dead process's lock."""
-    record = Record()
-    with both_run(shared, record):
+    record, kills = Record(), max(2, int(SECONDS / 5))
+    with both_run(shared, record, kills=kills):
         with Load(record, sides(shared, may_vanish=True)).running():
-            for _ in range(max(2, int(SECONDS / 5))):
+            for _ in range(kills):
                 time.sleep(2)
                 leave_a_lock(shared, shared.daemon.pid)
                 with session(shared.dovecot.imap) as client:
