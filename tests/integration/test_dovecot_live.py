@@ -63,9 +63,9 @@ def both_run(shared: SharedSite, record: Record, *, kills: int = 0) -> Iterator[
     A message that Dovecot moves out of a folder and back may have two lines in the list for a while, the first one
     dead; Dovecot writes them, says so, and goes by the second one. Nobody else may.
 
-    After each of the `kills` several processes of Dovecot find the same stale lock and may all override it: of those one
-    may look at a folder while another moves a message back. It says that the message reappeared, once; that it is lost,
-    doubled or renumbered for nobody is checked all the same.
+    After each of the `kills` several processes of Dovecot find the same stale lock and may all override it: one of them
+    may then look at a folder while another moves a message back. It says that the message reappeared, once; that none
+    is lost, doubled or renumbered is checked all the same.
     """
     reappeared: list[str] = []
 
