@@ -64,18 +64,19 @@ def both_run(shared: SharedSite, record: Record, *, kills: int = 0) -> Iterator[
     dead; Dovecot writes them, says so, and goes by the second one. Nobody else may.
 
     After each of the `kills` several processes of Dovecot find the same stale lock and may all override it: one of them
-    may then look at a folder while another moves a message back. It says that the message reappeared, once; that none
-    is lost, doubled or renumbered is checked all the same.
+    may then look at a folder while another moves such a message back. It says that the message reappeared, once for
+    each kill at most.
     """
     reappeared: list[str] = []
 
     def is_harmless(line: str) -> bool:
         if REAPPEARED.search(line) is not None:
             reappeared.append(line)
-            return len(reappeared) <= kills
-        found = DUPLICATE.search(line)
+        found = DUPLICATE.search(line) or REAPPEARED.search(line)
         if found is None:
             return NO_INOTIFY in line
+        if len(reappeared) > kills:
+            return False
         mailbox = ELSEWHERE if ELSEWHERE.strip(b'"').decode() in line else INBOX
         return record.kinds_of(mailbox, int(found[1])) == {MOVED[1]}
 

@@ -287,8 +287,11 @@ def test_many_threads_share_a_file(path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    indexes.close()
     assert faults == []
+    for number in range(8):
+        answers = Answers(indexes.of(os.fsencode(path.parent)), MailboxKey(b"%d" % number, 1))
+        assert answers.remembered(ENVELOPE, BASES) == SAID
+    indexes.close()
 
 
 def test_of_many_accounts_the_last_ones_are_open(tmp_path: Path) -> None:
