@@ -7,7 +7,8 @@ import poplib
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.deliveries import Numbered, identity_of, is_whole
@@ -123,33 +124,63 @@ class MaildropWork(Until):
         return identity_of(octets)
 
 
-def identities_in(folder: Path) -> Iterator[tuple[str, str]]:
-    """The messages of a Maildir folder, each whole: identity and letters."""
-    for path in [*folder.glob("new/*"), *folder.glob("cur/*")]:
-        octets = path.read_bytes()
-        assert is_whole(octets), f"{path} is torn"
-        yield identity_of(octets), path.name.partition(":2,")[2]
+class FolderOnDisk:
+    """What is in a Maildir folder, by identity: how often it is there, and the letters. Each file is read once."""
+
+    def __init__(self, path: Path) -> None:
+        self.counts, self.letters = Counter[str](), dict[str, str]()
+        self._path = path
+        self._identities = dict[str, str]()
+
+    def look(self) -> None:
+        """Note what is there now. Raises `AssertionError` where a message is torn."""
+        found = [self._read(path) for path in [*self._path.glob("new/*"), *self._path.glob("cur/*")]]
+        self.counts, self.letters = Counter(identity for identity, _ in found), dict(found)
+
+    def _read(self, path: Path) -> tuple[str, str]:
+        base, _, letters = path.name.partition(":2,")
+        if base not in self._identities:
+            octets = path.read_bytes()
+            assert is_whole(octets), f"{path} is torn"
+            self._identities[base] = identity_of(octets)
+        return self._identities[base], letters
 
 
-def faults_of(work: MailboxWork, maildir: Path) -> Iterator[str]:
-    """What of a client's messages is not as it was told."""
-    yield from [f"{work.name}: {work.trouble}"] if work.trouble else []
-    here, there, copies = (Counter(dict(_counted(maildir / part, work.name))) for part in ("", ".Moved", ".Copied"))
-    letters = dict(identities_in(maildir))
-    for identity in work.kept - work.going - work.moving:
-        if (here[identity], there[identity]) != (1, 0):
-            yield f"{identity} was kept, and is there {here[identity]} and {there[identity]} times"
-    yield from (f"{one} was moved" for one in work.moved if (here[one], there[one]) != (0, 1))
-    yield from (f"{one} is in neither mailbox" for one in work.moving if not here[one] + there[one])
-    yield from (f"{one} was expunged" for one in work.gone if here[one])
-    yield from (f"{one} was copied" for one in work.copied if copies[one] != 1)
-    yield from (
-        f"{one} is there twice" for one, count in (here + copies).items() if count > 1 and one not in work.copying
-    )
-    yield from (f"{one} was flagged" for one in work.flagged if "F" not in letters[one])
-    yield from (f"{one} was never sent" for one in here if one not in work.begun)
+@dataclass(frozen=True, slots=True)
+class Mailboxes:
+    """The three of the user whose messages are worked on."""
 
+    inbox: FolderOnDisk
+    moved: FolderOnDisk
+    copied: FolderOnDisk
 
-def _counted(folder: Path, name: str) -> Iterator[tuple[str, int]]:
-    counts = Counter(identity for identity, _ in identities_in(folder))
-    return ((identity, count) for identity, count in counts.items() if identity.startswith(f"{name}."))
+    @classmethod
+    def at(cls, maildir: Path) -> Mailboxes:
+        return cls(*(FolderOnDisk(maildir / name) for name in ("", ".Moved", ".Copied")))
+
+    def look(self) -> None:
+        for folder in (self.inbox, self.moved, self.copied):
+            folder.look()
+
+    def faults_of(self, work: MailboxWork) -> Iterator[str]:
+        """What of a client's messages is not as it was told."""
+        here, there, copies = self.inbox.counts, self.moved.counts, self.copied.counts
+        yield from [f"{work.name}: {work.trouble}"] if work.trouble else []
+        for one in work.kept - work.going - work.moving:
+            if (here[one], there[one]) != (1, 0):
+                yield f"{one} was kept, and is there {here[one]} and {there[one]} times"
+        yield from (f"{one} was moved" for one in work.moved if (here[one], there[one]) != (0, 1))
+        yield from (f"{one} is in neither mailbox" for one in work.moving if not here[one] + there[one])
+        yield from (f"{one} was expunged" for one in work.gone if here[one])
+        yield from (f"{one} was copied" for one in work.copied if copies[one] != 1)
+        twice = (one for one in work.begun - work.copying if here[one] > 1 or copies[one])
+        yield from (f"{one} is there twice" for one in twice)
+        yield from (f"{one} was flagged" for one in work.flagged if "F" not in self.inbox.letters.get(one, ""))
+
+    def never_sent(self, works: Sequence[MailboxWork]) -> Iterator[str]:
+        """What is there and was sent by none of these clients and no delivery."""
+        prefixes = {work.name: work.begun for work in works}
+        for one in self.inbox.counts:
+            begun = prefixes.get(one.rpartition(".")[0])
+            if begun is not None and one not in begun:
+                yield f"{one} was never sent"

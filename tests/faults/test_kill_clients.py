@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.clients import MailboxWork, MaildropWork, Until, faults_of, identities_in
+from tests.faults.clients import FolderOnDisk, Mailboxes, MailboxWork, MaildropWork, Until
 from tests.faults.deliveries import Crew, Numbered
 from tests.faults.tally import IN_FULL, count
 from tests.integration.daemon import Daemon
@@ -45,10 +45,18 @@ def kill_in_the_middle(
     return crew, works, drop
 
 
+def faults_of_maildrop(maildrop: FolderOnDisk, kept: set[str], gone: set[str]) -> Iterator[str]:
+    """What is not there of what was kept, what is there of what was deleted, and what is there twice."""
+    yield from (f"{one} was lost" for one in kept if one not in maildrop.counts)
+    yield from (f"{one} was deleted by POP3" for one in gone if one in maildrop.counts)
+    yield from (f"{one} is there twice" for one, number in maildrop.counts.items() if number > 1)
+
+
 def test_fault_3_the_daemon_is_killed_while_clients_do_everything(tmp_path: Path) -> None:
     site = make_site(tmp_path / "site")
     daemon, chance = Daemon(site), random.Random(33)
     answered, going, gone, works = list[str](), set[str](), set[str](), list[MailboxWork]()
+    alice, bob = Mailboxes.at(site.maildir(ALICE)), FolderOnDisk(site.maildir(BOB))
     try:
         for turn in range(ROUNDS):
             daemon.start()
@@ -57,16 +65,13 @@ def test_fault_3_the_daemon_is_killed_while_clients_do_everything(tmp_path: Path
             works += workers
             going |= drop.going
             gone |= drop.gone
-            faults = [fault for work in workers for fault in faults_of(work, site.maildir(ALICE))]
-            bob = Counter(identity for identity, _ in identities_in(site.maildir(BOB)))
-            faults += [
-                f"{one} was lost" for one in answered if BOB in Numbered(one).users and one not in {*bob, *going}
-            ]
+            alice.look()
+            bob.look()
+            faults = [fault for work in works for fault in alice.faults_of(work)]
+            faults += alice.never_sent(works)
+            faults += faults_of_maildrop(bob, {one for one in answered if BOB in Numbered(one).users} - going, gone)
             faults += [drop.trouble] if drop.trouble else []
-            faults += [f"{one} was deleted by POP3" for one in gone if one in bob]
-            faults += [f"{one} is there twice" for one, number in bob.items() if number > 1]
             assert not faults, f"round {turn}: {faults}"
-        assert not [fault for work in works for fault in faults_of(work, site.maildir(ALICE))]
     finally:
         daemon.stop()
     kept = sum(len(work.kept) for work in works)
