@@ -1,8 +1,8 @@
 """The lock that guards a folder, shared with Dovecot: `dovecot-uidlist.lock`.
 
-It is taken without waiting: whoever finds it held raises `MailboxBusy` and comes back later. It says `<pid>:<host>`;
-a lock whose process is dead is broken, one whose process lives never is. Inside this process a table of mutexes comes
-first, since the process number is the same for all of its threads.
+It is taken without waiting: whoever finds it held raises `MailboxBusy` and comes back later. It says who holds it
+(`lock_owner`); a lock whose process is dead is broken, one whose process lives never is. Inside this process a table of
+mutexes comes first, since the process number is the same for all of its threads.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from mailbox_d.errors import MailboxBusy
 from mailbox_d.store.files import FileSystem, find, forget, read_whole
 from mailbox_d.store.folder import Folder, require_folder
+from mailbox_d.store.lock_owner import own_words, owner_in
 
 _OWNER_MAX = 1024
 
@@ -134,7 +135,7 @@ class Dotlock(Held):
     def _write_owner(self, descriptor: int) -> None:
         """Say who holds it. On a full disk the empty file has to do: it locks, but counts as a silent owner's."""
         try:
-            self._files.write(descriptor, f"{os.getpid()}:{socket.gethostname()}".encode())
+            self._files.write(descriptor, own_words())
         except OSError as error:
             self._log.warn("No room for the owner's name in {lock}: {error}", lock=self._path, error=str(error))
 
@@ -165,18 +166,8 @@ class Dotlock(Held):
 
     def _is_dead(self, locked_at: float) -> bool | None:
         """Whether the owner's process is gone; None where that cannot be known."""
-        process, _, host = (read_whole(self._files, self._path, _OWNER_MAX) or b"").partition(b":")
-        if host != os.fsencode(socket.gethostname()) or not process.isdigit():
-            return None
-        if int(process) == os.getpid():
-            return not _process_start() <= locked_at <= self._clock()
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return False
+        owner = owner_in(read_whole(self._files, self._path, _OWNER_MAX) or b"")
+        return None if owner is None else owner.is_dead(locked_at, self._clock())
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +179,6 @@ class Dotlocks(Held):
     def check(self) -> None:
         for lock in self.locks:
             lock.check()
-
-
-def _process_start() -> float:
-    """When this process started: the mark of a lock left by an earlier process that had our number."""
-    return os.stat(b"/proc/self").st_mtime  # noqa: PTH116
 
 
 class _Mutex:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from collections.abc import Collection, Iterator, Sequence
 
+from mailbox_d.store.boot import boot_id
 from tests.faults.model_disk import Model, ModelDisk, Torn, Tree, fingerprint, paths
 from tests.faults.tally import IN_FULL
 
@@ -16,8 +16,7 @@ and only one."""
 STATES = 10**9 if IN_FULL else 60
 """How many disks are tried of one scenario; where there are more, some of them, always the same."""
 
-DEAD = b"4194305:"
-"""A process number that no process of this machine can have."""
+NEXT_BOOT = b"fedcba98-7654-3210-fedc-ba9876543210"
 
 
 def states(disk: ModelDisk, seed: str) -> Iterator[tuple[int, Tree]]:
@@ -53,13 +52,12 @@ def _subsets(pending: Sequence[int], chance: random.Random) -> Iterator[Collecti
 
 
 def started_again(tree: Tree) -> ModelDisk:
-    """The disk an hour later, when the processes of before are dead and other ones have taken none of their numbers."""
+    """The disk an hour later, after another boot of the machine: another process has the number of the one before."""
     disk = ModelDisk(tree)
     for path, node in paths(disk.nodes):
         if path.endswith(b".lock"):
             node.mtime_ns -= 3600 * 10**9
-            number, colon, host = bytes(node.octets).partition(b":")
-            node.octets[:] = DEAD + host if colon and number == b"%d" % os.getpid() else node.octets
+            node.octets[:] = bytes(node.octets).replace(boot_id(), NEXT_BOOT)
         elif path.endswith(b"/dovecot-uidlist"):
             node.mtime_ns -= 3600 * 10**9
     return disk

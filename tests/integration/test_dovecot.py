@@ -6,6 +6,10 @@ import imaplib
 import poplib
 import re
 import smtplib
+import socket
+import subprocess
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.store.boot import boot_id, process_start
 from tests.integration.account import Account, account_of
 from tests.integration.dovecot import SharedSite, shared_site
 from tests.integration.mail import SMALL_MAIL, plain
@@ -207,3 +212,29 @@ def test_keywords_that_no_letter_is_left_for_stay_with_dovecot(shared: SharedSit
     with served(shared, by_dovecot=True) as (client, _, _):
         checked(client.select("INBOX"))
         assert flags_of_first(client) == {r"\Seen", names[3], *names[26:]}
+
+
+def test_dovecot_reads_whose_lock_it_is_and_passes_over_what_we_say_besides(shared: SharedSite) -> None:
+    """It waits for as long as the process lives, and goes on within seconds when it is dead: an owner that it cannot
+    make out it would wait for two minutes."""
+    with served(shared, by_dovecot=True) as (client, _, _), subprocess.Popen(["sleep", "600"]) as owner:
+        checked(client.select("INBOX"))
+        lock = shared.site.maildir(ALICE) / "dovecot-uidlist.lock"
+        life = f"{boot_id().decode()} {process_start(owner.pid)}"
+        lock.write_text(f"{owner.pid}:{socket.gethostname()}\0{life}\n")
+        appended = threading.Thread(target=append_plain, args=(client,))
+        appended.start()
+        try:
+            time.sleep(5)  # Dovecot removes a dead process's lock after two seconds
+            assert lock.exists() and appended.is_alive()
+        finally:
+            owner.kill()
+            owner.wait()
+            died_at = time.monotonic()
+            appended.join(150)
+        assert time.monotonic() - died_at < 60
+        assert checked(client.search(None, "ALL")) == [b"1"]  # type: ignore[comparison-overlap]
+
+
+def append_plain(client: imaplib.IMAP4) -> None:
+    checked(client.append("INBOX", None, None, plain().octets))  # type: ignore[arg-type]

@@ -13,14 +13,14 @@ import sqlite3
 import struct
 from array import array
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from hashlib import blake2b
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 from twisted.logger import Logger
 
+from mailbox_d.store.boot import boot_id
 from mailbox_d.store.history import Change, Kept, Rows, State
 from mailbox_d.store.index.answers import MailboxKey
 from mailbox_d.store.index.index_file import IndexFile
@@ -37,7 +37,6 @@ _ROOM = 64 * 1024
 
 _SEAL_OCTETS = 16
 _TRIES = 2
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _STATE = struct.Struct("=QQIIIII")
 _CHANGE = struct.Struct("=QIII")
 
@@ -156,7 +155,7 @@ class HistoryRows(Rows):
         ).fetchall()
 
     def _context(self, key: MailboxKey) -> bytes:
-        return b"%b %d %d %b" % (key.guid, key.uid_validity, self._file.inode, _boot())
+        return b"%b %d %d %b" % (key.guid, key.uid_validity, self._file.inode, boot_id())
 
 
 def _link(db: sqlite3.Connection, number: int, chain: _Chain, octets: bytes) -> _Chain:
@@ -165,15 +164,6 @@ def _link(db: sqlite3.Connection, number: int, chain: _Chain, octets: bytes) -> 
     db.execute("INSERT INTO history_change VALUES (?, ?)", (number << 32 | chain.changes, octets))
     db.execute("UPDATE history SET head = ? WHERE id = ?", (head, number))
     return _Chain(chain.inode, head, chain.changes + 1, chain.room - len(octets))
-
-
-@cache
-def _boot() -> bytes:
-    """What names the machine's boot; this process alone where there is no telling."""
-    try:
-        return _BOOT_ID.read_bytes().strip()
-    except OSError:
-        return secrets.token_bytes(_SEAL_OCTETS)
 
 
 def _seal(before: bytes, octets: bytes) -> bytes:

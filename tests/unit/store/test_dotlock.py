@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from mailbox_d.errors import MailboxBusy
+from mailbox_d.store.boot import boot_id, process_start
 from mailbox_d.store.dotlock import FolderLocks, LockTimes
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.folder import Folder
+from mailbox_d.store.lock_owner import own_words
 
 HOST = socket.gethostname()
 
@@ -47,6 +49,10 @@ def dead_process() -> int:
     return child.pid
 
 
+def life_of(process: int, boot: str = "") -> str:
+    return f"{boot or boot_id().decode()} {process_start(process)}\n"
+
+
 def take(folder: Folder) -> None:
     with locks().hold(folder):
         pass
@@ -67,7 +73,11 @@ def assert_broken(folder: Folder) -> None:
 
 def test_the_lock_says_who_holds_it(folder: Folder, lock: Path) -> None:
     with locks().hold(folder):
-        assert lock.read_text() == f"{os.getpid()}:{HOST}"
+        said = lock.read_bytes()
+        assert said == own_words()
+        as_dovecot_reads_it, _, life = said.partition(b"\0")
+        assert as_dovecot_reads_it.decode() == f"{os.getpid()}:{HOST}"
+        assert life == life_of(os.getpid()).encode()
     assert not lock.exists()
 
 
@@ -94,6 +104,41 @@ def test_a_young_lock_of_a_dead_process_is_let_be(folder: Folder, lock: Path) ->
 
 def test_a_lock_left_by_an_earlier_process_with_our_number_is_broken(folder: Folder, lock: Path) -> None:
     leave(lock, f"{os.getpid()}:{HOST}", age=100_000)
+    assert_broken(folder)
+
+
+OTHER_BOOT = "01234567-89ab-cdef-0123-456789abcdef"
+
+
+@pytest.mark.parametrize("process", [os.getppid(), os.getpid()])
+def test_a_lock_that_outlived_a_boot_is_broken_though_its_number_is_used_again(
+    folder: Folder, lock: Path, process: int
+) -> None:
+    leave(lock, f"{process}:{HOST}\0{life_of(process, OTHER_BOOT)}", age=10)
+    assert_broken(folder)
+
+
+def test_a_lock_of_a_dead_process_whose_number_is_used_again_is_broken(folder: Folder, lock: Path) -> None:
+    leave(lock, f"{os.getppid()}:{HOST}\0{boot_id().decode()} {(process_start(os.getppid()) or 0) + 1}\n", age=10)
+    assert_broken(folder)
+
+
+@pytest.mark.parametrize("process", [os.getppid(), os.getpid()])
+@pytest.mark.parametrize("age", [10, 100_000, -100_000])
+def test_a_lock_that_tells_of_a_life_that_goes_on_is_never_broken(
+    folder: Folder, lock: Path, process: int, age: int
+) -> None:
+    leave(lock, f"{process}:{HOST}\0{life_of(process)}", age=age)
+    assert_busy_for_good(folder)
+
+
+@pytest.mark.parametrize("octets", [1, 10, -1])
+def test_a_lock_that_was_not_written_whole_is_a_silent_owner_s(folder: Folder, lock: Path, octets: int) -> None:
+    """Of a full disk, or of a power cut, after which another process may have the number."""
+    cut = f"{os.getppid()}:{HOST}\0{life_of(os.getppid())[:octets]}"
+    leave(lock, cut, age=60)
+    assert_busy_for_good(folder)
+    leave(lock, cut, age=130)
     assert_broken(folder)
 
 
@@ -188,7 +233,7 @@ def test_the_lock_names_its_owner_from_the_first_moment_and_leaves_no_claim(fold
             seen.append(lock.read_bytes())
 
     with FolderLocks(Watching()).hold(folder):
-        assert seen == [f"{os.getpid()}:{socket.gethostname()}".encode()]
+        assert seen == [own_words()]
         assert os.listdir(folder.tmp) == []
 
 
