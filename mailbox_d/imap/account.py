@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailboxExists, MailError
+from mailbox_d.imap.incoming import Addressed, IncomingMessage
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import Account, Listed, Mailbox, Quota, SpecialUse
@@ -50,6 +51,10 @@ class IMAPAccount:
         """The mailbox of that name; with `rw` false nothing in it is to be changed."""
         mailbox = await self._lane.run(self._account.open, name)
         return IMAPMailbox(mailbox, self._lane, read_only=not rw, opened=self._opened)
+
+    def append(self, addressed: Addressed) -> IncomingMessage:
+        """A message that is to come for one of the mailboxes."""
+        return IncomingMessage(self._account, self._lane, addressed)
 
     async def addMailbox(self, name: str, mbox: None = None) -> None:
         """As `create`: where mail is kept, no mailbox can be brought along."""

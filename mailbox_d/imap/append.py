@@ -6,8 +6,12 @@ that asks for all of it, and is not changed here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mailbox_d.errors import MailError, NoSuchMailbox
 from mailbox_d.imap.errors import BinaryNotKept, MessageTooLarge, NoSuchDestination
+from mailbox_d.imap.incoming import Addressed
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.store.ports import Receipt, Refusal
@@ -18,24 +22,36 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 
 
 async def begin(session: IMAPSession, command: commands.Append, start: AppendStart) -> None:
-    """Make ready for the message and ask for it. Raises where it is not wanted."""
+    """Make ready for the message and ask for it. Raises where it is not wanted.
+
+    A small one that comes without being asked for is looked into once it is there.
+    """
     if command.utf8 and not session.utf8:
         raise BadSyntax("Enable UTF8=ACCEPT first")
     if not start.size:
         raise BadSyntax("A message has at least one octet")
     if start.size > session.service.limits.message_size:
         raise MessageTooLarge("The message is too large")
-    mailbox = await destination(session, command.mailbox)
-    session.incoming = await mailbox.append(command.flags, command.date, start.size)
-    session.incoming_is_binary = command.binary
+    incoming = session.user.append(Addressed(command.mailbox, command.flags, command.date, start.size))
+    session.incoming, session.incoming_is_binary = incoming, command.binary
+    if start.waiting or not incoming.is_small:
+        with _destined():
+            await incoming.begin()
     if start.waiting:
         session.connection.send(responses.continuation(b"Ready for the message"))
 
 
 async def destination(session: IMAPSession, name: str) -> IMAPMailbox:
-    """The mailbox that messages go into. Raises `NoSuchDestination`, by which a client knows to make it first."""
-    try:
+    """The mailbox that messages go into. Raises `NoSuchDestination`."""
+    with _destined():
         return await session.user.select(name)
+
+
+@contextmanager
+def _destined() -> Iterator[None]:
+    """A mailbox that is not there is a `NoSuchDestination`, by which a client knows to make it first."""
+    try:
+        yield
     except NoSuchMailbox as error:
         raise NoSuchDestination(error.public, cause=error.cause) from error
 
@@ -45,6 +61,8 @@ async def take(session: IMAPSession, data: bytes) -> None:
     assert session.incoming is not None
     try:
         if session.incoming_is_binary and b"\0" in data:
+            with _destined():
+                await session.incoming.begin()
             raise BinaryNotKept("A message with NUL in it is not kept; give it a transfer encoding")
         await session.incoming.write(data)
     except BaseException:
@@ -53,14 +71,11 @@ async def take(session: IMAPSession, data: bytes) -> None:
 
 
 async def end(session: IMAPSession) -> Completion:
-    """The message is complete: make it durable, then say so."""
+    """The message is complete: make it durable, then say so. What fails here has left nothing behind."""
     incoming, session.incoming = session.incoming, None
     assert incoming is not None
-    try:
+    with _destined():
         outcomes = await incoming.commit()
-    except BaseException:
-        await incoming.abort()
-        raise
     for outcome in outcomes:
         if isinstance(outcome, Refusal):
             raise outcome.error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,20 +18,15 @@ from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.lanes import Lane
 from mailbox_d.store.ports import (
     Change,
-    Delivery,
     Feed,
     FlagAction,
     Flags,
     Mailbox,
     Message,
-    Outcome,
     Status,
 )
 from mailbox_d.wire.imap.fetch import FetchAttribute
 from mailbox_d.wire.imap.search import SearchKey
-
-_HELD_MAX = 64 * 1024
-"""Octets of a message under way that wait for a lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,51 +171,11 @@ class IMAPMailbox:
     async def expunge(self, uids: Collection[int]) -> Collection[int]:
         return await self._lane.run(self._mailbox.expunge, uids)
 
-    async def append(self, flags: Flags, internal_date: float | None, size: int) -> IncomingMessage:
-        delivery = await self._lane.run(self._mailbox.append, flags=flags, internal_date=internal_date, size=size)
-        return IncomingMessage(delivery, self._lane, self.uid_validity)
-
     async def copy(self, uids: Collection[int], destination: IMAPMailbox, *, strict: bool) -> Mapping[int, int]:
         return await self._lane.run(self._mailbox.copy, uids, destination._mailbox, strict=strict)
 
     async def move(self, uids: Collection[int], destination: IMAPMailbox, *, strict: bool) -> Mapping[int, int]:
         return await self._lane.run(self._mailbox.move, uids, destination._mailbox, strict=strict)
-
-
-class IncomingMessage:
-    """A message on its way into a mailbox whose UIDs have this validity.
-
-    Its octets go to the lane many at a time; a small message goes there once, to be written and made durable.
-    """
-
-    def __init__(self, delivery: Delivery, lane: Lane, uid_validity: int) -> None:
-        self.uid_validity = uid_validity
-        self._delivery = delivery
-        self._lane = lane
-        self._held: deque[bytes] = deque()
-        self._held_octets = 0
-
-    async def write(self, data: bytes) -> None:
-        self._held.append(data)
-        self._held_octets += len(data)
-        if self._held_octets >= _HELD_MAX:
-            await self._lane.run(self._write)
-            self._held_octets = 0
-
-    async def commit(self) -> Sequence[Outcome]:
-        return await self._lane.run(self._commit)
-
-    def _write(self) -> None:
-        while self._held:
-            self._delivery.write(self._held.popleft())
-
-    def _commit(self) -> Sequence[Outcome]:
-        """May be called again after `MailboxBusy`: what was written is held no more."""
-        self._write()
-        return self._delivery.commit(all_or_nothing=True)
-
-    async def abort(self) -> None:
-        await self._lane.run(self._delivery.abort)
 
 
 def _open(mailbox: Mailbox, claim: bool, changed: Callable[[], None]) -> Opened:

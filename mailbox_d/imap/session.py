@@ -8,7 +8,7 @@ from enum import Flag, auto
 from typing import Any, Protocol
 
 from mailbox_d.imap.account import IMAPAccount
-from mailbox_d.imap.mailbox import IncomingMessage
+from mailbox_d.imap.incoming import IncomingMessage
 from mailbox_d.imap.service import IMAPService
 from mailbox_d.imap.view import View
 from mailbox_d.net.client_connection import ClientConnection

@@ -58,10 +58,12 @@ class MaildirAccount(Account):
         return tree(self._tree.names())
 
     @storage_faults
-    def open(self, name: str) -> MaildirMailbox:
+    def open(self, name: str, *, look: bool = True) -> MaildirMailbox:
         folder = self.folder(name)
         require_folder(self._disk.files, folder)
         mailbox = self._opened.find(folder, lambda: self._make(folder, name))
+        if not look:
+            return mailbox
         try:
             mailbox.refresh()
         except NoSuchMailbox:

@@ -54,7 +54,7 @@ class MemoryAccount(Account):
         with self._lock:
             return tree(list(self._mailboxes))
 
-    def open(self, name: str) -> MemoryMailbox:
+    def open(self, name: str, *, look: bool = True) -> MemoryMailbox:
         try:
             return self._mailboxes[self._canonical(name)]
         except (KeyError, MailboxNameError):

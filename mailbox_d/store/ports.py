@@ -448,8 +448,12 @@ class Account(Protocol):
     def mailboxes(self) -> Sequence[Listed]:
         """Every mailbox, INBOX first, the others in order of their names."""
 
-    def open(self, name: str) -> Mailbox:
-        """The mailbox of that name, shared with every other session that has it open. Raises `NoSuchMailbox`."""
+    def open(self, name: str, *, look: bool = True) -> Mailbox:
+        """The mailbox of that name, shared with every other session that has it open. Raises `NoSuchMailbox`.
+
+        Without a look at it nothing is known of it before it is changed or refreshed; that may turn out to be another
+        mailbox than the one that was there, and raise `NoSuchMailbox` once.
+        """
 
     def create(self, name: str) -> None:
         """Make a mailbox. Raises `MailboxExists`, `MailboxNameError`."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
+from typing_extensions import ParamSpec
 
-from mailbox_d.imap import mailbox
+from mailbox_d.imap import incoming
+from mailbox_d.imap.account import IMAPAccount
+from mailbox_d.imap.incoming import HELD_MAX, Addressed
 from mailbox_d.imap.service import IMAPLimits
+from mailbox_d.net.lanes import InlineLane
 from mailbox_d.store.maildir_store import MaildirStore
-from tests.dialogues.imap_server import imap_connection, imap_service
+from tests.dialogues.imap_server import ANN, imap_connection, imap_service
 from tests.dialogues.memory import Connection
 
+P = ParamSpec("P")
+T = TypeVar("T")
 MAIL = b"Subject: x\r\n\r\nline\r\n"
 LITERAL8 = b"~{%d+}\r\n%b"
 LITERAL = b"{%d+}\r\n%b"
@@ -46,7 +56,7 @@ def messages(root: Path) -> list[bytes]:
 def test_attack_65_a_connection_that_breaks_in_mid_message_leaves_nothing(
     form: bytes, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailbox, "_HELD_MAX", 1)
+    monkeypatch.setattr(incoming, "HELD_MAX", 1)
     octets = b"b APPEND INBOX " + form % (len(MAIL), MAIL)
     connection.send(octets[:-5])
     assert messages(tmp_path) != []
@@ -104,3 +114,59 @@ def test_a_message_is_the_same_however_it_is_written_and_cut(
         assert b"APPEND completed" in b"".join(said(connection, octets[place:]))
     assert {stored.replace(b"\r\n", b"\n") for stored in messages(tmp_path)} == {MAIL.replace(b"\r\n", b"\n")}
     assert len(messages(tmp_path)) == len(octets) - 1
+
+
+class CountingLane(InlineLane):
+    """Counts the pieces of work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.count += 1
+        return await super().run(work, *args, **kwargs)
+
+
+@pytest.mark.parametrize(("octets", "trips"), [(1, 1), (HELD_MAX - 1, 1), (HELD_MAX, 3), (2 * HELD_MAX, 4)])
+def test_a_small_message_goes_to_the_lane_once(octets: int, trips: int, tmp_path: Path) -> None:
+    lane = CountingLane()
+    account = IMAPAccount(MaildirStore(tmp_path).account(ANN), lane)
+
+    async def append() -> object:
+        incoming = account.append(Addressed("INBOX", frozenset(), None, octets))
+        if not incoming.is_small:
+            await incoming.begin()
+        for start in range(0, octets, HELD_MAX):
+            await incoming.write(b"x" * min(HELD_MAX, octets - start))
+        return await incoming.commit()
+
+    outcomes: list[Any] = []
+    Deferred.fromCoroutine(append()).addCallback(outcomes.append)
+    assert outcomes[0][0].uid == 1
+    assert lane.count == trips
+
+
+def test_a_message_goes_into_the_mailbox_that_has_taken_the_place_of_another(
+    connection: Connection, tmp_path: Path
+) -> None:
+    said(connection, b"b CREATE Work\r\n")
+    before = said(connection, b"c APPEND Work {5+}\r\nhello\r\n")[-1]
+    (folder,) = tmp_path.glob("**/.Work")
+    uids = folder / "dovecot-uidlist"
+    shutil.rmtree(folder / "new")
+    (folder / "new").mkdir()
+    uids.unlink()
+    uids.write_text("3 V7 N9 G0123456789abcdef0123456789abcdef\n")
+    assert b"APPENDUID" in before
+    assert said(connection, b"d APPEND Work {5+}\r\nhello\r\n")[-1] == b"d OK [APPENDUID 7 9] APPEND completed"
+
+
+def test_a_mailbox_that_is_gone_by_the_time_that_the_message_has_come_is_to_be_made_first(
+    connection: Connection, tmp_path: Path
+) -> None:
+    said(connection, b"b CREATE Work\r\n")
+    said(connection, b"c APPEND Work {5+}\r\nhe")
+    (folder,) = tmp_path.glob("**/.Work")
+    shutil.rmtree(folder)
+    assert said(connection, b"llo\r\n")[-1].startswith(b"c NO [TRYCREATE]")

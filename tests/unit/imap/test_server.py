@@ -14,7 +14,7 @@ from twisted.mail import imap4
 from twisted.python.failure import Failure
 
 from mailbox_d.errors import MailboxBusy, MailError, MessageGone, NoSuchMailbox, StorageFault, StorageFull
-from mailbox_d.imap import mailbox as mailbox_module
+from mailbox_d.imap import incoming
 from mailbox_d.imap.contents import ContentLimits
 from mailbox_d.imap.mailbox import Stored
 from mailbox_d.imap.server import INHERITED, IMAPServer
@@ -404,7 +404,7 @@ def test_an_append_that_fails_half_way_leaves_nothing_and_the_rest_is_skipped(mo
     store = filled_store()
     connection = selected(store)
     said(connection, b"c APPEND INBOX {20}")
-    monkeypatch.setattr(mailbox_module, "_HELD_MAX", 1)
+    monkeypatch.setattr(incoming, "HELD_MAX", 1)
     monkeypatch.setattr(MemoryDelivery, "write", raising(StorageFull("No space is left")))
     connection.send(b"0123456789")
     assert connection.transport.take() == b"c NO [OVERQUOTA] No space is left\r\n"
