@@ -29,6 +29,11 @@ def seconds_since_boot() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def boot_time() -> float:
+    """When the machine was booted, in seconds since 1970, by the clock as it goes now."""
+    return time.time() - seconds_since_boot()
+
+
 def process_start(process: int) -> int | None:
     """When a process started, in the kernel's ticks since the boot; None where there is none, or no telling."""
     try:

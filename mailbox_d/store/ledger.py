@@ -3,7 +3,8 @@
 Dovecot keeps the same file and asks for no lock, so what it says is believed within bounds (`Ledger`), and whatever
 goes wrong with it costs a count of the account's names. A line is appended before a message is put in its place, in
 one step with the look whether it fits: of many that come at once, no more are taken than there is room for. No line is
-synced: after a loss of power the file may tell of less or more than there is, until it is counted again.
+synced: after a loss of power the file may tell of less or more than there is, so what was written before the machine's
+boot is not believed. Where Dovecot has appended since, it is, until Dovecot's own rules have all counted again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import OverQuota
+from mailbox_d.store.boot import boot_time
 from mailbox_d.store.files import FileSystem, find, forget, write_new
 from mailbox_d.store.maildirsize import (
     FILE_NAME,
@@ -80,9 +82,9 @@ class Claim:
 
 class Ledger:
     """One account's. The file is believed while it has the right limits, no bad line, no sum below zero, is not too
-    long, and unless it says that the account is full when that may have changed: behind the first line or after a
-    quarter of an hour. While messages are put in their places, renamed or removed, nobody counts but who has waited for
-    long, and other programs: what they counted is counted again.
+    long, has been written since the machine's boot, and unless it says that the account is full when that may have
+    changed: behind the first line or after a quarter of an hour. While messages are put in their places, renamed or
+    removed, nobody counts but who has waited for long, and other programs: what they counted is counted again.
 
     Where there are no limits, nothing is counted; a file that is there is kept up to date all the same.
     """
@@ -98,6 +100,7 @@ class Ledger:
         times: LedgerTimes,
         unique: UniqueNames,
         clock: Callable[[], float],
+        booted: Callable[[], float] = boot_time,
     ) -> None:
         self._files = files
         self._maildir = maildir
@@ -107,6 +110,7 @@ class Ledger:
         self._times = times
         self._unique = unique
         self._clock = clock
+        self._booted = booted
         self._turn = threading.Condition()
         self._known: _Known | None = None
         self._under_way = 0
@@ -190,7 +194,7 @@ class Ledger:
 
     def _believed(self, limits: QuotaLimits, wanted: Usage) -> Balance | None:
         known = self._look()
-        if known is None or self._is_suspect or known.balance.limits != limits:
+        if known is None or self._is_suspect or known.balance.limits != limits or known.modified < self._booted():
             return None
         return None if self._is_doubtful(known, limits, wanted) else known.balance
 

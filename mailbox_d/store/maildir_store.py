@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,14 +38,14 @@ class MaildirStore(Store):
         settings: StoreSettings | None = None,
         watcher: Watcher | None = None,
         quotas: QuotaRules | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if newline not in ("lf", "crlf"):
             raise ValueError("newline is lf or crlf")
         self._root = root.absolute()
         settings = settings or replace(StoreSettings(), newline=newline, hold=hold)
-        self._disk = Disk(
-            files or FileSystem(), settings, watcher=watcher or NobodyWatches(), quotas=quotas or QuotaRules()
-        )
+        watcher, quotas = watcher or NobodyWatches(), quotas or QuotaRules()
+        self._disk = Disk(files or FileSystem(), settings, clock, watcher, quotas)
         self._layout = Layout(self._root)
         self._opened = OpenMailboxes(settings.kept_mailboxes)
 

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from twisted.logger import Logger
 
-from mailbox_d.errors import MailError
+from mailbox_d.errors import MailboxBusy, MailError
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.locked_file import LockedFile
 
@@ -31,6 +31,11 @@ _AHEAD = 600 * _A_SECOND
 
 _AGAIN = 10 * _A_SECOND
 """After how many numbers a promise that could not be made is tried again."""
+
+_TRIES = 4
+_PAUSE_SECONDS = 0.01
+"""How often a promise is tried while another program has the file, or had it when the power failed: the first try
+removes such a lock."""
 
 _PROMISE_MAX = 1 << 62
 _PROMISE = re.compile(rb"([0-9]{1,19})\n")
@@ -69,11 +74,23 @@ class ModSequences:
             return
         wanted = number + _AHEAD
         try:
-            self._file.change(lambda content: b"%d\n" % max(wanted, _parse(content)))
+            self._write(wanted)
             self._promised = wanted
         except (OSError, MailError) as error:
             self._promised = number + _AGAIN
             self._log.warn("Mod-sequences are told that no file speaks of: {error}", error=str(error))
+
+    def _write(self, wanted: int) -> None:
+        """Make the promise durable. Raises `OSError`, `MailError`."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._file.change(lambda content: b"%d\n" % max(wanted, _parse(content)))
+            except MailboxBusy:
+                if not tries_left:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     def _read(self) -> int:
         try:

@@ -60,7 +60,16 @@ def started_again(tree: Tree) -> ModelDisk:
             node.octets[:] = bytes(node.octets).replace(boot_id(), NEXT_BOOT)
         elif path.endswith(b"/dovecot-uidlist"):
             node.mtime_ns -= 3600 * 10**9
+        elif path.endswith(b"/maildirsize"):
+            node.mtime_ns = 0  # which is before this machine's boot
     return disk
+
+
+def cut_off_at_last(disk: ModelDisk) -> ModelDisk:
+    """The disk after one more loss of power, now, with nothing on it that was not synced; started again."""
+    cut = len(disk.journal)
+    lost = disk.pending(cut, Model.ORDERED)
+    return started_again(disk.after_power_loss(cut, lost, Model.ORDERED, Torn.NOTHING))
 
 
 class LyingDisk(ModelDisk):

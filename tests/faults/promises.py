@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -23,6 +23,23 @@ Place = tuple[EmailAddress, str]
 
 Name = tuple[EmailAddress, int, int]
 """What a message is called for ever: account, UIDVALIDITY, UID."""
+
+Numbering = tuple[EmailAddress, int]
+"""What a mailbox is called for ever: account, UIDVALIDITY."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a client keeps of a mailbox (RFC 7162): the highest mod-sequence, and by UID each message's flags."""
+
+    highest: int
+    flags: Mapping[int, Flags]
+
+
+def state_of(mailbox: MaildirMailbox) -> State:
+    """What a client is told that selects the mailbox."""
+    flags = {message.uid: message.flags for message in mailbox.messages()}
+    return State(mailbox.status().highest_mod_sequence, flags)
 
 
 @dataclass(slots=True)
@@ -44,6 +61,7 @@ class Seen:
     body: bytes
     flags: Flags
     date: float
+    mod_sequence: int
 
 
 @dataclass(slots=True)
@@ -53,6 +71,20 @@ class SeenMailbox:
     validity: int
     next_uid: int
     messages: list[Seen]
+    state: State
+    vanished: Callable[[int], Collection[int] | None]
+
+    def missed(self, told: State) -> Iterator[str]:
+        """What a client would not hear that comes back with what it was told, and asks for what has changed since."""
+        if self.state.highest < told.highest:
+            yield f"HIGHESTMODSEQ was {told.highest} and is {self.state.highest}"
+        for message in self.messages:
+            if message.mod_sequence <= told.highest and told.flags.get(message.uid) != message.flags:
+                yield f"UID {message.uid} is not what it was at {told.highest}, and has {message.mod_sequence}"
+        vanished = self.vanished(told.highest)
+        gone = told.flags.keys() - {message.uid for message in self.messages}
+        if vanished is not None and not gone <= set(vanished):
+            yield f"UIDs {gone} are gone since {told.highest}, and only {vanished} are told"
 
 
 @dataclass(slots=True)
@@ -84,6 +116,8 @@ class Promises:
     made: list[Promise] = field(default_factory=list)
     uids: list[tuple[int, Name, bytes]] = field(default_factory=list)
     """Moment, name and body of each message whose UID was told: these hold for ever."""
+    states: list[tuple[int, Numbering, State]] = field(default_factory=list)
+    """Moment, mailbox and state of each one that was told: these hold for ever."""
     begun: Counter[tuple[Place, bytes]] = field(default_factory=Counter)
     """How many attempts there were to put a body into a mailbox."""
     flags: dict[bytes, set[Flags]] = field(default_factory=dict)
@@ -99,13 +133,25 @@ class Promises:
             if promise.until == math.inf and promise.about[: len(about)] == about:
                 promise.until = self.now()
 
+    def tell_state(self, place: Place, mailbox: MaildirMailbox) -> None:
+        """A client has been told how a mailbox is now."""
+        self.states.append((self.now(), (place[0], mailbox.uid_validity), state_of(mailbox)))
+
     def broken(self, found: Found, moment: int) -> Iterator[str]:
         """Which promises of that moment are not kept by what is found."""
         for promise in self.made:
             if promise.since <= moment <= promise.until and not promise.holds(found):
                 yield f"{promise.about}: not {promise.what}"
         yield from self._broken_uids(found, moment)
+        yield from self.missed(found, moment)
         yield from self._strange(found)
+
+    def missed(self, found: Found, moment: int) -> Iterator[str]:
+        """What clients would not hear that were told of a mailbox by that moment."""
+        for since, numbering, told in self.states:
+            for place, mailbox in found.mailboxes.items():
+                if since <= moment and numbering == (place[0], mailbox.validity):
+                    yield from (f"{place}: {fault}" for fault in mailbox.missed(told))
 
     def told(self, moment: int) -> dict[Name, bytes]:
         """The messages whose names were told by that moment."""
@@ -171,6 +217,7 @@ def _read(mailbox: MaildirMailbox) -> SeenMailbox:
         body = reader.read(0, reader.size)
         assert len(body) == reader.size == message.size, "another size was told than is read"
         reader.close()
-        messages.append(Seen(message.uid, body, message.flags, mailbox.internal_date(message.uid)))
+        date = mailbox.internal_date(message.uid)
+        messages.append(Seen(message.uid, body, message.flags, date, message.mod_sequence))
     status = mailbox.status()
-    return SeenMailbox(status.uid_validity, status.uid_next, messages)
+    return SeenMailbox(status.uid_validity, status.uid_next, messages, state_of(mailbox), mailbox.vanished)

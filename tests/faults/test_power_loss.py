@@ -4,7 +4,8 @@ Each scenario runs on a disk in memory that keeps what was done; then the disk i
 and the store that is opened on it must keep all that was told before (`promises.py`). Two models of what a file system
 keeps are tried, see `model_disk.py`. What is answered with OK and not promised to survive a loss of power: flags that
 STORE changed, and that EXPUNGE and MOVE removed messages from where they were (docs/dovecot.md): no flag and no
-keyword is ever there that a message never had, and what is there again is there whole.
+keyword is ever there that a message never had, and what is there again is there whole, under mod-sequences that are
+above all that were told, though the clock has lost a year.
 
 `make faults` (`MAILBOXD_FAULTS_IN_FULL`) tries every moment and more subsets of what may be missing.
 """
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import math
 import random
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +24,14 @@ import pytest
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError
+from mailbox_d.store import boot
 from mailbox_d.store.maildir_store import MaildirStore
-from mailbox_d.store.ports import INBOX, SpecialUse
-from tests.faults.model_disk import ModelDisk, Tree
-from tests.faults.power_cuts import LyingDisk, started_again, states
-from tests.faults.promises import Place, Promises, look, patiently
+from mailbox_d.store.mod_sequences import ModSequences
+from mailbox_d.store.ports import INBOX, QuotaLimits, SpecialUse, Usage
+from mailbox_d.store.quota import QuotaRules
+from tests.faults.model_disk import ModelDisk, Tree, paths
+from tests.faults.power_cuts import LyingDisk, cut_off_at_last, started_again, states
+from tests.faults.promises import Found, Place, Promises, look, patiently
 from tests.faults.tally import count
 from tests.faults.witness import Witness
 
@@ -77,6 +82,11 @@ def deliver_large(body: bytes) -> Scenario:
 def append(user: Witness) -> None:
     user.append(HERE, NEW)
     user.append(HERE, BIG, frozenset({"\\Flagged", "More", "Work"}), 1.5e9)
+
+
+def append_the_first(user: Witness) -> None:
+    user.append((CAROL, INBOX), NEW)
+    user.expunge((CAROL, INBOX), [1])
 
 
 def copy(user: Witness) -> None:
@@ -190,6 +200,7 @@ SCENARIOS: dict[str, tuple[Scenario, Scenario]] = {
     "deliver a raw one": (prepare, deliver_large(RAW)),
     "deliver one that turns raw late": (prepare, deliver_large(LATE)),
     "append": (prepare, append),
+    "append the first": (prepare, append_the_first),
     "copy": (prepare, copy),
     "move": (prepare, move),
     "move there and back": (prepare, move_and_back),
@@ -207,12 +218,21 @@ SCENARIOS: dict[str, tuple[Scenario, Scenario]] = {
 }
 
 
-def store_on(disk: ModelDisk) -> MaildirStore:
-    return MaildirStore(ROOT, files=disk, hold=HOLD)
+A_YEAR = 366 * 86400.0
+AN_HOUR = 3600.0
+LIMITS = QuotaLimits(10**6, 10**3)
+
+
+def store_on(disk: ModelDisk, clock_is_ahead: float = 0.0) -> MaildirStore:
+    def clock() -> float:
+        return time.time() + clock_is_ahead
+
+    return MaildirStore(ROOT, files=disk, hold=HOLD, quotas=QuotaRules(lambda _: LIMITS, grace=0), clock=clock)
 
 
 def recorded(name: str, disk_type: Callable[[Tree | None], ModelDisk] = ModelDisk) -> tuple[ModelDisk, Promises]:
-    """The scenario's disk, on which all that was there before is safe, and what was told meanwhile."""
+    """The scenario's disk, on which all that was there before is safe, and what was told meanwhile: an hour later, so
+    that mod-sequences have to be promised anew."""
     preparation, work = SCENARIOS[name]
     before = ModelDisk()
     before.mkdir(b"/mail")
@@ -221,7 +241,7 @@ def recorded(name: str, disk_type: Callable[[Tree | None], ModelDisk] = ModelDis
     promises.made = [promise for promise in promises.made if promise.until == math.inf]
     disk = disk_type(before.nodes)
     promises.now = lambda: len(disk.journal)
-    work(Witness(store_on(disk), promises))
+    work(Witness(store_on(disk, AN_HOUR), promises))
     return disk, promises
 
 
@@ -240,16 +260,36 @@ def broken(disk: ModelDisk, promises: Promises, seed: str) -> tuple[int, list[st
 
 
 def broken_on(disk: ModelDisk, promises: Promises, cut: int) -> list[str]:
-    """The promises that a disk breaks for whoever starts on it; and life must go on there."""
-    store = store_on(disk)
-    faults = list(promises.broken(look(store, ALICE, BOB, CAROL), cut))
-    user = Witness(store, Promises(lambda: 0))
+    """The promises that a disk breaks for whoever starts on it; and life must go on there, also after another cut."""
+    store, told_here = store_on(disk, -A_YEAR), Promises(lambda: 0)
+    found = look(store, ALICE, BOB, CAROL)
+    faults = [*promises.broken(found, cut), *wrong_room(store, disk, found)]
+    user = Witness(store, told_here)
+    for place in found.mailboxes:
+        told_here.tell_state(place, user.open(place))
     uid = user.append(HERE, b"life goes on\r\n", frozenset({"Keyword-After"}))
     if (ALICE, user.open(HERE).uid_validity, uid) in promises.told(cut):
         faults.append(f"UID {uid} is given again")
     patiently(lambda: user.subscribe(ALICE, "After"))
     patiently(lambda: user.assign(ALICE, "After", SpecialUse.TRASH))
-    return faults
+    again = look(store_on(cut_off_at_last(disk), -2 * A_YEAR), ALICE, BOB, CAROL)
+    return [*faults, *(f"after another cut: {fault}" for fault in told_here.missed(again, 0))]
+
+
+def wrong_room(store: MaildirStore, disk: ModelDisk, found: Found) -> Iterator[str]:
+    """Accounts that are not said to hold what they hold: no mailbox is shut that has room, and none takes in more."""
+    for address, account in found.accounts.items():
+        sizes = [len(node.octets) for path, node in paths(disk.nodes) if is_message(path, address)]
+        holds, quota = Usage(sum(sizes), len(sizes)), account.quota()
+        if quota is None or quota.usage != holds:
+            yield f"{address} holds {holds}, and is told to: {quota}"
+        room = (LIMITS.octets or 0) - holds.octets
+        if not store.has_room(address, room) or store.has_room(address, room + 1):
+            yield f"{address} has {room} octets of room, and they are not what it gets"
+
+
+def is_message(path: bytes, address: EmailAddress) -> bool:
+    return f"/{address.local_part}/".encode() in path and (b"/cur/" in path or b"/new/" in path) and b"/.." not in path
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -280,3 +320,15 @@ def test_fault_4_power_loss(name: str) -> None:
 def test_a_disk_that_does_not_sync_is_found_out(name: str, liar: Callable[[Tree | None], ModelDisk]) -> None:
     _, faults = broken(*recorded(name, liar), name)
     assert faults
+
+
+def test_numbers_that_are_told_before_they_are_promised_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ModSequences, "_promise", lambda self, number: None)
+    _, faults = broken(*recorded("append"), "append")
+    assert any("HIGHESTMODSEQ was" in fault for fault in faults)
+
+
+def test_a_quota_file_that_is_believed_after_a_boot_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "seconds_since_boot", lambda: 1e12)
+    _, faults = broken(*recorded("anything"), "anything")
+    assert any("is told to" in fault for fault in faults)

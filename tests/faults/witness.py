@@ -44,6 +44,7 @@ class Witness:
         assert isinstance(receipt, Receipt) and receipt.uid is not None
         self._keeps(place, body)
         self._tells(place, mailbox, receipt.uid, body, flags)
+        self.promises.tell_state(place, mailbox)
         if date is not None:
             dated = partial(_is_dated, place=place, uid=receipt.uid, date=date)
             self.promises.make(place, body, "date", what=f"of the date {date}", holds=dated)
@@ -57,6 +58,7 @@ class Witness:
             body = self._read(mailbox, message.uid)
             uids[body] = message.uid
             self._tells(place, mailbox, message.uid, body)
+        self.promises.tell_state(place, mailbox)
         return uids
 
     def change_flags(self, place: Place, uids: Sequence[int], flags: Flags) -> None:
@@ -67,7 +69,9 @@ class Witness:
                 body = self._read(mailbox, message.uid)
                 self.promises.end(place, body, "flags")
                 self.promises.flags[body].add(message.flags | flags)
+        self.promises.tell_state(place, mailbox)
         mailbox.change_flags(uids, FlagAction.ADD, flags)
+        self.promises.tell_state(place, mailbox)
 
     def copy(self, place: Place, uids: Sequence[int], goal: Place) -> None:
         source, destination = self.open(place), self.open(goal)
@@ -77,6 +81,8 @@ class Witness:
         for uid, copy in source.copy(uids, destination).items():
             self._keeps(goal, bodies[uid])
             self._tells(goal, destination, copy, bodies[uid])
+        self.promises.tell_state(place, source)
+        self.promises.tell_state(goal, destination)
 
     def move(self, place: Place, uids: Sequence[int], goal: Place) -> None:
         source, destination = self.open(place), self.open(goal)
@@ -87,6 +93,8 @@ class Witness:
         for uid, copy in source.move(uids, destination).items():
             self._keeps(goal, bodies[uid])
             self._tells(goal, destination, copy, bodies[uid])
+        self.promises.tell_state(place, source)
+        self.promises.tell_state(goal, destination)
 
     def expunge(self, place: Place, uids: Sequence[int]) -> None:
         mailbox = self.open(place)
@@ -95,6 +103,7 @@ class Witness:
             self.promises.end(place, body)
             self.promises.end(place[0], body)
         mailbox.expunge(uids)
+        self.promises.tell_state(place, mailbox)
 
     def create(self, place: Place) -> None:
         account, name = self.store.account(place[0]), place[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,15 @@ def test_a_promise_that_cannot_be_made_keeps_nobody_waiting(tmp_path: Path, cloc
 
 
 # what is known
+
+
+def test_a_lock_that_a_power_cut_left_puts_no_promise_off(tmp_path: Path, numbers: ModSequences, clock: Clock) -> None:
+    lock = tmp_path / f"{FILE_NAME.decode()}.lock"
+    lock.touch()
+    os.utime(lock, (clock.now - 31, clock.now - 31))
+    told = numbers.next(0)
+    assert ModSequences(FileSystem(), bytes(tmp_path), clock).promised() >= told
+    assert not lock.exists()
 
 
 def test_another_process_goes_on(numbers: ModSequences, file: IndexFile) -> None:
