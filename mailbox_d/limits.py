@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mailbox_d.config.model import Limits
 from mailbox_d.imap.contents import ContentLimits
+from mailbox_d.imap.fetch_ahead import AheadLimits
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.session import SessionLimits
@@ -80,6 +81,7 @@ def imap_limits(limits: Limits) -> IMAPLimits:
         ),
         search_text=limits.imap_search_text,
         contents=ContentLimits(mime=mime_limits(limits)),
+        ahead=AheadLimits(held=limits.imap_fetch_ahead),
         input_buffer=limits.input_buffer,
         login_timeout=limits.login_timeout,
         idle_timeout=limits.idle_timeout,

@@ -153,6 +153,7 @@ def imap_service(site: Site) -> IMAPService:
         allow_plaintext=site.configuration.login.allow_plaintext,
         limits=imap_limits(site.configuration.limits),
         condstore=site.configuration.imap.condstore,
+        crew=site.crew,
     )
 
 

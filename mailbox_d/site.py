@@ -17,6 +17,7 @@ from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
 from mailbox_d.config.model import Configuration, Quota
+from mailbox_d.imap.fetch_ahead import Crew
 from mailbox_d.imap.index_feeding import IndexFeeding
 from mailbox_d.limits import mime_limits
 from mailbox_d.net.certificate_reload import CertificateReload
@@ -52,6 +53,7 @@ class Site:
     watch: DirectoryWatch
     workers: Children
     feeding: IndexFeeding
+    crew: Crew
     realms: Mapping[str, YamlRealm]
     directory: Directory
     recipients: Recipients
@@ -99,6 +101,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         watch=watch,
         workers=workers,
         feeding=IndexFeeding(lanes.store, workers, mime_limits(limits), at_once=children),
+        crew=Crew(lanes.store, workers, at_once=2 * children),
         realms=realms,
         directory=directory,
         recipients=Recipients(

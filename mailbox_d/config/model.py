@@ -343,6 +343,10 @@ class Limits(Section):
     imap_fetch_attributes: Annotated[int, Count(least=100, most=100_000)] = 300
     """Attributes of one FETCH, such as headers of parts."""
 
+    imap_fetch_ahead: Annotated[int, Size(most=256 * MIB)] = 4 * MIB
+    """What child processes may find out ahead of one FETCH of many messages that nobody has looked at yet. 0: nobody
+    goes ahead of FETCH."""
+
     imap_expunges: Annotated[int, Count(least=10, most=1_000_000)] = 10_000
     """Removed messages of a mailbox of which is remembered when they went; a client that was away for longer is told of
     all that are not there (QRESYNC)."""

@@ -94,6 +94,8 @@ class Contents:
 
     def __init__(self, mailbox: Readable, limits: ContentLimits) -> None:
         self.limits = limits
+        self.turns = 0
+        """How often messages had to be looked at."""
         self._mailbox = mailbox
         self._structures: OrderedDict[int, Part] = OrderedDict()
         self._decoded: OrderedDict[tuple[int, int, int], DecodedPart] = OrderedDict()
@@ -106,6 +108,7 @@ class Contents:
         """
         told: list[Told | Failed | None] = []
         octets = 0
+        self.turns += 1
         for uid in uids[: self.limits.messages_a_turn]:
             try:
                 answer, size = self._of_one(uid, attributes)

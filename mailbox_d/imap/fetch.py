@@ -11,6 +11,8 @@ from mailbox_d.errors import MailError, MessageGone
 from mailbox_d.imap.condstore import changed_since, require_qresync, tell_vanished, want_mod_sequences
 from mailbox_d.imap.contents import Contents, Failed, Pieces, Told, octets_in
 from mailbox_d.imap.failures import MessageFailures
+from mailbox_d.imap.fetch_ahead import FetchAhead
+from mailbox_d.imap.remembered import name_of
 from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.vanished import Vanished
@@ -86,15 +88,23 @@ async def fetch(session: IMAPSession, command: commands.Fetch) -> Completion:
     answer = _Answer(session, plan)
     if plan.contents and plan.marks_seen and not view.read_only:
         await _look_again(view)
-    done = 0
-    while done < len(indexes):
-        done += await answer.tell(indexes[done : done + session.service.limits.messages_a_write])
-        await session.connection.drained()
+    try:
+        await _tell_all(session, answer, indexes)
+    finally:
+        answer.end()
     if answer.failures.count:
         return answer.failures.completion()
     if answer.missed and not command.by_uid:
         raise MessageGone("Some of these messages are gone")
     return Completion(Condition.OK, "FETCH completed")
+
+
+async def _tell_all(session: IMAPSession, answer: _Answer, indexes: Sequence[int]) -> None:
+    done = 0
+    while done < len(indexes):
+        done += await answer.tell(indexes[done : done + session.service.limits.messages_a_write])
+        answer.look_ahead(indexes, done)
+        await session.connection.drained()
 
 
 def _check_vanished(session: IMAPSession, command: commands.Fetch) -> None:
@@ -115,6 +125,9 @@ class _Answer:
         self._session = session
         self._plan = plan
         self._view = session.selected
+        self._contents = self._view.mailbox.contents(session.service.limits.contents)
+        self._turns = self._contents.turns
+        self._ahead: FetchAhead | None = None
 
     async def tell(self, batch: Sequence[int]) -> int:
         """Answer for the first messages at these indexes: for how many."""
@@ -126,11 +139,28 @@ class _Answer:
         self.missed |= None in rows
         return len(batch)
 
+    def look_ahead(self, indexes: Sequence[int], done: int) -> None:
+        """So many of the messages are told. Where one had to be looked at and many are left, children go ahead."""
+        crew, limits = self._session.service.crew, self._session.service.limits
+        if self._ahead is None and crew is not None and self._contents.turns > self._turns:
+            self._turns = self._contents.turns
+            name = name_of(self._plan.contents, limits.contents.mime)
+            if name is not None and limits.ahead.held and len(indexes) - done >= limits.ahead.worth:
+                uids = _uids(self._view, indexes)
+                self._ahead = self._view.mailbox.ahead(crew, limits.ahead, name, uids, limits.contents.mime)
+        if self._ahead is not None:
+            self._ahead.go_on(done)
+
+    def end(self) -> None:
+        """Nothing is told any more."""
+        if self._ahead is not None:
+            self._ahead.stop()
+
     async def _tell_contents(self, batch: Sequence[int]) -> int:
         """For so many messages as are looked up in one turn; those of them that can be told are marked as seen."""
         view = self._view
-        contents = view.mailbox.contents(self._session.service.limits.contents)
-        told = await view.mailbox.told(contents, _uids(view, batch), self._plan.contents)
+        contents = self._contents
+        told = await view.mailbox.told(contents, _uids(view, batch), self._plan.contents, self._ahead)
         try:
             answers = {index: each for index, each in zip(batch, told, strict=False) if isinstance(each, Told)}
             readable = list(answers)

@@ -7,15 +7,15 @@ processes, a piece at a time; what a client asks for meanwhile is looked up as e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mailbox_d.imap.fetch_ahead import Workers
 from mailbox_d.imap.index_child import answers, question
 from mailbox_d.imap.remembered import attributes_of
 from mailbox_d.mime.structure import MimeLimits
@@ -33,13 +33,6 @@ _REPORT_SECONDS = 10.0
 _AGAIN_SECONDS = 300.0
 _WANTED_MAX = 100
 """Mailboxes that wait; what comes further is looked up when it is asked for."""
-
-
-class Workers(Protocol):
-    """Who works things out."""
-
-    async def run(self, asked: Sequence[bytes]) -> list[bytes]:
-        """Raises `ChildFailed`."""
 
 
 @dataclass(frozen=True, slots=True)

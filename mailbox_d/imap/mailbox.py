@@ -9,6 +9,7 @@ from functools import partial
 from mailbox_d.errors import MailboxBusy, MessageGone
 from mailbox_d.imap import remembered
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
+from mailbox_d.imap.fetch_ahead import AheadLimits, Crew, FetchAhead, Wanted
 from mailbox_d.imap.search_content import ContentSearch, Turn
 from mailbox_d.imap.search_keeping import Keeping
 from mailbox_d.imap.search_program import Verdict
@@ -113,10 +114,15 @@ class IMAPMailbox:
         return self._contents
 
     async def told(
-        self, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute]
+        self, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute], ahead: FetchAhead | None
     ) -> list[Told | Failed | None]:
         """What FETCH tells of the first of these messages; see `Contents.told`."""
-        return await self._lane.run(remembered.told, self._mailbox.index, contents, uids, attributes)
+        told = remembered.told if ahead is None else partial(remembered.told, ahead=ahead.take)
+        return await self._lane.run(told, self._mailbox.index, contents, uids, attributes)
+
+    def ahead(self, crew: Crew, limits: AheadLimits, name: bytes, uids: Sequence[int], mime: MimeLimits) -> FetchAhead:
+        """Who looks ahead for a FETCH of these messages, the answers to which are remembered under that name."""
+        return FetchAhead(crew, limits, Wanted(self._mailbox, name, uids, mime))
 
     async def more(self, contents: Contents, told: Told) -> Told:
         """What FETCH tells further of a message; see `Contents.more`."""

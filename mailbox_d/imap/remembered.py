@@ -6,8 +6,8 @@ are the name, in the order in which they stand. Blocking code, for the lane.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from zlib import crc32
 
 from mailbox_d.errors import MailError
@@ -21,7 +21,7 @@ from mailbox_d.wire.imap.fetch import BodySection, FetchAttribute, FetchItem, Se
 _FORM = 1
 """Of what is written; another number makes everything be looked up anew."""
 
-_OCTETS_MAX = 16 * 1024
+OCTETS_MAX = 16 * 1024
 """An answer longer than this is no header, and not remembered."""
 
 _ASKED_AT_ONCE = 100
@@ -34,35 +34,51 @@ _REMEMBERED_TEXTS = (SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.
 
 
 def told(
-    index: Index, contents: Contents, uids: Sequence[int], attributes: Sequence[FetchAttribute]
+    index: Index,
+    contents: Contents,
+    uids: Sequence[int],
+    attributes: Sequence[FetchAttribute],
+    ahead: Callable[[Sequence[int]], Mapping[int, bytes]] = lambda _: {},
 ) -> list[Told | Failed | None]:
-    """As `Contents.told`; what the index has is not looked up, and what was looked up it has from now on."""
+    """As `Contents.told`; what the index has is not looked up, and what was looked up it has from now on.
+
+    `ahead` gives the answers that others have found out for this meanwhile.
+    """
     name = name_of(tuple(attributes), contents.limits.mime)
     if name is None:
         return contents.told(uids, attributes)
-    known, asked = _known(index, name, uids, contents.limits.octets_a_turn // 4)
+    known, news, asked = _known(partial(index.remembered, name), ahead, uids, contents.limits.octets_a_turn // 4)
     unknown = [uid for uid in asked if uid not in known]
     found = contents.told(unknown, attributes) if unknown else []
-    index.remember(
-        name, {uid: octets for uid, each in zip(unknown, found, strict=False) if (octets := answer_of(each))}
-    )
+    news.update((uid, octets) for uid, each in zip(unknown, found, strict=False) if (octets := answer_of(each)))
+    index.remember(name, news)
     return _in_order(asked, known, found)
 
 
-def _known(index: Index, name: bytes, uids: Sequence[int], most: int) -> tuple[Mapping[int, bytes], Sequence[int]]:
-    """What the index has of the first of these messages, which are returned too: about as many as have `most` octets,
-    or up to some that must be looked up."""
+def _known(
+    remembered: Callable[[Sequence[int]], Mapping[int, bytes]],
+    ahead: Callable[[Sequence[int]], Mapping[int, bytes]],
+    uids: Sequence[int],
+    most: int,
+) -> tuple[Mapping[int, bytes], dict[int, bytes], Sequence[int]]:
+    """What need not be looked up of the first of these messages, and those of it that the index has not: about as many
+    as have `most` octets, or up to some that must be looked up. Which messages these are comes last."""
     known: dict[int, bytes] = {}
+    news: dict[int, bytes] = {}
     octets = asked = 0
     while asked < len(uids) and octets < most:
         some = uids[asked : asked + _ASKED_AT_ONCE]
-        found = index.remembered(name, some)
+        found = dict(remembered(some))
+        if len(found) < len(some):
+            came = ahead([uid for uid in some if uid not in found])
+            news.update(came)
+            found.update(came)
         known.update(found)
         octets += sum(map(len, found.values()))
         asked += len(some)
         if len(found) < len(some):
             break
-    return known, uids[:asked]
+    return known, news, uids[:asked]
 
 
 def _in_order(
@@ -116,7 +132,7 @@ def answer_of(answer: Told | Failed | None) -> bytes | None:
     if not isinstance(answer, Told) or answer.message is not None:
         return None
     octets = b"".join([piece for piece in answer.pieces if isinstance(piece, bytes)])
-    return octets if len(octets) <= _OCTETS_MAX else None
+    return octets if len(octets) <= OCTETS_MAX else None
 
 
 @lru_cache(maxsize=16)

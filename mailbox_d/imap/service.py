@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailbox_d.imap.contents import ContentLimits
+from mailbox_d.imap.fetch_ahead import AheadLimits, Crew
 from mailbox_d.net.login import LoginGate
 from mailbox_d.wire.imap.cursor import GrammarLimits
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
@@ -45,6 +46,8 @@ class IMAPLimits:
     """Octets of text that are kept of a message, for SEARCH; 0: nothing is kept."""
     contents: ContentLimits = field(default_factory=ContentLimits)
     """How much of messages is looked up at once."""
+    ahead: AheadLimits = field(default_factory=AheadLimits)
+    """How far ahead of a FETCH messages are looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,5 @@ class IMAPService:
     limits: IMAPLimits = field(default_factory=IMAPLimits)
     condstore: bool = True
     """Whether clients are told mod-sequences (RFC 7162)."""
+    crew: Crew | None = None
+    """Who looks ahead; None for nobody."""

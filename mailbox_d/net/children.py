@@ -50,10 +50,14 @@ class Children(Service):
         """Have a child answer. Raises `ChildFailed`; `FrameTooLong` for what cannot be sent."""
         if not self.running:
             raise ChildFailed
-        answer: Deferred[list[bytes]] = Deferred()
+        answer: Deferred[list[bytes]] = Deferred(self._forget)
         self._waiting.append((frame(asked), answer))
         self._hand_out()
         return await answer
+
+    def _forget(self, unwanted: Deferred[list[bytes]]) -> None:
+        """Whoever asked wants no answer any more: what no child has begun with is not begun."""
+        self._waiting = deque((asked, answer) for asked, answer in self._waiting if answer is not unwanted)
 
     def stopService(self) -> None:
         Service.stopService(self)
@@ -141,8 +145,9 @@ class _Child(ProcessProtocol):
             answer.errback(ChildFailed(reason.getErrorMessage()))
 
     def _take(self) -> Deferred[list[bytes]] | None:
+        """Whoever is to be told, unless they want to know no more."""
         answer, self._answer = self._answer, None
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
-        return answer
+        return None if answer is None or answer.called else answer

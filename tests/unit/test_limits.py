@@ -37,9 +37,10 @@ def test_what_is_understood_of_a_message_can_be_configured() -> None:
 
 
 def test_how_much_is_asked_for_at_once_can_be_configured() -> None:
-    chosen = {"imap_search_keys": 101, "imap_fetch_attributes": 102, "imap_search_text": 103}
+    chosen = {"imap_search_keys": 101, "imap_fetch_attributes": 102, "imap_search_text": 103, "imap_fetch_ahead": 104}
     configured = imap_limits(LIMITS.model_copy(update=chosen))
     assert configured.search_text == 103
+    assert configured.ahead.held == 104
     assert (configured.grammar.search_keys, configured.grammar.fetch_attributes) == (101, 102)
 
 
@@ -47,3 +48,4 @@ def test_defaults_are_the_same_with_and_without_a_configuration() -> None:
     assert imap_limits(Limits()).grammar == IMAPLimits().grammar
     assert imap_limits(Limits()).contents == IMAPLimits().contents
     assert imap_limits(Limits()).search_text == IMAPLimits().search_text
+    assert imap_limits(Limits()).ahead == IMAPLimits().ahead

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
@@ -76,6 +76,16 @@ class ChildrenTest(TestCase):
         self.assertEqual(first, second)
         self.assertNotEqual(int(first[0]), os.getpid())
         self.assertGreater(int(first[1]), os.getpriority(os.PRIO_PROCESS, 0))
+
+    async def test_what_nobody_wants_any_more_is_not_begun(self) -> None:
+        children = self.children(count=1)
+        first, unwanted, last = [self.begun(children.run([b"echo", word])) for word in (b"1", b"2", b"3")]
+        unwanted.cancel()
+        await self.assertFailure(unwanted, CancelledError)
+        self.assertEqual([frame([b"echo", b"3"])], [asked for asked, _ in children._waiting])
+        first.cancel()
+        await self.assertFailure(first, CancelledError)
+        self.assertEqual(await last, [b"3"])
 
     async def test_a_large_answer_comes_whole(self) -> None:
         octets = os.urandom(5_000_000)

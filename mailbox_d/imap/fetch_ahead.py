@@ -1,0 +1,153 @@
+"""Child processes work ahead of a FETCH of many messages, from the far end, while the lane comes from the near one.
+
+What they answer waits here, in bounded memory, until FETCH comes to it. Nobody waits for a child: where there is no
+answer yet the lane looks the message up as ever. A child that is slow, hangs or dies costs what it would have spared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from mailbox_d.imap.index_child import answers, question
+from mailbox_d.imap.remembered import OCTETS_MAX
+from mailbox_d.mime.structure import MimeLimits
+from mailbox_d.net.children import ChildFailed
+from mailbox_d.net.lanes import Lane
+from mailbox_d.store.ports import Mailbox
+
+
+class Workers(Protocol):
+    """Who works things out."""
+
+    async def run(self, asked: Sequence[bytes]) -> list[bytes]:
+        """Raises `ChildFailed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AheadLimits:
+    """When children are asked, and how far ahead. Messages, octets."""
+
+    worth: int = 500
+    """With fewer messages left than this no child is troubled."""
+    piece: int = 100
+    """Messages that a child is given at once."""
+    window: int = 4000
+    """Messages before the far end that is worked on; what lies behind it has its turn when the ends have met."""
+    held: int = 4 << 20
+    """Octets of answers that wait for their turn; 0: no child is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Where work is done, and how many pieces of it at a time: each child has the next while it does one."""
+
+    lane: Lane
+    workers: Workers
+    at_once: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose answers are wanted: messages by UID, in FETCH's order, under the name by which they are remembered."""
+
+    mailbox: Mailbox
+    name: bytes
+    uids: Sequence[int]
+    mime: MimeLimits
+
+
+class FetchAhead:
+    """What children find out for one FETCH. `take` is for the lane's thread, all else for the reactor's."""
+
+    _log = Logger()
+
+    def __init__(self, crew: Crew, limits: AheadLimits, wanted: Wanted) -> None:
+        self._crew = crew
+        self._limits = limits
+        self._wanted = wanted
+        self._near = 0
+        """How many messages FETCH is done with."""
+        self._start = self._far = self._end = 0
+        """The window, and the first of its messages that a child has begun with."""
+        self._answers: dict[int, bytes] = {}
+        self._came = self._taken = 0
+        """Octets of answers; each is counted by one thread."""
+        self._under_way: set[Deferred[None]] = set()
+        self._is_over = False
+
+    def take(self, uids: Sequence[int]) -> dict[int, bytes]:
+        """The answers for those of these messages for which there are some; they are forgotten here."""
+        found = {uid: octets for uid in uids if (octets := self._answers.pop(uid, None)) is not None}
+        self._taken += sum(map(len, found.values()))
+        return found
+
+    def go_on(self, done: int) -> None:
+        """FETCH is done with so many of the messages: see that children are at work on others."""
+        self._near = done
+        while not self._is_over and len(self._under_way) < self._crew.at_once and (piece := self._next_piece()):
+            self._begin(self._look_ahead(piece))
+
+    def stop(self) -> None:
+        """FETCH has ended."""
+        self._is_over = True
+        self._answers.clear()
+        for each in list(self._under_way):
+            each.cancel()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        doing = Deferred.fromCoroutine(work)
+        self._under_way.add(doing)
+        doing.addErrback(self._fail).addBoth(lambda _: self._under_way.discard(doing))
+
+    def _fail(self, failure: Any) -> None:
+        """Whoever has failed once is asked for nothing more; FETCH goes on alone."""
+        if not self._is_over:
+            self._is_over = True
+            self._log.warn("no child works ahead in {mailbox!r} any more", mailbox=self._wanted.mailbox.name)
+        if not failure.check(ChildFailed, CancelledError):
+            self._log.failure("working ahead", failure)
+
+    async def _look_ahead(self, piece: range | None) -> None:
+        while piece and not self._is_over:
+            paths = await self._crew.lane.run(self._unknown, self._wanted.uids[piece.start : piece.stop])
+            if paths:
+                asked = question(self._wanted.mime, [self._wanted.name], list(paths.values()))
+                self._take_in(piece, paths, await self._crew.workers.run(asked))
+            piece = self._next_piece()
+
+    def _next_piece(self) -> range | None:
+        """The last messages that nobody has begun with; None where there are none, or too much waits already."""
+        if self._came - self._taken >= self._limits.held:
+            return None
+        size = self._limits.piece
+        while self._far <= (first := max(self._near + size, self._start)):
+            if self._end == len(self._wanted.uids):
+                return None
+            self._start, self._end = self._end, min(self._end + self._limits.window, len(self._wanted.uids))
+            self._far = self._end
+        piece = range(max(self._far - size, first), self._far)
+        self._far = piece.start
+        return piece
+
+    def _unknown(self, uids: Sequence[int]) -> Mapping[int, bytes]:
+        """The paths of those of which the index does not tell; blocking."""
+        known = self._wanted.mailbox.index.remembered(self._wanted.name, uids)
+        return self._wanted.mailbox.index.paths([uid for uid in uids if uid not in known])
+
+    def _take_in(self, piece: range, paths: Mapping[int, bytes], answered: Sequence[bytes]) -> None:
+        """Keep answers for messages that FETCH has not come to. An empty one is none."""
+        if len(answered) != len(paths):
+            raise ChildFailed
+        if piece.start >= self._near and not self._is_over:
+            found = {
+                uid: octets
+                for uid, (octets,) in zip(paths, answers(answered, 1), strict=True)
+                if 0 < len(octets) <= OCTETS_MAX
+            }
+            self._came += sum(map(len, found.values()))
+            self._answers.update(found)
