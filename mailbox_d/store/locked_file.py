@@ -43,6 +43,8 @@ class LockedFile:
         self._full = full
         self._has_lines = has_lines
         self._clock = clock
+        self._left_behind: int | None = None
+        """The inode of a lock of ours that the disk would not have removed."""
 
     def read(self) -> bytes | None:
         """The content, or the beginning of one that is too long; None where there is no such file."""
@@ -55,14 +57,16 @@ class LockedFile:
         """Put what `edit` makes of the content in its place, durable. Raises `MailboxBusy`, `TooMuchKept`."""
         lock = self._path + b".lock"
         descriptor = self._open_lock(lock)
+        ours: int | None = None
         try:
-            ours = self._files.fstat(descriptor)
+            ours = self._files.fstat(descriptor).st_ino
             self._write(descriptor, edit)
             self._files.fsync(descriptor)
             self._require_ours(lock, ours)
             self._files.rename(lock, self._path)
         except (OSError, TooMuchKept):
-            forget(self._files, lock)
+            if not forget(self._files, lock):
+                self._left_behind = ours
             raise
         finally:
             self._files.close(descriptor)
@@ -98,11 +102,14 @@ class LockedFile:
             return self._files.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             status = find(self._files, lock)
-            if status is not None and abs(self._clock() - status.st_mtime) > self._stale_after:
+            if status is not None and self._is_stale(status):
                 forget(self._files, lock)
             raise MailboxBusy(self._busy) from None
 
-    def _require_ours(self, lock: bytes, ours: os.stat_result) -> None:
+    def _is_stale(self, status: os.stat_result) -> bool:
+        return status.st_ino == self._left_behind or abs(self._clock() - status.st_mtime) > self._stale_after
+
+    def _require_ours(self, lock: bytes, ours: int) -> None:
         status = find(self._files, lock)
-        if status is None or status.st_ino != ours.st_ino:
+        if status is None or status.st_ino != ours:
             raise MailboxBusy(self._busy, cause="lost the lock")

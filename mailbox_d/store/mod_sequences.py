@@ -29,9 +29,6 @@ _A_SECOND = 1_000_000
 _AHEAD = 600 * _A_SECOND
 """How far the promise is ahead when it is made."""
 
-_AGAIN = 10 * _A_SECOND
-"""After how many numbers a promise that could not be made is tried again."""
-
 _TRIES = 4
 _PAUSE_SECONDS = 0.01
 """How often a promise is tried while another program has the file, or had it when the power failed: the first try
@@ -53,19 +50,22 @@ class ModSequences:
         self._clock = clock
         self._guard = threading.Lock()
         self._promised: int | None = None
+        self._unpromised = 0
+        """The highest number that was told though no promise could be made."""
 
     def next(self, above: int) -> int:
-        """A number above this one. Raises nothing: a promise that cannot be made is logged."""
+        """A number above this one. Raises nothing: a promise that cannot be made is logged, and is tried again with
+        each further number."""
         number = min(max(int(self._clock() * _A_SECOND), above, 0) + 1, MOD_SEQUENCE_MAX)
-        if self._promised is None or number > self._promised:
+        if self._promised is None or max(number, self._unpromised) > self._promised:
             with self._guard:
-                self._promise(number)
+                self._promise(max(number, self._unpromised))
         return number
 
     def promised(self) -> int:
         """No number that anybody was told is above this one."""
         with self._guard:
-            return max(self._promised or 0, self._read())
+            return max(self._promised or 0, self._unpromised, self._read())
 
     def _promise(self, number: int) -> None:
         if self._promised is None:
@@ -75,10 +75,11 @@ class ModSequences:
         wanted = number + _AHEAD
         try:
             self._write(wanted)
-            self._promised = wanted
+            self._promised, self._unpromised = wanted, 0
         except (OSError, MailError) as error:
-            self._promised = number + _AGAIN
-            self._log.warn("Mod-sequences are told that no file speaks of: {error}", error=str(error))
+            if not self._unpromised:
+                self._log.warn("Mod-sequences are told that no file speaks of: {error}", error=str(error))
+            self._unpromised = number
 
     def _write(self, wanted: int) -> None:
         """Make the promise durable. Raises `OSError`, `MailError`."""

@@ -96,7 +96,8 @@ def prepared(preparation: Scenario) -> tuple[ModelDisk, Promises]:
 def copy_of(promises: Promises) -> Promises:
     made = [replace(promise) for promise in promises.made if promise.until > 0]
     flags = {body: set(some) for body, some in promises.flags.items()}
-    return replace(promises, made=made, uids=list(promises.uids), begun=copy(promises.begun), flags=flags)
+    told = {"uids": list(promises.uids), "states": list(promises.states)}
+    return replace(promises, made=made, begun=copy(promises.begun), flags=flags, **told)
 
 
 def faults_of(

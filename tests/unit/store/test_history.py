@@ -125,6 +125,16 @@ def test_a_lock_that_a_power_cut_left_puts_no_promise_off(tmp_path: Path, number
     assert not lock.exists()
 
 
+def test_a_promise_that_could_not_be_made_is_made_as_soon_as_it_can_be(tmp_path: Path, clock: Clock) -> None:
+    maildir = tmp_path / "missing"
+    numbers = ModSequences(FileSystem(), bytes(maildir), clock)
+    told = numbers.next(clock_ahead := 2 * 10**15)
+    assert told > clock_ahead and numbers.promised() >= told
+    maildir.mkdir()
+    numbers.next(0)  # of another mailbox
+    assert ModSequences(FileSystem(), bytes(maildir), clock).promised() >= told
+
+
 def test_another_process_goes_on(numbers: ModSequences, file: IndexFile) -> None:
     history, each = begun(numbers, file, LETTERS)
     changed = history.note({2: b"S"})
