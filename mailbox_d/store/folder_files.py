@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from typing import TypeAlias
 
 from twisted.logger import Logger
 
@@ -13,16 +13,19 @@ from mailbox_d.store.copying import Copied, all_flags
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.dotlock import Held
 from mailbox_d.store.filename import join_name, sort_letters
-from mailbox_d.store.files import find, forget
+from mailbox_d.store.files import FileSystem, find, forget
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.folder_view import FolderView
 from mailbox_d.store.keywords import KeywordsFile
 from mailbox_d.store.listing import Place
+from mailbox_d.store.ports import Flags
 from mailbox_d.store.usage import file_octets
 
 _BREATH = 1000
 """After how many files of one command the lock is looked at."""
 
+Put: TypeAlias = Callable[[FileSystem, bytes, bytes], None]
+"""Makes a file of that name, which nothing has, out of another one. Raises `FileExistsError`."""
 
 _TRIES = 4
 """How often messages that are all to be moved are looked for where other programs rename them."""
@@ -65,18 +68,20 @@ class FolderFiles:
             self._view.catch_up(lock, whole=True)
             self._unlink_once(lock, missed, removed)
 
-    def take_in(self, lock: Held, copies: Sequence[Copied], *, keeps_names: bool) -> dict[int, int]:
-        """Put what lies in `tmp` in its place, durable, and give it UIDs; those of the copies by those of the messages.
+    def take_in(self, lock: Held, copies: Sequence[Copied], put: Put, *, keeps_names: bool) -> dict[int, int]:
+        """Put messages in their places, durable, and give them UIDs; those of the copies by those of the messages.
 
-        Whatever is raised, nothing is left.
+        `put` makes a file out of a copy's. Whatever is raised, nothing is left.
         """
         self._view.learn_what_fits(all_flags(copies))
         arrivals: list[tuple[Place, int]] = []
         try:
+            letters = self._letters_here(copies)
             for count, copy in enumerate(copies, 1):
                 if count % _BREATH == 0:
                     lock.check()
-                arrivals.append((self._take_in_one(copy, keeps_name=keeps_names), copy.wire_octets))
+                place = self._take_in_one(copy, letters[copy.flags, copy.letters], put, keeps_name=keeps_names)
+                arrivals.append((place, copy.wire_octets))
             self.sync({place.is_new for place, _ in arrivals})
             given = self._view.add_own(arrivals)
         except (OSError, MailError):
@@ -114,16 +119,24 @@ class FolderFiles:
             raise
         self._view.note_removed([uid for uid in moved if uid in self._view.listing.messages])
 
-    def _take_in_one(self, copy: Copied, *, keeps_name: bool) -> Place:
+    def _letters_here(self, copies: Iterable[Copied]) -> dict[tuple[Flags, bytes], bytes]:
+        """The letters that copies have in this folder, by their flags and by those that are none."""
+        different = {(copy.flags, copy.letters) for copy in copies}
+        keywords = self._view.keywords
+        return {(flags, others): sort_letters(keywords.letters(flags) + others) for flags, others in different}
+
+    def _take_in_one(self, copy: Copied, letters: bytes, put: Put, *, keeps_name: bool) -> Place:
         """Put a copy where it is to lie; Dovecot too keeps the name, by which it knows messages again, where it can."""
-        letters = sort_letters(self._view.keywords.letters(copy.flags) + copy.letters)
         place = Place.arriving(copy.base, letters)
         if keeps_name and self._view.takes_name(place):
-            with suppress(FileExistsError):
-                self._files.rename_new(copy.path, self._view.path(place))
+            try:
+                put(self._files, copy.path, self._view.path(place))
+            except FileExistsError:
+                pass
+            else:
                 return place
         place = Place.arriving(self._disk.unique.sized(copy.octets, copy.wire_octets), letters)
-        self._files.rename(copy.path, self._view.path(place))
+        put(self._files, copy.path, self._view.path(place))
         return place
 
     def _rename_once(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,6 +68,20 @@ class Listing:
     def place(self, uid: int) -> Place | None:
         name = self._names.get(uid)
         return None if name is None else Place.of(name, is_new=uid in self.in_new)
+
+    def places(self, uids: Iterable[int]) -> list[tuple[int, Place]]:
+        """Those of many messages; one that is not there is left out."""
+        found = []
+        letters: dict[bytes, bytes] = {}
+        for uid in uids:
+            name = self._names.get(uid)
+            if name is not None:
+                base, _, info = name.partition(b":")
+                of = letters.get(info)
+                if of is None:
+                    of = letters[info] = letters_of(info)
+                found.append((uid, Place(name, base, of, uid in self.in_new)))
+        return found
 
     def base(self, uid: int) -> bytes | None:
         """The name that a message's file has for life."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -13,14 +13,14 @@ from twisted.logger import Logger
 from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox, StorageFault
 from mailbox_d.store.append import MaildirAppend
 from mailbox_d.store.changes import ChangeFeed
-from mailbox_d.store.copying import Copied, Copies
+from mailbox_d.store.copying import Copied, Copies, NotLinkable, link_into_place, originals
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.dotlock import Dotlock, Dotlocks, Held
 from mailbox_d.store.draft import Draft, Staged
 from mailbox_d.store.filename import sort_letters
 from mailbox_d.store.files import forget, storage_faults
 from mailbox_d.store.folder import Folder, require_folder
-from mailbox_d.store.folder_files import FolderFiles
+from mailbox_d.store.folder_files import FolderFiles, Put
 from mailbox_d.store.folder_view import FolderView
 from mailbox_d.store.index.mailbox_index import MailboxIndex
 from mailbox_d.store.index.mailbox_keys import mailboxes_in
@@ -150,22 +150,25 @@ class MaildirMailbox(Mailbox):
     @storage_faults
     def copy(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
         goal = _of_the_same_kind(destination)
+        if goal._folder != self._folder:
+            with suppress(NotLinkable):
+                return self._put_into(goal, originals(self._disk, self._view, uids, strict=strict), link_into_place)
         with self._linked(uids, goal, strict=strict) as copies:
-            if not copies:
-                return {}
-            wanted = sum(copy.octets for copy in copies), len(copies)
-            goal._ledger.require_room(*wanted)  # it may have to count, which is nothing to do while holding a lock
-            with goal._changing() as lock, goal._ledger.adding(*wanted):
-                return goal._files.take_in(lock, copies, keeps_names=goal._folder != self._folder)
+            return self._put_into(goal, copies.done, copies.put)
 
     @storage_faults
     def move(self, uids: Collection[int], destination: Mailbox, *, strict: bool = False) -> Mapping[int, int]:
         goal = _of_the_same_kind(destination)
+        if goal._folder != self._folder:
+            with suppress(NotLinkable), self._changing_with(goal) as lock, self._ledger.changing():
+                messages = originals(self._disk, self._view, uids, strict=strict)
+                return move(self._files, goal._files, lock, messages, link_into_place) if messages else {}
         with self._linked(uids, goal, strict=strict) as copies:
-            if not copies:
+            if not copies.done:
                 return {}
             with self._changing_with(goal) as lock, self._ledger.changing():
-                return move(self._files, goal._files, lock, self._still_here(copies, strict=strict))
+                messages = self._still_here(copies.done, strict=strict)
+                return move(self._files, goal._files, lock, messages, copies.put)
 
     @storage_faults
     def append(self, *, flags: Flags = frozenset(), internal_date: float | None = None, size: int = 0) -> MaildirAppend:
@@ -197,14 +200,23 @@ class MaildirMailbox(Mailbox):
         """A message was delivered here, which the next look will find: tell whoever waits for one."""
         self._view.feeds.wake()
 
+    def _put_into(self, goal: MaildirMailbox, copies: Sequence[Copied], put: Put) -> Mapping[int, int]:
+        """Put messages into another mailbox, if its account has room for them; all or none."""
+        if not copies:
+            return {}
+        wanted = sum(copy.octets for copy in copies), len(copies)
+        goal._ledger.require_room(*wanted)  # it may have to count, which is nothing to do while holding a lock
+        with goal._changing() as lock, goal._ledger.adding(*wanted):
+            return goal._files.take_in(lock, copies, put, keeps_names=goal._folder != self._folder)
+
     @contextmanager
-    def _linked(self, uids: Collection[int], goal: MaildirMailbox, *, strict: bool) -> Iterator[list[Copied]]:
+    def _linked(self, uids: Collection[int], goal: MaildirMailbox, *, strict: bool) -> Iterator[Copies]:
         """Messages as second files in the `tmp` of `goal`, for as long as they are not put in their places."""
         copies = Copies(self._disk, goal._folder)
         try:
             for uid in sorted(set(uids)):
                 self._link_into(copies, uid, strict=strict)
-            yield copies.done
+            yield copies
         finally:
             copies.discard()
 

@@ -15,15 +15,15 @@ from collections.abc import Collection, Sequence
 from mailbox_d.errors import MailboxBusy, MailError, StorageFault
 from mailbox_d.store.copying import Copied
 from mailbox_d.store.dotlock import Held
-from mailbox_d.store.folder_files import FolderFiles
+from mailbox_d.store.folder_files import FolderFiles, Put
 
 
-def move(source: FolderFiles, goal: FolderFiles, lock: Held, copies: Sequence[Copied]) -> dict[int, int]:
-    """Move the messages of which these are copies in the `tmp` of `goal`; the UID of each that this call moved.
+def move(source: FolderFiles, goal: FolderFiles, lock: Held, copies: Sequence[Copied], put: Put) -> dict[int, int]:
+    """Move the messages that these are copies of, which `put` puts into `goal`; the UID of each that this call moved.
 
-    Raises `MailboxBusy` having changed nothing; `StorageFault`, `OSError` where some may have been moved.
+    Raises `MailboxBusy`, `NotLinkable` having changed nothing; `StorageFault`, `OSError` where some may be moved.
     """
-    given = goal.take_in(lock, copies, keeps_names=goal.folder != source.folder)
+    given = goal.take_in(lock, copies, put, keeps_names=goal.folder != source.folder)
     removed: dict[int, int] = {}
     try:
         lock.check()  # so that nothing is removed here when a folder was taken away with the copies in it
