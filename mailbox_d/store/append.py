@@ -13,7 +13,8 @@ from mailbox_d.store.folder import Folder
 from mailbox_d.store.ports import Delivery, Outcome, Receipt, Refusal, Target
 
 Save: TypeAlias = Callable[[Draft, Staged, bytes], int]
-"""Puts a staged message under a base name in its place and returns its UID."""
+"""Puts a staged message under a base name in its place and returns its UID. Raises `MailboxBusy`, having changed
+nothing."""
 
 
 class MaildirAppend(Delivery):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import NoReturn
@@ -80,6 +81,7 @@ class FolderView:
         self._has_list = False
         self._wants_rewrite = False
         self._is_behind = False
+        self._has_come = False
         self._ignored: set[bytes] = set()
 
     @property
@@ -94,7 +96,7 @@ class FolderView:
         if self._is_quiet():
             return False
         self._watched.begin(is_wanted=self.feeds.has_listeners())
-        if self._marks.look() != self._marks.last or self._is_behind or self._marks.is_due():
+        if self._has_come or self._marks.look() != self._marks.last or self._is_behind or self._marks.is_due():
             return True
         if not self._marks.is_doubtful():
             self._watched.done()
@@ -102,6 +104,7 @@ class FolderView:
 
     def catch_up(self, lock: Held, *, whole: bool = False) -> None:
         """Read what changed. Raises `OSError`, `NoSuchMailbox` where another mailbox has taken the folder's place."""
+        self._has_come = False
         seen = self._marks.look()
         whole = whole or self._is_behind or self._marks.is_due() or seen.cur != self._marks.last.cur
         is_certain = not self._marks.is_doubtful()
@@ -162,11 +165,25 @@ class FolderView:
 
     def add_own(self, arrivals: Sequence[tuple[Place, int]]) -> list[int]:
         """Give UIDs to messages, with their sizes, whose files are in their places and durable. Raises `OSError`."""
-        self._require_room(len(arrivals))
-        uids = list(range(self._next_uid, self._next_uid + len(arrivals)))
-        places = [place for place, _ in arrivals]
+        uids = self.list_own([place for place, _ in arrivals])
+        self.show_own(uids, arrivals)
+        return uids
+
+    def list_own(self, places: Sequence[Place]) -> list[int]:
+        """Give UIDs to files that are in their places, and that nobody is told of before `show_own`. Raises `OSError`.
+
+        Where they are taken away again the UIDs are spent.
+        """
+        self._require_room(len(places))
+        uids = list(range(self._next_uid, self._next_uid + len(places)))
         self._write_lines([(uid, place.base) for uid, place in zip(uids, places, strict=True)])
         self._next_uid += len(uids)
+        self._dead.update(place.base for place in places)
+        return uids
+
+    def show_own(self, uids: Sequence[int], arrivals: Sequence[tuple[Place, int]]) -> None:
+        """Messages are there, with these sizes, whose files and lines are durable. Raises `OSError`."""
+        places = [place for place, _ in arrivals]
         mod_sequence = self.history.note({uid: place.letters for uid, place in zip(uids, places, strict=True)})
         messages = [
             Message(uid, self.flags(place.letters), size, mod_sequence)
@@ -174,9 +191,23 @@ class FolderView:
         ]
         in_new = [uid for uid, place in zip(uids, places, strict=True) if place.is_new]
         self.listing.add(messages, [place.name for place in places], in_new)
+        self._dead.difference_update(place.base for place in places)
         self.recent.update(uids)
         self._tell(map(Arrived, messages))
-        return uids
+
+    def delivered(self) -> None:
+        """A message was delivered here, which the next look will find, whatever it sees of the directory's time."""
+        self._has_come = True
+        self.feeds.wake()
+
+    @contextmanager
+    def adding_to_new(self) -> Iterator[None]:
+        """Files of our own come into `new` meanwhile, and nothing else, for all that its times show: what is known of
+        it need not be read again at once. It is soon, for something else may have come between them."""
+        was_known = self._marks.knows_new()
+        yield
+        if was_known:
+            self._marks.stamp_new()
 
     def note_moves(self, moves: Iterable[tuple[int, Place]]) -> None:
         """Files were renamed: note names and flags, and tell."""
@@ -240,7 +271,7 @@ class FolderView:
 
     def _is_quiet(self) -> bool:
         """Whether it is certain, without a look at the disk, that it holds nothing else than we know."""
-        return not (self.is_gone or self._is_behind) and self._watched.is_quiet()
+        return not (self.is_gone or self._is_behind or self._has_come) and self._watched.is_quiet()
 
     def _read_keywords(self, seen: Seen) -> None:
         if seen.keywords == self._marks.last.keywords:

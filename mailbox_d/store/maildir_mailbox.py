@@ -10,15 +10,15 @@ from typing import TypeVar
 
 from twisted.logger import Logger
 
-from mailbox_d.errors import MailError, MessageGone, NoSuchMailbox, StorageFault
+from mailbox_d.errors import MessageGone, NoSuchMailbox, StorageFault
 from mailbox_d.store.append import MaildirAppend
+from mailbox_d.store.arriving import Arrival, Arrivals
 from mailbox_d.store.changes import ChangeFeed
 from mailbox_d.store.copying import Copied, Copies, NotLinkable, link_into_place, originals
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.dotlock import Dotlock, Dotlocks, Held
 from mailbox_d.store.draft import Draft, Staged
-from mailbox_d.store.filename import sort_letters
-from mailbox_d.store.files import forget, storage_faults
+from mailbox_d.store.files import storage_faults
 from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.folder_files import FolderFiles, Put
 from mailbox_d.store.folder_view import FolderView
@@ -26,7 +26,6 @@ from mailbox_d.store.index.mailbox_index import MailboxIndex
 from mailbox_d.store.index.mailbox_keys import mailboxes_in
 from mailbox_d.store.index.mailbox_texts import MailboxTexts
 from mailbox_d.store.keywords import Keywords
-from mailbox_d.store.listing import Place
 from mailbox_d.store.message_file import open_message
 from mailbox_d.store.moving import move
 from mailbox_d.store.ports import FlagAction, Flags, Mailbox, Message, Snapshot, Status, Target, Usage, WireReader
@@ -56,6 +55,7 @@ class MaildirMailbox(Mailbox):
         )
         self._files = FolderFiles(disk, folder, self._view)
         self._ledger = disk.ledgers.of(target.address, folder.maildir)
+        self._arrivals = Arrivals(disk, self._view, self._files, self._ledger, self._changing)
 
     @property
     def uid_validity(self) -> int:
@@ -198,7 +198,7 @@ class MaildirMailbox(Mailbox):
 
     def wake(self) -> None:
         """A message was delivered here, which the next look will find: tell whoever waits for one."""
-        self._view.feeds.wake()
+        self._view.delivered()
 
     def _put_into(self, goal: MaildirMailbox, copies: Sequence[Copied], put: Put) -> Mapping[int, int]:
         """Put messages into another mailbox, if its account has room for them; all or none."""
@@ -243,18 +243,7 @@ class MaildirMailbox(Mailbox):
     def _save(self, flags: Flags, draft: Draft, staged: Staged, base: bytes) -> int:
         """Put a staged message in its place and give it a UID. Raises `MailboxBusy` having changed nothing."""
         self._ledger.require_room(staged.octets)  # it may have to count, which is nothing to do while holding a lock
-        with self._changing(), self._ledger.adding(staged.octets):
-            self._view.learn(flags)
-            letters = sort_letters(self._view.keywords.letters(flags))
-            place = Place.arriving(base, letters)
-            path = self._view.path(place)
-            draft.publish(staged, path)
-            try:
-                self._files.sync({place.is_new})
-                return self._view.add_own([(place, staged.wire_octets)])[0]
-            except (OSError, MailError):
-                forget(self._disk.files, path)
-                raise
+        return self._arrivals.put(Arrival(draft, staged, base, flags))
 
     @contextmanager
     def _changing(self) -> Iterator[Dotlock]:

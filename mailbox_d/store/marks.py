@@ -96,6 +96,15 @@ class Marks:
         if self.last.cur != before:
             self._look_again()
 
+    def knows_new(self) -> bool:
+        """Whether `new` is as it was last read, for all that its times show."""
+        return self._directory(self._folder.new) == self.last.new
+
+    def stamp_new(self) -> None:
+        """Remember `new` as it is now; it is looked at again."""
+        self.last = replace(self.last, new=self._directory(self._folder.new))
+        self._look_again()
+
     def _look_again(self) -> None:
         if self._again_at is None:
             self._again_at = self._monotonic() + self._times.again
