@@ -7,15 +7,16 @@ message is looked up item by item, and in several turns where that is much.
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault
 from mailbox_d.imap.bodystructure import bodystructure
 from mailbox_d.imap.envelope import envelope
+from mailbox_d.imap.glance import END_OF_HEADER, Glance
 from mailbox_d.imap.python_work import PYTHON_WORK
 from mailbox_d.imap.sections import Decoded, Extent, Octets, binary_octets, octets_of
 from mailbox_d.mime.decoded_part import DecodedPart
@@ -24,8 +25,6 @@ from mailbox_d.mime.structure import MimeLimits, Part, section
 from mailbox_d.store.ports import WireReader
 from mailbox_d.wire.imap import responses
 from mailbox_d.wire.imap.fetch import BinarySection, BinarySize, BodySection, FetchAttribute, FetchItem
-
-_END_OF_HEADER = re.compile(rb"\n\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,10 @@ Piece: TypeAlias = bytes | Extent | Decoded
 Pieces: TypeAlias = tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What is to be said of one message, or the next of it.
 
-    `message` gives what is not octets yet, and is to be given back.
+    `message` gives what is not octets yet, and is to be given back. A tuple: there is one for each message of a FETCH.
     """
 
     uid: int
@@ -109,9 +107,10 @@ class Contents:
         told: list[Told | Failed | None] = []
         octets = 0
         self.turns += 1
+        glance = self._glance(attributes) if len(uids) > self.limits.structures else None
         for uid in uids[: self.limits.messages_a_turn]:
             try:
-                answer, size = self._of_one(uid, attributes)
+                answer, size = self._of_one(uid, attributes, glance)
             except MailboxBusy:
                 if told:
                     break
@@ -169,7 +168,15 @@ class Contents:
             self._decoded.popitem(last=False)
         return found, part.size
 
-    def _of_one(self, uid: int, attributes: Sequence[FetchAttribute]) -> tuple[Told | Failed | None, int]:
+    def _glance(self, attributes: Sequence[FetchAttribute]) -> Glance | None:
+        """How to look at messages of which nothing is remembered, for they are many."""
+        with suppress(ValueError):
+            return Glance(attributes, self.limits.mime)
+        return None
+
+    def _of_one(
+        self, uid: int, attributes: Sequence[FetchAttribute], glance: Glance | None
+    ) -> tuple[Told | Failed | None, int]:
         """What is told of one message, and how many octets of it were looked at. Raises `MailboxBusy`."""
         try:
             message = self._take(uid) or OpenMessage(self, uid, self._mailbox.read(uid))
@@ -180,6 +187,10 @@ class Contents:
         except Exception as error:
             return Failed(uid, error), 0
         try:
+            octets = message.at(glance) if glance is not None else None
+            if octets is not None:
+                message.reader.close()
+                return Told(uid, (octets,)), message.size
             told = self.more(Told(uid, (), message, _in_part(attributes), attributes))
         except MailboxBusy:
             message.reader.close()
@@ -225,6 +236,14 @@ class OpenMessage:
         octets = self.reader.read(offset, length)
         self.looked_at += len(octets)
         return octets
+
+    def at(self, glance: Glance) -> bytes | None:
+        """All that is asked for of a small message, None of any other."""
+        if self.size > self._limits.held:
+            return None
+        octets = self.reader.read(0, self.size)
+        with PYTHON_WORK:
+            return glance.of(octets, self._limits.held)
 
     def structure(self) -> Part:
         known = self._known_structure()
@@ -342,7 +361,7 @@ def header_size(reader: WireReader) -> int:
     tail = b"\n"
     offset = 0
     for piece in reader.chunks():
-        found = _END_OF_HEADER.search(tail + piece)
+        found = END_OF_HEADER.search(tail + piece)
         if found is not None:
             return offset - len(tail) + found.end()
         offset += len(piece)

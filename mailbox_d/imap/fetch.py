@@ -166,9 +166,15 @@ class _Answer:
             readable = list(answers)
             seen_now = await self._mark_seen(readable) if readable else frozenset()
             rows = await self._figures(readable, seen_now)
+            lines: list[bytes] = []
             for index, row in zip(readable, rows, strict=True):
-                if row is not None:
+                if row is not None and answers[index].message is None:
+                    lines.append(_whole(index + 1, row, answers[index]))
+                elif row is not None:
+                    self._session.connection.send(b"".join(lines))
+                    lines.clear()
                     await self._tell_message(contents, index + 1, row, answers[index])
+            self._session.connection.send(b"".join(lines))
         finally:
             await view.mailbox.give_back(contents, told)
         self.missed |= None in rows or None in told
@@ -178,13 +184,9 @@ class _Answer:
         return len(told)
 
     async def _tell_message(self, contents: Contents, number: int, figures: bytes, told: Told) -> None:
-        """One message's response, octets and all; it ends early where the rest cannot be told."""
+        """One message's response, some of which is still to be read; it ends early where the rest cannot be told."""
         connection = self._session.connection
         start, told_some = b"* %d FETCH (%b" % (number, figures), bool(figures)
-        if told.reader is None:
-            octets = b"".join(piece for piece in told.pieces if isinstance(piece, bytes))
-            connection.send(b"%b%b%b)\r\n" % (start, b" " if told_some else b"", octets))
-            return
         while True:
             if told.pieces:
                 connection.send(start + b" " if told_some else start)
@@ -282,6 +284,12 @@ class _Answer:
                 date = None
             told.append(None if date is None else format_date_time(date))
         return told
+
+
+def _whole(number: int, figures: bytes, told: Told) -> bytes:
+    """The response of a message of which all is at hand."""
+    octets = b"".join([piece for piece in told.pieces if isinstance(piece, bytes)])
+    return responses.fetch(number, b"%b %b" % (figures, octets) if figures else octets)
 
 
 async def _look_again(view: View) -> None:

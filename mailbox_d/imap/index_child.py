@@ -7,12 +7,11 @@ each message, with the octets under each name: empty where there are none to be 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from mailbox_d.errors import MailError, MessageGone
-from mailbox_d.imap.contents import ContentLimits, Contents
+from mailbox_d.imap.contents import ContentLimits, Contents, Told
 from mailbox_d.imap.remembered import answer_of, attributes_of
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.filename import split_name
@@ -37,29 +36,32 @@ def work(asked: Sequence[bytes]) -> list[bytes]:
     limits, count = MimeLimits(**json.loads(asked[0])), int(asked[1])
     names, paths = asked[2 : 2 + count], asked[2 + count :]
     attributes = [attributes_of(name, limits) or () for name in names]
-    return [octets for path in paths for octets in _of_message(path, attributes, limits)]
+    contents = Contents(_Messages(paths), replace(ContentLimits(), mime=limits, structures=0))
+    return [_answer(contents, place, each) for place in range(len(paths)) for each in attributes]
 
 
-def _of_message(path: bytes, asked: Sequence[Sequence[FetchAttribute]], limits: MimeLimits) -> Iterator[bytes]:
-    contents = Contents(_OneMessage(path), replace(ContentLimits(), mime=limits))
-    for attributes in asked:
-        octets: bytes | None = None
-        with suppress(OSError, MailError):
-            (told,) = contents.told([0], attributes)
-            octets = answer_of(told)
-        yield octets or b""
-    contents.close()
+def _answer(contents: Contents, place: int, attributes: Sequence[FetchAttribute]) -> bytes:
+    try:
+        (told,) = contents.told([place], attributes)
+    except (OSError, MailError):
+        return b""
+    octets = answer_of(told)
+    if isinstance(told, Told):
+        contents.give_back(told)
+    return octets or b""
 
 
-class _OneMessage:
-    """A mailbox of one message, as far as its contents go."""
+class _Messages:
+    """A mailbox of the messages at these paths, as far as their contents go; each has its place for a UID."""
 
-    def __init__(self, path: bytes) -> None:
-        self._path = path
+    def __init__(self, paths: Sequence[bytes]) -> None:
+        self._paths = paths
+        self._files = FileSystem()
 
     def read(self, uid: int) -> WireReader:
-        base, _ = split_name(self._path.rpartition(b"/")[2])
+        path = self._paths[uid]
+        base, _ = split_name(path.rpartition(b"/")[2])
         try:
-            return open_message(FileSystem(), self._path, base)
+            return open_message(self._files, path, base)
         except FileNotFoundError as error:
             raise MessageGone("The message is gone") from error

@@ -63,7 +63,7 @@ class OpenPart:
         self.body_start = body_start
         self.lines = lines
         values = self._values = split_fields(header, _MESSAGE_FIELDS if self._is_message else _PART_FIELDS)
-        self._encoding = token(values.get("encoding", b"")) or b"7bit"
+        self._encoding = (token(values["encoding"]) if "encoding" in values else b"") or b"7bit"
         written = values.get("content_type")
         if written is not None:
             self._type = content_type(written, self._limits.parameters)

@@ -78,6 +78,12 @@ def languages(value: bytes, max_languages: int) -> tuple[bytes, ...]:
 
 def token(value: bytes) -> bytes:
     """The one word of a field such as Content-Transfer-Encoding, in lower case; empty if there is none."""
+    reader = _token if len(value) <= _CACHED_OCTETS else _token.__wrapped__
+    return reader(value)
+
+
+@lru_cache(_CACHED_VALUES)
+def _token(value: bytes) -> bytes:
     named = _TOKEN.match(without_comments(value))
     return named[0].lower() if named else b""
 

@@ -60,8 +60,9 @@ class StructureScanner:
         self._data += data
         self._drop(self._scan(final=False))
 
-    def finish(self) -> Part:
-        """The message has ended: what it is made of. To be called once."""
+    def finish(self, data: bytes = b"") -> Part:
+        """The message has ended, with these octets: what it is made of. To be called once."""
+        self._data += data
         self._scan(final=True)
         end = len(self._data)
         while self._open[-1].in_header:
@@ -190,6 +191,11 @@ class StructureScanner:
             if not places:
                 del self._boundaries[multipart.boundary]
             multipart.boundary = b""
+
+
+def scan_whole(octets: bytes, limits: MimeLimits | None = None) -> Part:
+    """The structure of a message that is all there."""
+    return StructureScanner(limits).finish(octets)
 
 
 def scan(chunks: Iterable[bytes], limits: MimeLimits | None = None) -> Part:

@@ -23,9 +23,9 @@ BLOCK = 64 * 1024
 
 def open_message(files: FileSystem, path: bytes, base: bytes) -> WireReader:
     """Open a message. Raises `FileNotFoundError`, other `OSError`, `StorageFault` for what is no regular file."""
-    descriptor = _open_regular(files, path)
+    descriptor, octets = _open_regular(files, path)
     try:
-        reader = _reader(files, descriptor, base)
+        reader = _reader(files, descriptor, octets, base)
     except BaseException:
         files.close(descriptor)
         raise
@@ -41,24 +41,28 @@ def measure(files: FileSystem, path: bytes) -> int:
 
 def measure_both(files: FileSystem, path: bytes) -> tuple[int, int]:
     """The size of a message's file, and its size on the wire, whatever its name tells. Raises as `open_message`."""
-    descriptor = _open_regular(files, path)
+    descriptor, octets = _open_regular(files, path)
     try:
-        octets = files.fstat(descriptor).st_size
         return octets, _count(files, descriptor, octets)
     finally:
         files.close(descriptor)
 
 
-def _open_regular(files: FileSystem, path: bytes) -> int:
+def _open_regular(files: FileSystem, path: bytes) -> tuple[int, int]:
+    """A file's descriptor, and its size."""
     descriptor = files.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    if stat.S_ISREG(files.fstat(descriptor).st_mode):
-        return descriptor
+    try:
+        status = files.fstat(descriptor)
+    except BaseException:
+        files.close(descriptor)
+        raise
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
     files.close(descriptor)
     raise StorageFault("The message cannot be read now", cause=f"{os.fsdecode(path)!r} is not a regular file")
 
 
-def _reader(files: FileSystem, descriptor: int, base: bytes) -> WireReader:
-    octets = files.fstat(descriptor).st_size
+def _reader(files: FileSystem, descriptor: int, octets: int, base: bytes) -> WireReader:
     is_wire_form = disk_size(base) == wire_size(base) == octets
     if octets <= BLOCK:
         content = files.read(descriptor, 0, octets)

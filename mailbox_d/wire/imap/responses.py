@@ -25,6 +25,8 @@ _NOT_TEXT = re.compile(r"[^\x20-\x7e]")
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]++")
 _FLAG = re.compile(r"\\?[^\x00-\x20\x7f-\U0010ffff(){%*\"\\\]]++")
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}+")
+_PLAIN = re.compile(rb"[ !#-\[\]-~]{0,1000}+")
+"""What quotes hold as it is."""
 _QUOTABLE_IN_UTF_8 = re.compile(rb"[^\x00-\x1f\x7f]{0,1000}+")
 _SPECIALS = re.compile(rb"([\"\\])")
 
@@ -69,6 +71,8 @@ def continuation(data: bytes) -> bytes:
 
 def string(octets: bytes) -> bytes:
     """A quoted string, or a literal where quotes cannot hold the octets."""
+    if _PLAIN.fullmatch(octets):
+        return b'"%b"' % octets
     return _quoted(octets) if _QUOTABLE.fullmatch(octets) else b"{%d}\r\n%b" % (len(octets), octets)
 
 
