@@ -46,6 +46,11 @@ class Children(Service):
         self._children: set[_Child] = set()
         self._idle: list[_Child] = []
 
+    def prepare(self) -> None:
+        """There may be work soon: have a child that is ready for it, for it takes a while to begin."""
+        if self.running and not self._children:
+            self._idle.append(self._begin())
+
     async def run(self, asked: Sequence[bytes]) -> list[bytes]:
         """Have a child answer. Raises `ChildFailed`; `FrameTooLong` for what cannot be sent."""
         if not self.running:

@@ -91,6 +91,14 @@ class ChildrenTest(TestCase):
         octets = os.urandom(5_000_000)
         self.assertEqual(await self.children().run([b"echo", octets]), [octets])
 
+    async def test_one_is_ready_before_there_is_work(self) -> None:
+        children = self.children(count=2)
+        for _ in range(2):
+            children.prepare()
+        self.assertEqual(len(children._children), 1)
+        (pid,) = [child.transport.pid for child in children._children]
+        self.assertEqual(int((await children.run([b"who"]))[0]), pid)
+
     async def test_one_that_dies_fails_its_work_alone(self) -> None:
         children = self.children(count=1)
         dying, living = self.begun(children.run([b"die"])), self.begun(children.run([b"echo", b"alive"]))
