@@ -31,13 +31,14 @@ def changes(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What work on a store needs. `sessions` tells how many sessions of a user are open; `ended` tells sessions that a
-    folder was replaced under them."""
+    """What work on a store needs. `text_name`: under which name texts are kept for SEARCH. `sessions` tells how many
+    sessions of a user are open; `ended` tells sessions that a folder was replaced under them."""
 
     store: Store
     disk: Disk
     layout: Layout
     rework: Wanted
+    text_name: bytes
     sessions: Callable[[str], int]
     ended: Callable[[Folder], None]
 
@@ -63,20 +64,25 @@ class Workshop:
         return [one_account(self.disk, self.layout, request.user)]
 
     def _verb(self, request: Request) -> Callable[[Iterable[AccountPlace], str | None], Work[None]]:
-        rework = self.rework if request.deep else None
         if request.verb is Verb.VERIFY:
-            return Verification(self.disk, rework).accounts
+            return self._verification(request).accounts
         if request.verb is Verb.REPAIR:
-            return Repair(self.disk, Verification(self.disk, rework, mends_index=True), self.ended).accounts
+            return self._repair(request, mends_index=True).accounts
         if request.verb is Verb.STATS:
             return Figures(self.disk).accounts
         if request.verb is Verb.REINDEX:
             return Reindexing(self.store, self.disk, self.rework).accounts
         if request.verb is Verb.ADOPT:
-            repair = Repair(self.disk, Verification(self.disk, rework), self.ended)
-            verification = Verification(self.disk, rework)
+            verification, repair = self._verification(request), self._repair(request)
             return Adoption(self.store, self.disk, verification, repair, changes=request.yes).accounts
         return Release(self.disk, self.sessions, purges=request.purge, patience=request.wait).accounts
+
+    def _verification(self, request: Request, *, mends_index: bool = False) -> Verification:
+        rework = self.rework if request.deep else None
+        return Verification(self.disk, rework, mends_index=mends_index, text_name=self.text_name)
+
+    def _repair(self, request: Request, *, mends_index: bool = False) -> Repair:
+        return Repair(self.disk, self._verification(request, mends_index=mends_index), self.ended)
 
 
 def _check(request: Request) -> None:

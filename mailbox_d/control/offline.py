@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.driver import Driver, Stopped
 from mailbox_d.control.jobs import Workshop, changes
-from mailbox_d.control.rework import FetchAnswers
+from mailbox_d.control.rework import FetchAnswers, text_name
 from mailbox_d.control.service import control_children
 from mailbox_d.control.telling import TROUBLE, USAGE, Tally, answer_of, refusal
 from mailbox_d.limits import mime_limits
@@ -132,6 +132,7 @@ def _workshop(configuration: Configuration) -> Workshop:
         disk=store.disk,
         layout=store.layout,
         rework=FetchAnswers(mime_limits(configuration.limits)),
+        text_name=text_name(configuration.limits),
         sessions=lambda user: 0,
         ended=store.end,
     )

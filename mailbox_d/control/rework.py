@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailbox_d.imap import index_child
+from mailbox_d.config.model import Limits
+from mailbox_d.imap import index_child, search_record
 from mailbox_d.imap.remembered import attributes_of, name_of
+from mailbox_d.limits import mime_limits
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.upkeep.reindexing import Wanted
 from mailbox_d.wire.imap.fetch import FetchItem
@@ -14,6 +16,11 @@ ANSWERS = b"answers"
 """The first word of a question about FETCH's answers."""
 
 _USUAL = ((FetchItem.ENVELOPE,), (FetchItem.ENVELOPE, FetchItem.BODYSTRUCTURE))
+
+
+def text_name(limits: Limits) -> bytes:
+    """Under which name SEARCH keeps texts within these limits."""
+    return search_record.name_of(mime_limits(limits), limits.imap_search_text)
 
 
 class FetchAnswers(Wanted):

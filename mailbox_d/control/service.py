@@ -10,7 +10,7 @@ from typing import Any
 from mailbox_d.control.child import ENTRY
 from mailbox_d.control.driver import Driver
 from mailbox_d.control.jobs import Workshop
-from mailbox_d.control.rework import FetchAnswers
+from mailbox_d.control.rework import FetchAnswers, text_name
 from mailbox_d.control.session import TOO_MANY, ControlService, ControlSession
 from mailbox_d.limits import control_session_limits, mime_limits
 from mailbox_d.net.children import Children
@@ -44,6 +44,7 @@ def control_service(site: Site, group: int | None) -> ControlService:
         disk=store.disk,
         layout=store.layout,
         rework=FetchAnswers(mime_limits(limits)),
+        text_name=text_name(limits),
         sessions=site.user_sessions.count,
         ended=store.end,
     )

@@ -57,6 +57,7 @@ def _finding(told: Finding) -> Answer:
     return {
         "answer": "finding",
         "kind": told.kind.label,
+        "severity": told.kind.severity.value,
         "user": told.user,
         "mailbox": told.mailbox,
         "path": os.fsdecode(told.path),

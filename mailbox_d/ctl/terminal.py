@@ -85,7 +85,8 @@ class Terminal(Teller):
         self._bar.update(done - self._bar.n)
 
     def _tell_finding(self, answer: Answer) -> None:
-        self._say(f"{_place(answer)}: {answer['kind']}: {answer['means']}")
+        severity = f"{answer['severity']}: " if "severity" in answer else ""
+        self._say(f"{_place(answer)}: {severity}{answer['kind']}: {answer['means']}")
         detail = f" ({answer['detail']})" if answer["detail"] else ""
         self._say(f"    {answer['path']}{detail}")
         self._say(f"    repair: {answer['repair'] or 'by hand'}")

@@ -28,6 +28,8 @@ _SPARSE = 8
 
 _LOOKED_UP_AT_ONCE = 500
 
+_INSPECTED_AT_ONCE = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxKey:
@@ -72,6 +74,26 @@ class Answers:
         """What has been asked for in this account, the most recent first."""
         return self._file.run(_attributes) or ()
 
+    def inspected(self, attribute: bytes, bases: Mapping[int, bytes]) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+        """The UIDs of rows that say nothing that can be believed, and of rows of other messages than these: of some
+        rows at a time."""
+        after, seal = 0, crc32(attribute)
+        while rows := self._file.run(partial(self._read_on, attribute, after)):
+            after = rows[-1][0]
+            gone = [uid for uid, _, _ in rows if uid not in bases]
+            yield (
+                [
+                    uid
+                    for uid, checksum, octets in rows
+                    if uid in bases and crc32(octets, crc32(bases[uid], seal)) != checksum
+                ],
+                gone,
+            )
+
+    def forget(self, attribute: bytes, uids: Iterable[int]) -> None:
+        """Forget what was said under this name of some messages."""
+        self._file.run(partial(self._forget, attribute, list(uids)))
+
     def sweep(self, present: Iterable[int]) -> None:
         """Forget messages that are there no more."""
         self._file.run(partial(self._sweep, frozenset(present)))
@@ -86,6 +108,20 @@ class Answers:
                 (first | uids[0], first | uids[-1]),
             ).fetchall()
         return list(_read_each(db, [first | uid for uid in uids]))
+
+    def _read_on(self, attribute: bytes, after: int, db: sqlite3.Connection) -> list[tuple[int, int, bytes]]:
+        first = _first_key(db, attribute, self._key)
+        if first is None:
+            return []
+        return db.execute(
+            f"SELECT id & {_UID_MASK}, checksum, octets FROM answer WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+            (first | after + 1, first | _UID_MASK, _INSPECTED_AT_ONCE),
+        ).fetchall()
+
+    def _forget(self, attribute: bytes, uids: Sequence[int], db: sqlite3.Connection) -> None:
+        first = _first_key(db, attribute, self._key)
+        if first is not None:
+            db.executemany("DELETE FROM answer WHERE id = ?", [(first | uid,) for uid in uids])
 
     def _known(self, attribute: bytes, db: sqlite3.Connection) -> list[int]:
         first = _first_key(db, attribute, self._key)

@@ -18,7 +18,7 @@ from mailbox_d.store.index.text_look import NOWHERE, Placed, looked_through
 from mailbox_d.store.index.text_rewriting import is_crowded, packed, rewritten
 from mailbox_d.store.ports import Looked, Row, Texts, Wanted
 
-_KEPT_SECONDS = 7 * 86400
+KEPT_SECONDS = 7 * 86400
 """How long something may be kept of messages that are gone, once there is an occasion to give it back."""
 
 
@@ -82,7 +82,7 @@ class MailboxTexts(Texts):
         if name is None or contents is None or not contents.since:
             return
         rows, live = self._counted(contents, name)
-        is_old = abs(time.time() - contents.since) > _KEPT_SECONDS
+        is_old = abs(time.time() - contents.since) > KEPT_SECONDS
         if 2 * live < rows or (is_old and (live < rows or self._has_strangers(contents, name))):
             self._rewrite(name)
 

@@ -6,6 +6,6 @@ kept; verifying changes nothing. What is wrong is a value (`findings.py`), never
 be read keeps nobody from the others. The same work is done by the daemon and, while none runs, by `mailboxctl` itself.
 
 `accounts` finds Maildirs; `inspection` takes what a folder holds in one moment; `folder_checks`, `list_checks`,
-`account_checks` and `contents` say what is wrong with it; `repair` mends; `figures`, `adoption` and `release` do
-as they are called; `reindexing` forgets the index and makes it again.
+`account_checks`, `quota_check`, `caches` and `contents` say what is wrong with it; `repair` mends; `figures`,
+`adoption` and `release` do as they are called; `reindexing` forgets the index and makes it again.
 """

@@ -27,8 +27,9 @@ from mailbox_d.store.uidlist_file import UidListFile
 from mailbox_d.store.upkeep import list_checks
 from mailbox_d.store.upkeep.account_checks import LOCK_STALE_AFTER
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, address_of, mailboxes
+from mailbox_d.store.upkeep.caches import Caches
 from mailbox_d.store.upkeep.findings import BY_HAND, Finding, Kind
-from mailbox_d.store.upkeep.inspection import Inspection, Named, look
+from mailbox_d.store.upkeep.inspection import Inspection, Named, inspect, look
 from mailbox_d.store.upkeep.steps import Mended, Trouble, Work, patiently
 from mailbox_d.store.upkeep.verification import Verification, known_to_index, reason
 
@@ -48,6 +49,8 @@ _LISTING = frozenset(
 
 _NAMES = frozenset({Kind.TWO_FILES, Kind.UNLISTABLE})
 _KEYWORDS = frozenset({Kind.KEYWORD_NAMELESS, Kind.KEYWORDS_DAMAGED})
+
+_INDEX_ROWS = frozenset({Kind.INDEX_DAMAGED, Kind.INDEX_GONE})
 
 _BREATH = 1000
 """After how many files the lock is looked at."""
@@ -94,7 +97,7 @@ class Repair:
 
     def mailbox(self, place: MailboxPlace, findings: Sequence[Finding]) -> Work[None]:
         """Mend what was found in a mailbox. What was missing is made first, since nothing can be locked without."""
-        mender = MailboxRepair(self._disk, place, self._ended)
+        mender = MailboxRepair(self._disk, place, self._verification.caches, self._ended)
         for kinds, mend in mender.steps():
             concerned = [finding for finding in findings if finding.kind in kinds]
             if concerned:
@@ -123,6 +126,8 @@ class Repair:
             file = SubscriptionsFile(self._disk.files, place.maildir, clock=self._disk.clock)
             file.drop(frozenset(nameless(file.content())))
             return "wrote it anew without lines that are no names"
+        if finding.kind is Kind.TEXT_DAMAGED:
+            return self._verification.caches.mend_texts(place.maildir)
         status = find(self._disk.files, finding.path)
         is_taken_anew = status is not None and abs(self._disk.clock() - status.st_mtime) <= LOCK_STALE_AFTER
         if finding.kind is Kind.DEAD_LOCK and is_taken_anew:
@@ -136,10 +141,11 @@ class MailboxRepair:
     """What is done about the findings in one mailbox; each step says what it did. Steps raise `MailboxBusy` having
     changed nothing, `OSError`, `MailError`."""
 
-    def __init__(self, disk: Disk, place: MailboxPlace, ended: Ended) -> None:
+    def __init__(self, disk: Disk, place: MailboxPlace, caches: Caches, ended: Ended) -> None:
         self._disk = disk
         self._place = place
         self._folder = place.folder
+        self._caches = caches
         self._ended = ended
 
     def steps(self) -> Sequence[tuple[frozenset[Kind], Callable[[Sequence[Finding]], str]]]:
@@ -153,6 +159,11 @@ class MailboxRepair:
             (frozenset({Kind.UID_NEXT_LOW}), self._raise_uid_next),
             (_KEYWORDS, self._name_keywords),
             (frozenset({Kind.LEFTOVER}), self._sweep),
+            (_INDEX_ROWS, lambda _: self._caches.mend_index(inspect(self._disk, self._folder))),
+            (
+                frozenset({Kind.TEXT_GONE}),
+                lambda _: self._caches.mend_texts(self._folder.maildir, inspect(self._disk, self._folder)),
+            ),
         )
 
     def _make_parts(self, findings: Sequence[Finding]) -> str:
@@ -213,6 +224,7 @@ class MailboxRepair:
             self._disk.files.fsync_directory(self._folder.new)
         forget(self._disk.files, self._folder.maildir + b"/" + maildirsize.FILE_NAME)  # it was counted by the names
         self._look_afresh()
+        self._caches.mend_index(inspect(self._disk, self._folder))  # it went by the names
         return "gave it a name with its true sizes"
 
     def _measured(self, findings: Sequence[Finding]) -> Iterator[tuple[bytes, tuple[int, int]]]:

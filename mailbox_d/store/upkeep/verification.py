@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from mailbox_d.errors import MailError, NoSuchMailbox
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import FileSystem, find
-from mailbox_d.store.index.answers import Answers, MailboxKey
+from mailbox_d.store.index.answers import Answers
 from mailbox_d.store.index.open_indexes import FILE_NAME, TEXT_FILE_NAME
 from mailbox_d.store.upkeep import contents
 from mailbox_d.store.upkeep.account_checks import AccountChecks
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
+from mailbox_d.store.upkeep.caches import Caches, answers_of
 from mailbox_d.store.upkeep.findings import Finding, Kind
 from mailbox_d.store.upkeep.folder_checks import FolderChecks, size_fault
 from mailbox_d.store.upkeep.inspection import Inspection, identity, inspect
+from mailbox_d.store.upkeep.quota_check import quota_faults
 from mailbox_d.store.upkeep.steps import Mended, Progress, Trouble, Work, ask, patiently
 
 _SLICE = 500
@@ -42,9 +44,12 @@ class Rework(Protocol):
 
 class Verification:
     """Looks at accounts. With `rework` it also reads every message; with `mends_index` it puts right what the index
-    says wrong."""
+    says wrong. `text_name`: see `Caches`."""
 
-    def __init__(self, disk: Disk, rework: Rework | None = None, *, mends_index: bool = False) -> None:
+    def __init__(
+        self, disk: Disk, rework: Rework | None = None, *, mends_index: bool = False, text_name: bytes | None = None
+    ) -> None:
+        self.caches = Caches(disk, text_name)
         self._disk = disk
         self._rework = rework
         self._mends_index = mends_index
@@ -68,7 +73,12 @@ class Verification:
 
     def outside_mailboxes(self, place: AccountPlace) -> Work[None]:
         """What of an account belongs to no mailbox alone."""
-        for check in AccountChecks(self._disk, place).all():
+        checks: list[Callable[[], Work[None] | Iterator[Finding]]] = [
+            *AccountChecks(self._disk, place).all(),
+            lambda: quota_faults(self._disk, place),
+            lambda: self.caches.of_account(place, deep=self._rework is not None),
+        ]
+        for check in checks:
             try:
                 yield from check()
             except OSError as error:
@@ -101,6 +111,7 @@ class Verification:
             yield Progress(what, min(start + _SLICE, total), total)
         yield from checks.leftovers()
         yield from self._uid_next(place, seen)
+        yield from self.caches.of_mailbox(place, seen)
         if self._rework is not None:
             yield from self._sizes(place, seen)
             yield from self._index(place, seen, self._rework)
@@ -168,14 +179,6 @@ class Verification:
         for uid in right:
             detail = f"of the message with UID {uid}, {attribute.decode('ascii', 'replace')}"
             yield Finding(Kind.INDEX_WRONG, place.user, place.mailbox, path, detail)
-
-
-def answers_of(disk: Disk, seen: Inspection) -> Answers | None:
-    """What the index says of a mailbox; None where there is no index, which is not made for this."""
-    maildir = seen.folder.maildir
-    if find(disk.files, maildir + b"/" + FILE_NAME.encode()) is None or not seen.header.guid:
-        return None
-    return Answers(disk.indexes.of(maildir), MailboxKey(seen.header.guid, seen.header.uid_validity))
 
 
 def known_to_index(disk: Disk, seen: Inspection) -> int:

@@ -13,16 +13,19 @@ from mailbox_d.wire.control.requests import Verb
 DOCUMENT = (Path(__file__).parents[3] / "docs/mailboxctl.md").read_text("utf-8")
 
 
-def rows() -> dict[str, str]:
-    lines = [line.split("|") for line in DOCUMENT.splitlines() if line.startswith("| `") and line.count("|") == 4]
-    return {cells[1].strip(" `"): cells[3].strip() for cells in lines}
+def rows() -> dict[str, tuple[str, str]]:
+    """By kind: severity, and what repair does."""
+    lines = [line.split("|") for line in DOCUMENT.splitlines() if line.startswith("| `") and line.count("|") == 5]
+    return {cells[1].strip(" `"): (cells[2].strip(), cells[4].strip()) for cells in lines}
 
 
-def test_every_kind_of_finding_is_told_and_who_repairs_it() -> None:
+def test_every_kind_of_finding_is_told_what_it_costs_and_who_repairs_it() -> None:
     told = rows()
     assert set(told) == {kind.label for kind in Kind}
     for kind in Kind:
-        assert told[kind.label].startswith("By hand") == (kind.repair == BY_HAND), kind
+        severity, repair = told[kind.label]
+        assert severity == kind.severity.value
+        assert repair.startswith("By hand") == (kind.repair == BY_HAND), kind
 
 
 @pytest.mark.parametrize("verb", Verb)

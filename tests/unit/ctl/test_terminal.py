@@ -14,6 +14,7 @@ from mailbox_d.wire.control.requests import Verb
 FINDING = {
     "answer": "finding",
     "kind": "two-files",
+    "severity": "error",
     "user": "alice@example.org",
     "mailbox": "INBOX",
     "path": "/x/\x1b[2Jy\n\udcff",
@@ -43,9 +44,16 @@ def test_names_on_the_disk_control_no_terminal() -> None:
     teller.tell(FINDING)
     teller.tell(END)
     assert out.getvalue() == (
-        "alice@example.org INBOX: two-files: two files have one name\n    /x/\\x1b[2Jy\\n\\udcff\n    repair: by hand\n"
+        "alice@example.org INBOX: error: two-files: two files have one name\n"
+        "    /x/\\x1b[2Jy\\n\\udcff\n    repair: by hand\n"
     )
     assert (err.getvalue(), teller.status) == ("verify, offline: 1 finding\n", 1)
+
+
+def test_a_finding_of_an_older_daemon_has_no_severity() -> None:
+    teller, out, _ = terminal()
+    teller.tell({key: value for key, value in FINDING.items() if key != "severity"})
+    assert out.getvalue().startswith("alice@example.org INBOX: two-files: two files")
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else() -> None:

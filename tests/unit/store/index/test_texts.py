@@ -425,7 +425,7 @@ def test_after_a_week_nothing_is_left_of_what_is_gone(path: Path, monkeypatch: p
     sane(texts)
     texts.tidy()
     assert path.read_bytes().count(b"said 17 in 0") == 2
-    monkeypatch.setattr(mailbox_texts, "_KEPT_SECONDS", -1)
+    monkeypatch.setattr(mailbox_texts, "KEPT_SECONDS", -1)
     sane(texts)
     texts.tidy()
     assert b"said 17 in 0" not in path.read_bytes()

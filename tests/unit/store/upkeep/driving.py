@@ -21,6 +21,7 @@ BODY = b"Subject: a message\n\nof three lines\n"
 WIRE = BODY.replace(b"\n", b"\r\n")
 SIZES = b",S=%d,W=%d" % (len(BODY), len(WIRE))
 PAUSES_MAX = 1000
+TEXT_NAME = b"1 limits"
 
 
 def plain_child(asked: Sequence[bytes]) -> list[bytes]:
@@ -112,11 +113,11 @@ class Site:
 
     def told(self, *, deep: bool = False, only: str | None = None) -> list[Told]:
         store = MaildirStore(self.root, settings=self.settings)
-        verification = Verification(store.disk, Measuring() if deep else None)
+        verification = Verification(store.disk, Measuring() if deep else None, text_name=TEXT_NAME)
         return driven(verification.accounts(every_account(store.disk, store.layout), only))
 
     def repair(self, *, deep: bool = False) -> list[Told]:
         store = MaildirStore(self.root, settings=self.settings)
-        verification = Verification(store.disk, Measuring() if deep else None, mends_index=True)
+        verification = Verification(store.disk, Measuring() if deep else None, mends_index=True, text_name=TEXT_NAME)
         repair = Repair(store.disk, verification, store.end)
         return driven(repair.accounts(every_account(store.disk, store.layout)))

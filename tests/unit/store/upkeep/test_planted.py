@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import socket
+import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -19,15 +23,16 @@ from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.dotlock import LockTimes
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.folder import Folder
+from mailbox_d.store.index.answers import Answers, MailboxKey
 from mailbox_d.store.ledger import Ledger
 from mailbox_d.store.maildir_store import MaildirStore
-from mailbox_d.store.ports import INBOX
+from mailbox_d.store.ports import COLUMNS, INBOX, Row
 from mailbox_d.store.upkeep.accounts import every_account
 from mailbox_d.store.upkeep.findings import BY_HAND, Kind
 from mailbox_d.store.upkeep.repair import Repair
 from mailbox_d.store.upkeep.steps import Mended, Trouble
 from mailbox_d.store.upkeep.verification import Verification
-from tests.unit.store.upkeep.driving import ALICE, BODY, SIZES, WIRE, Site, driven, message
+from tests.unit.store.upkeep.driving import ALICE, BODY, SIZES, TEXT_NAME, WIRE, Site, driven, message
 
 OLD = time.time() - 48 * 3600
 NEVER = 2_000_000_000
@@ -183,6 +188,56 @@ def plant_maildirsize(site: Site) -> None:
     path = site.maildir / "maildirsize"
     path.write_bytes(b"0S\n100 1\njunk\n")
     os.utime(path, (OLD, OLD))
+
+
+def plant_maildirsize_wrong(site: Site) -> None:
+    (site.maildir / "maildirsize").write_bytes(b"0S\n%d 6\n" % (6 * len(BODY)))
+
+
+def plant_index_damaged(site: Site) -> None:
+    site.open().index.remember(b"ENVELOPE", {1: b"said", 2: b"said too"})
+    with contextlib.closing(sqlite3.connect(site.maildir / "mailboxd.index")) as db, db:
+        db.execute("UPDATE answer SET octets = ? WHERE octets = ?", (b"lied", b"said"))
+
+
+def plant_index_gone(site: Site) -> None:
+    mailbox = site.open()
+    mailbox.index.remember(b"ENVELOPE", {1: b"said"})
+    header = lines_of((site.maildir / "dovecot-uidlist").read_bytes())[0]
+    uidlist(site, lambda content: content.replace(b" N%d" % header_next(header), b" N5000", 1))
+    guid = re.findall(rb" G([0-9a-f]+)", header)[0]
+    answers = Answers(site.store.disk.indexes.of(bytes(site.maildir)), MailboxKey(guid, mailbox.uid_validity))
+    answers.remember(b"ENVELOPE", [(uid, b"gone", b"said") for uid in range(100, 1200)])
+
+
+def header_next(header: bytes) -> int:
+    return int(re.findall(rb" N(\d+)", header)[0])
+
+
+def keep_texts(site: Site, age: float) -> Path:
+    rows = {uid: Row((b"\xfesaid",) * COLUMNS, 700_000) for uid in (1, 2, 3)}
+    site.open().texts.remember(TEXT_NAME, rows)
+    path = site.maildir / "mailboxd.text"
+    with path.open("r+b") as file:
+        file.seek(8)
+        file.write(struct.pack("=d", time.time() - age))
+    return path
+
+
+def plant_text_damaged(site: Site) -> None:
+    path = keep_texts(site, 0)
+    content = path.read_bytes()
+    path.write_bytes(content[:-3] + b"?" + content[-2:])
+
+
+def plant_text_damaged_of_an_unfinished_block(site: Site) -> None:
+    path = keep_texts(site, 0)
+    path.write_bytes(path.read_bytes() + b"the beginning of a block")
+
+
+def plant_text_gone(site: Site) -> None:
+    keep_texts(site, 30 * 86400)
+    site.open().expunge([2])
 
 
 PLANTS: dict[str, tuple[Kind, Callable[[Site], None]]] = {
