@@ -62,6 +62,10 @@ class ModSequences:
                 self._promise(max(number, self._unpromised))
         return number
 
+    def leap(self) -> None:
+        """Let further numbers be above all that another server made by counting on from what was promised here."""
+        self.next(self.promised() + _AHEAD)
+
     def promised(self) -> int:
         """No number that anybody was told is above this one."""
         with self._guard:

@@ -10,6 +10,7 @@ from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find
 from mailbox_d.store.folder import PARTS, Folder
 from mailbox_d.store.keywords import Keywords
+from mailbox_d.store.mod_sequences import FILE_NAME
 from mailbox_d.store.ports import SpecialUse, Store
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, address_of, mailboxes
 from mailbox_d.store.upkeep.inspection import look, missing_parts
@@ -67,12 +68,15 @@ class Adoption:
                 yield Trouble(place.user, "", reason(error))
 
     def _account(self, place: AccountPlace) -> Work[None]:
+        was_here = self._disk.mod_sequences.of(place.maildir).promised() > 0
         yield from self._layout(place)
         work = self._repair if self._changes else self._verification
         yield from work.accounts([place])
         for each in mailboxes(self._disk, place):
             yield from self._mailbox(each)
         yield from self._uses(place)
+        if was_here:
+            yield from self._numbers(place)
 
     def _layout(self, place: AccountPlace) -> Work[None]:
         """What Dovecot left in the Maildir that is no mail."""
@@ -120,3 +124,13 @@ class Adoption:
             return
         yield from patiently(lambda: account.assign_special_uses(uses))
         yield Mended("special-use", place.user, "", place.maildir + b"/mailboxd-special-use", f"assigned: {told}")
+
+    def _numbers(self, place: AccountPlace) -> Work[None]:
+        """Of an account that was here before, clients may know mod-sequences that Dovecot counted on from ours."""
+        if not self._changes:
+            yield Note(place.user, "it was here before: mod-sequences leap above those that Dovecot gave; with --yes")
+            return
+        self._disk.indexes.of(place.maildir).remove()
+        self._disk.mod_sequences.of(place.maildir).leap()
+        path = place.maildir + b"/" + FILE_NAME
+        yield Mended("mod-sequences", place.user, "", path, "leapt above Dovecot's, and removed the index")

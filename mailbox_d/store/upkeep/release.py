@@ -1,4 +1,5 @@
-"""The way back to Dovecot: what it has to be told, that nobody works in the account, and that nothing of ours is left.
+"""The way back to Dovecot: what it has to be told, that nobody works in the account, and that nothing of ours is left
+but the number that mod-sequences go on above when the account comes back.
 
 Whatever Dovecot needs is in its own files already. Its mod-sequences are smaller than ours, so a client that knows ours
 would hear of no change: `doveadm mailbox update --min-highest-modseq` raises them.
@@ -14,7 +15,7 @@ from mailbox_d.errors import MailError
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find, forget
 from mailbox_d.store.folder import Folder
-from mailbox_d.store.mod_sequences import ModSequences
+from mailbox_d.store.mod_sequences import FILE_NAME, ModSequences
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
 from mailbox_d.store.upkeep.inspection import inspect
 from mailbox_d.store.upkeep.steps import Command, Mended, Note, Pause, Progress, Trouble, Work, patiently
@@ -59,6 +60,7 @@ class Release:
             for path in self._own_files(place, found):
                 self._remove(path)
                 yield Mended("own-file", place.user, "", path, "removed it")
+            yield from self._what_stays(place)
 
     def _without_sessions(self, place: AccountPlace) -> Work[bool]:
         waited = 0.0
@@ -81,17 +83,24 @@ class Release:
         for each in found:
             yield Command(place.user, each.mailbox, (*update, each.mailbox))
 
+    def _what_stays(self, place: AccountPlace) -> Work[None]:
+        if self._modseq_floor(place):
+            name = os.fsdecode(FILE_NAME)
+            yield Note(place.user, f"{name} stays for when it comes back, or clients would miss changes then")
+
     def _modseq_floor(self, place: AccountPlace) -> int:
         """No mod-sequence above it was told of any mailbox of the account; 0 where none was told."""
         return ModSequences(self._disk.files, place.maildir, self._disk.clock).promised()
 
     def _own_files(self, place: AccountPlace, found: Iterable[MailboxPlace]) -> Iterable[bytes]:
-        """Our own files in the Maildir and its folders: plain ones only, and no lock that somebody holds."""
+        """Our own files in the Maildir and its folders, but for what stays: plain ones only, and no lock that somebody
+        holds."""
         for folder in dict.fromkeys([Folder(place.maildir), *(each.folder for each in found)]):
             for name in sorted(self._disk.files.names(folder.path)):
                 path = folder.path + b"/" + name
                 status = find(self._disk.files, path) if name.startswith(OWN_PREFIX) else None
-                if status is not None and S_ISREG(status.st_mode) and not name.endswith(_LOCK):
+                stays = name == FILE_NAME or name.endswith(_LOCK)
+                if status is not None and S_ISREG(status.st_mode) and not stays:
                     yield path
 
     def _remove(self, path: bytes) -> None:
