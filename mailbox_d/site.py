@@ -16,7 +16,7 @@ from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
-from mailbox_d.config.model import Configuration, Quota
+from mailbox_d.config.model import Configuration, Limits, Quota
 from mailbox_d.imap.fetch_ahead import Crew
 from mailbox_d.imap.index_feeding import IndexFeeding
 from mailbox_d.limits import mime_limits
@@ -83,12 +83,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     quotas = quota_rules(directory, configuration.quota)
     maildirs = MaildirStore(
         configuration.storage.maildirs,
-        settings=StoreSettings(
-            newline=configuration.storage.newline,
-            hold=limits.message_in_memory,
-            subscriptions_octets_max=limits.subscriptions,
-            expunges_kept=limits.imap_expunges,
-        ),
+        settings=store_settings(configuration.storage.newline, limits),
         watcher=watch,
         quotas=quotas,
     )
@@ -119,6 +114,17 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         sessions=OpenSessions(reactor),
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),
+    )
+
+
+def store_settings(newline: str, limits: Limits) -> StoreSettings:
+    """How the store works, as it is configured."""
+    return StoreSettings(
+        newline=newline,
+        hold=limits.message_in_memory,
+        subscriptions_octets_max=limits.subscriptions,
+        expunges_kept=limits.imap_expunges,
+        text_octets_max=limits.imap_search_file,
     )
 
 

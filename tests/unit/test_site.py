@@ -8,9 +8,11 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
-from mailbox_d.config.model import Quota
+from mailbox_d.config.model import Limits, Quota
 from mailbox_d.net.lanes import InlineLane
-from mailbox_d.site import quota_rules
+from mailbox_d.site import quota_rules, store_settings
+from mailbox_d.store.disk import StoreSettings
+from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits
 
 USERS = """
@@ -31,3 +33,14 @@ def test_limits_are_those_of_the_realms(tmp_path: Path) -> None:
     assert [rules.limits(address) for address in people] == [limits, limits, None, None]
     assert rules.limits(EmailAddress.parse("alice@example.com")) is None
     assert rules.grace == 3
+
+
+def test_the_store_has_the_limits_that_are_configured(tmp_path: Path) -> None:
+    chosen = {"message_in_memory": 1, "subscriptions": 2, "imap_expunges": 3, "imap_search_file": 4}
+    settings = store_settings("crlf", Limits().model_copy(update=chosen))
+    assert settings == StoreSettings("crlf", 1, subscriptions_octets_max=2, expunges_kept=3, text_octets_max=4)
+    assert MaildirStore(tmp_path, settings=settings).disk.texts.of(bytes(tmp_path)).is_full()
+
+
+def test_the_store_s_limits_are_the_same_with_and_without_a_configuration() -> None:
+    assert store_settings("lf", Limits()).text_octets_max == StoreSettings().text_octets_max

@@ -28,6 +28,9 @@ def key_of(mailbox: MailboxKey, name: bytes) -> bytes:
     return blake2b(b"%d %d %b%b" % (mailbox.uid_validity, len(guid), guid, name), digest_size=16).digest()
 
 
+_SHARE_FOR_ROOM = 8
+"""When the file is full, it is written anew if one row of a mailbox in so many is of a message that is gone."""
+
 _TRIES = 3
 """How often a file that was changed meanwhile is looked at again."""
 
@@ -71,6 +74,8 @@ class MailboxTexts(Texts):
         if not entries:
             return
         self._name = name
+        if self._file.is_full():
+            return
         self._file.append(packed(self._key(name), entries))
         contents = self._file.contents()
         if contents is not None and is_crowded(contents):
@@ -83,7 +88,8 @@ class MailboxTexts(Texts):
             return
         rows, live = self._counted(contents, name)
         is_old = abs(time.time() - contents.since) > KEPT_SECONDS
-        if 2 * live < rows or (is_old and (live < rows or self._has_strangers(contents, name))):
+        makes_room = _SHARE_FOR_ROOM * (rows - live) >= rows > live and self._file.is_full()
+        if 2 * live < rows or makes_room or (is_old and (live < rows or self._has_strangers(contents, name))):
             self._rewrite(name)
 
     def _known(self, name: bytes, uids: Sequence[int]) -> bytes | None:

@@ -78,5 +78,8 @@ class OpenIndexes(OpenFiles[IndexFile]):
 class OpenTexts(OpenFiles[TextFile]):
     """What messages say."""
 
-    def __init__(self, kept: int) -> None:
-        super().__init__(kept, lambda maildir: TextFile(Path(os.fsdecode(maildir)) / TEXT_FILE_NAME))
+    def __init__(self, kept: int, octets_max: int) -> None:
+        def make(maildir: bytes) -> TextFile:
+            return TextFile(Path(os.fsdecode(maildir)) / TEXT_FILE_NAME, octets_max=octets_max)
+
+        super().__init__(kept, make)

@@ -27,6 +27,11 @@ _PREAMBLE = struct.Struct("=8sd")
 """What the file is, and since when: seconds since 1970."""
 _MAGIC = b"mbdtext1"
 
+OCTETS_MAX = 1 << 30
+"""Of a file, where nobody says."""
+
+_NEARLY_FULL = 0.99
+
 _REST_SECONDS = 60.0
 """How long a file that cannot be had is let be."""
 
@@ -61,8 +66,12 @@ class TextFile:
 
     _log = Logger()
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, monotonic: Callable[[], float] = time.monotonic, octets_max: int = OCTETS_MAX
+    ) -> None:
+        """`octets_max`: what is added ends there."""
         self.path = path
+        self._octets_max = octets_max
         self._monotonic = monotonic
         self._guard = threading.Lock()
         self._contents: Contents | None = None
@@ -82,8 +91,13 @@ class TextFile:
                 self._unread_until = self._rested(error)
             return None
 
+    def is_full(self) -> bool:
+        """Whether hardly anything can be added any more."""
+        contents = self.contents()
+        return (_PREAMBLE.size if contents is None else contents.end) >= _NEARLY_FULL * self._octets_max
+
     def append(self, blocks: Iterable[bytes]) -> None:
-        """Add blocks, if that can be had without waiting."""
+        """Add blocks, if that can be had without waiting, as far as there is room."""
         with self._guard:
             self._try(lambda descriptor: self._add(descriptor, blocks))
 
@@ -174,7 +188,7 @@ class TextFile:
         try:
             for octets in blocks:
                 block = unpack_header(octets[:HEADER_SIZE], end)
-                if block is None:
+                if block is None or end + len(octets) > self._octets_max:
                     continue
                 _write(descriptor, octets, end)
                 added.append(block)

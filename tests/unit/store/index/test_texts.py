@@ -433,6 +433,37 @@ def test_after_a_week_nothing_is_left_of_what_is_gone(path: Path, monkeypatch: p
     assert sane(texts) == len(WANTED) * 39
 
 
+def test_what_is_beyond_the_limit_is_not_kept(path: Path) -> None:
+    fill(texts_of(path))
+    limit = 2 * path.stat().st_size // 3
+    path.unlink()
+    texts = MailboxTexts(TextFile(path, octets_max=limit), View(), lambda: None)  # type: ignore[arg-type]
+    for uid in UIDS:
+        texts.remember(NAME, {uid: row(uid)})
+    assert limit // 2 < path.stat().st_size <= limit
+    known = texts.known(NAME, UIDS)
+    assert 0 < known.count(WHOLE) < len(UIDS) and known == known.rstrip(b"\0").ljust(len(UIDS), b"\0")
+    assert sane(texts) == len(WANTED) * known.count(WHOLE)
+
+
+def test_a_full_file_is_written_anew_as_soon_as_that_makes_room(path: Path) -> None:
+    fill(texts_of(path))
+    view, file = View(), TextFile(path, octets_max=path.stat().st_size)
+    texts = MailboxTexts(file, view, lambda: None)  # type: ignore[arg-type]
+    gone(view, range(1, 5))
+    assert sane(texts) == len(WANTED) * 36
+    texts.tidy()
+    assert file.is_full() and b"said 3 in 0" in path.read_bytes()
+    gone(view, range(5, 11))
+    view.listing.messages[41] = b"1700000000.M41P1.h"
+    texts.remember(NAME, {41: row(7)})
+    assert texts.known(NAME, [41]) == b"\0"
+    texts.tidy()
+    assert not file.is_full() and b"said 3 in 0" not in path.read_bytes()
+    texts.remember(NAME, {41: row(7)})
+    assert texts.known(NAME, [41]) == bytes([WHOLE])
+
+
 def test_small_blocks_are_joined(texts: MailboxTexts, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailbox_d.store.index.text_rewriting._BLOCKS_MIN", 20)
     for uid in UIDS:
