@@ -11,8 +11,9 @@ from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import INBOX, Block, FlagAction, Store, Target
-from tests.dialogues.imap_server import ANN, filled_store, imap_connection, imap_service
+from tests.dialogues.imap_server import ANN, filled_store
 from tests.dialogues.memory import Connection
+from tests.unit.imap.talking import said, selected
 
 POLL = 5.0
 DELETED = frozenset({r"\Deleted"})
@@ -23,23 +24,10 @@ def store() -> MemoryStore:
     return filled_store()
 
 
-def selected(store: Store, limits: IMAPLimits | None = None) -> Connection:
-    connection = imap_connection(imap_service(store, limits=limits), secure=True)
-    connection.connect()
-    connection.send(b"a LOGIN ann@example.org secret\r\nb SELECT INBOX\r\n")
-    assert b"b OK" in connection.transport.take()
-    return connection
-
-
 def idling(store: Store, limits: IMAPLimits | None = None) -> Connection:
     connection = selected(store, limits)
     assert said(connection, b"c IDLE") == [b"+ Waiting for news"]
     return connection
-
-
-def said(connection: Connection, command: bytes) -> list[bytes]:
-    connection.send(command + b"\r\n")
-    return connection.transport.take().splitlines()
 
 
 def told(connection: Connection) -> list[bytes]:

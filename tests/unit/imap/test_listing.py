@@ -16,23 +16,10 @@ from mailbox_d.store.names import tree
 from mailbox_d.store.ports import SpecialUse
 from mailbox_d.wire.imap.listing import List, ListSelection
 from mailbox_d.wire.imap.patterns import MailboxPattern
-from tests.dialogues.imap_server import ANN, filled_store, imap_connection, imap_service
-from tests.dialogues.memory import Connection
+from tests.dialogues.imap_server import ANN, filled_store
+from tests.unit.imap.talking import logged_in, said
 
 DEEP = ["/".join(["a"] * depth) for depth in range(1, 31)]
-
-
-def logged_in(store: MemoryStore, limits: IMAPLimits | None = None) -> Connection:
-    connection = imap_connection(imap_service(store, limits=limits), secure=True)
-    connection.connect()
-    connection.send(b"a LOGIN ann@example.org secret\r\n")
-    connection.transport.take()
-    return connection
-
-
-def said(connection: Connection, command: bytes) -> list[bytes]:
-    connection.send(command + b"\r\n")
-    return connection.transport.take().splitlines()
 
 
 def deep_store() -> MemoryStore:
