@@ -1,7 +1,8 @@
 """Whether a folder may have changed since the last look: a few `stat` calls.
 
 The directories' times have the granularity of the kernel's clock, so a change that follows another one at once may not
-show. A look at a directory that changed within the last second is therefore repeated once, two seconds later.
+show. A look at a directory that changed within the last second is therefore repeated once, two seconds later: at `new`
+alone where that is the one, for mail may come all the time into a mailbox whose `cur` takes long to read.
 """
 
 from __future__ import annotations
@@ -56,8 +57,15 @@ class Marks:
         self._times = times
         self._clock = clock
         self._monotonic = monotonic
-        self.last = Seen()
+        self._last = Seen()
         self._again_at: float | None = None
+        """When the second look at `cur` is due."""
+        self._new_again_at: float | None = None
+
+    @property
+    def last(self) -> Seen:
+        """The marks as they were when the folder was last read; of `new` nothing if its second look is due."""
+        return replace(self._last, new=()) if self._is_due(self._new_again_at) else self._last
 
     def look(self) -> Seen:
         """The marks as they are now. Raises `FileNotFoundError` where `new` or `cur` is missing, `StorageFault` where
@@ -71,29 +79,29 @@ class Marks:
 
     def is_doubtful(self) -> bool:
         """Whether a directory had just changed, so that another change may not have shown."""
-        return self._again_at is not None
+        return self._again_at is not None or self._new_again_at is not None
 
     def is_due(self) -> bool:
-        """Whether the second look at a directory that had just changed is due."""
-        return self._again_at is not None and self._monotonic() >= self._again_at
+        """Whether the second look at a `cur` that had just changed is due."""
+        return self._is_due(self._again_at)
 
     def stamp(self, seen: Seen, *, whole: bool = True) -> None:
-        """Remember what was seen before the folder was read; a second look that is still to come is neither put off
-        nor forgotten unless the whole of it was read."""
-        self.last = seen
-        age = self._clock() - max(seen.new[0], seen.cur[0]) / 1_000_000_000
+        """Remember what was seen before `new` was read, and `cur` too if the `whole` folder was. A second look at `cur`
+        that is still to come is neither put off nor forgotten unless that was read."""
+        self._last = seen
+        self._new_again_at = self._later() if self._is_young(seen.new) else None
         if whole:
             self._again_at = None
-        if age < self._times.doubtful:
+        if self._is_young(seen.cur):
             self._look_again()
 
     def stamp_own(self) -> None:
         """Remember the marks after changes of our own, made under the lock. Deliveries into `new` need no lock, so
         `new` stays as it was last read. A program that asks for no lock may have changed `cur` since it was read, and
         long ago by now if a sync has taken long: it is always looked at again."""
-        before = self.last.cur
-        self.stamp(replace(self.look(), new=self.last.new), whole=False)
-        if self.last.cur != before:
+        before = self._last
+        self._last = replace(self.look(), new=before.new)
+        if self._last.cur != before.cur or self._is_young(before.cur):
             self._look_again()
 
     def knows_new(self) -> bool:
@@ -102,12 +110,22 @@ class Marks:
 
     def stamp_new(self) -> None:
         """Remember `new` as it is now; it is looked at again."""
-        self.last = replace(self.last, new=self._directory(self._folder.new))
-        self._look_again()
+        self._last = replace(self._last, new=self._directory(self._folder.new))
+        self._new_again_at = self._new_again_at or self._later()
 
     def _look_again(self) -> None:
         if self._again_at is None:
-            self._again_at = self._monotonic() + self._times.again
+            self._again_at = self._later()
+
+    def _later(self) -> float:
+        return self._monotonic() + self._times.again
+
+    def _is_due(self, at: float | None) -> bool:
+        return at is not None and self._monotonic() >= at
+
+    def _is_young(self, mark: Mark) -> bool:
+        """Whether a directory changed so shortly ago that another change may not show."""
+        return bool(mark) and self._clock() - mark[0] / 1_000_000_000 < self._times.doubtful
 
     def _directory(self, path: bytes) -> Mark:
         status = self._files.lstat(path)

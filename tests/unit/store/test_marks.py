@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.address import EmailAddress
+from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.folder import Folder
+from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.marks import LookTimes, Marks
+from tests.faults.store_files import RecordingFiles
 
 
 class Clock:
@@ -93,6 +97,37 @@ def test_a_second_look_is_not_put_off_by_changes_of_ours_nor_by_deliveries(
     marks.stamp(marks.look(), whole=False)
     clock.pass_by(0.5)
     assert marks.is_due()
+
+
+def test_where_mail_comes_all_the_time_new_alone_is_looked_at_again(marks: Marks, clock: Clock, tmp_path: Path) -> None:
+    for _ in range(40):
+        touch(tmp_path, "new", clock)
+        marks.stamp(marks.look(), whole=False)
+        clock.pass_by(0.1)
+        assert not marks.is_due() and marks.look() == marks.last and marks.is_doubtful()
+    clock.pass_by(2)
+    assert not marks.is_due() and marks.look() != marks.last, "something may have come with the last one"
+    marks.stamp(marks.look(), whole=False)
+    assert marks.look() == marks.last and not marks.is_doubtful()
+
+
+def test_deliveries_of_others_have_new_read_alone(tmp_path: Path) -> None:
+    files = RecordingFiles()
+    store = MaildirStore(tmp_path, files=files, settings=StoreSettings(looks=LookTimes(again=0.0)))
+    maildir = tmp_path / "example.org/ann/Maildir"
+    store.account(EmailAddress("ann", "example.org"))
+    for part in ("cur", "new", "tmp"):
+        (maildir / part).mkdir(parents=True, exist_ok=True)
+        os.utime(maildir / part, (1, 1))
+    mailbox = store.account(EmailAddress("ann", "example.org")).open("INBOX")
+    files.calls.clear()
+    for number in range(5):
+        (maildir / f"new/170000000{number}.M1P1.h,S=0,W=0").touch()
+        for _ in range(3):
+            mailbox.refresh()
+        assert len(mailbox.messages()) == number + 1
+    read = [call.path.rpartition("/")[2] for call in files.calls if call.operation == "names"]
+    assert "new" in read and "cur" not in read
 
 
 def test_a_change_shows_though_its_time_was_set_back(marks: Marks, tmp_path: Path, clock: Clock) -> None:
