@@ -11,6 +11,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import NoReturn
 
@@ -112,7 +113,8 @@ class FolderView:
         whole = self._read_list() or whole
         difference = self._compare(whole)
         self._apply(difference)
-        self._dead.update(self._lines.keys() - self.listing.bases().keys())
+        if not self._lines.keys() <= self.listing.bases().keys():
+            self._dead.update(self._lines.keys() - self.listing.bases().keys())
         self._lines = {}
         self._is_behind = not self._give_uids(list(difference.unlisted.values()), lock)
         self._marks.stamp(replace(seen, uidlist=self._marks.look().uidlist), whole=whole)
@@ -248,13 +250,15 @@ class FolderView:
     def path(self, place: Place) -> bytes:
         return (self._folder.new if place.is_new else self._folder.cur) + b"/" + place.name
 
-    def _tell(self, changes: Iterable[Change]) -> None:
-        """What has changed is noted in the listing by now: see that it is written down, then tell it."""
+    def _tell(self, changes: Iterable[Change], letters: Sequence[bytes] | None = None) -> None:
+        """What has changed is noted in the listing by now: see that it is written down, then tell it. `letters` are all
+        messages' where these are at hand."""
+        state = partial(self._state, letters)
         renumbered = self._renumbered()
-        self.history.settle(self._state)
+        self.history.settle(state)
         if self.history.has_lost_track:
             renumbered = self._renumbered()
-            self.history.settle(self._state)
+            self.history.settle(state)
         self.feeds.publish(chain(changes, renumbered))
 
     def _renumbered(self) -> Sequence[Change]:
@@ -264,10 +268,10 @@ class FolderView:
         self.history.has_lost_track = False
         return self.listing.renumber(self.history.highest)
 
-    def _state(self) -> tuple[Sequence[int], Sequence[bytes], Sequence[int], Keywords]:
+    def _state(self, letters: Sequence[bytes] | None) -> tuple[Sequence[int], Sequence[bytes], Sequence[int], Keywords]:
         messages = self.listing.messages
         numbers = [message.mod_sequence for message in messages.values()]
-        return list(messages), self.listing.letters(), numbers, self.keywords
+        return list(messages), letters or self.listing.letters(), numbers, self.keywords
 
     def _is_quiet(self) -> bool:
         """Whether it is certain, without a look at the disk, that it holds nothing else than we know."""
@@ -390,17 +394,18 @@ class FolderView:
         names = list(found.values())
         parts = [name.partition(b":") for name in names]
         bases, infos = [base for base, _, _ in parts], [info for _, _, info in parts]
-        letters = {info: letters_of(info) for info in set(infos)}
-        flags_of = {info: self.flags(of) for info, of in letters.items()}
+        letters_in = {info: letters_of(info) for info in set(infos)}
+        flags_of = {info: self.flags(of) for info, of in letters_in.items()}
+        letters = list(map(letters_in.__getitem__, infos))
         sizes: list[int | None] = list(map(wire_size, bases))
         if None in sizes:
             sizes = [self._size(*row, in_new) for row in zip(found, names, sizes, strict=True)]
-        numbers = self._numbers(found, [letters[info] for info in infos])
-        rows = zip(found, [flags_of[info] for info in infos], sizes, numbers, strict=True)
+        numbers = self._numbers(found, letters)
+        rows = zip(found, map(flags_of.__getitem__, infos), sizes, numbers, strict=True)
         messages = list(map(Message._make, rows))
-        self.listing.add(messages, names, in_new)
+        self.listing.add(messages, names, in_new, bases)
         self.recent.update(in_new)
-        self._tell(map(Arrived, messages))
+        self._tell(map(Arrived, messages), letters if len(messages) == len(self.listing.messages) else None)
 
     def _numbers(self, uids: Collection[int], letters: Sequence[bytes]) -> Sequence[int]:
         """The mod-sequences of messages that have come, or of all that there are when the mailbox is first read."""

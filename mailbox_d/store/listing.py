@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from mailbox_d.store.filename import is_listable, join_name, letters_of, split_name
 from mailbox_d.store.ports import Change, Expunged, Flagged, Flags, Message, Snapshot
@@ -92,14 +92,21 @@ class Listing:
         """The UID of each base name."""
         return self._uid_of
 
-    def add(self, messages: Sequence[Message], names: Sequence[bytes], in_new: Collection[int]) -> None:
-        """Add messages with the names of their files; UIDs ascend and are above all others."""
+    def add(
+        self,
+        messages: Sequence[Message],
+        names: Sequence[bytes],
+        in_new: Collection[int],
+        bases: Sequence[bytes] | None = None,
+    ) -> None:
+        """Add messages with the names of their files, and what is before the colon of these where that is at hand; UIDs
+        ascend and are above all others."""
         if not messages:
             return
-        uids = [message.uid for message in messages]
+        uids = [uid for uid, _, _, _ in messages]
         self.messages.update(zip(uids, messages, strict=True))
         self._names.update(zip(uids, names, strict=True))
-        self._uid_of.update(zip([name.partition(b":")[0] for name in names], uids, strict=True))
+        self._uid_of.update(zip(bases or [name.partition(b":")[0] for name in names], uids, strict=True))
         self.in_new.update(in_new)
         self.highest = uids[-1]
         self._snapshot = []
@@ -138,17 +145,24 @@ class Listing:
     def compare(self, new: Sequence[bytes], cur: Sequence[bytes] | None, lines: Mapping[bytes, int]) -> Difference:
         """Compare with the names found in `new` and `cur` (None: not looked at) and with the list's lines."""
         difference = Difference()
+        in_new, in_cur = self._not_known(new, cur, difference) if self._names else (new, cur or ())
+        self._sort_in(in_cur, False, lines, difference)
+        self._sort_in(in_new, True, lines, difference)
+        if difference.found_new:
+            difference.found = dict(sorted(difference.found.items()))
+        return difference
+
+    def _not_known(
+        self, new: Sequence[bytes], cur: Sequence[bytes] | None, difference: Difference
+    ) -> tuple[Collection[bytes], Collection[bytes]]:
+        """Of the names found those that were not known; whose name was known and not found is gone."""
         known_new = {self._names[uid] for uid in self.in_new}
         known_cur = set() if cur is None else set(self._names.values()) - known_new
         found_new = set(new)
         found_cur = set(cur or ())
         missing = (known_new - found_new) | (known_cur - found_cur)
         difference.gone.update(self._uid_of[split_name(name)[0]] for name in missing)
-        self._sort_in(found_cur - known_cur, False, lines, difference)
-        self._sort_in(found_new - known_new, True, lines, difference)
-        if difference.found_new:
-            difference.found = dict(sorted(difference.found.items()))
-        return difference
+        return found_new - known_new, found_cur - known_cur
 
     def _sort_in(
         self, names: Collection[bytes], is_new: bool, lines: Mapping[bytes, int], difference: Difference
@@ -162,20 +176,33 @@ class Listing:
         for base in name_of.keys() & self._uid_of.keys():
             self._sort_in_known(self._uid_of[base], Place.of(name_of.pop(base), is_new=is_new), difference)
         before = difference.found
-        found = {
-            uid: name_of.pop(base)
-            for base, uid in lines.items()
-            if uid > self.highest and base in name_of and uid not in before
-        }
+        found = self._listed(name_of, lines, before)
         before.update(found)
         if is_new:
             difference.found_new.update(found)
+        if len(found) == len(name_of):
+            return
         for base, name in name_of.items():
+            if lines.get(base) in found:
+                continue
             place = Place.of(name, is_new=is_new)
             if base in difference.unlisted or not is_listable(base) or lines.get(base) in before:
                 difference.ignored.append(place)
             else:
                 difference.unlisted[base] = place
+
+    def _listed(
+        self, name_of: Mapping[bytes, bytes], lines: Mapping[bytes, int], before: Mapping[int, bytes]
+    ) -> dict[int, bytes]:
+        """The names of files that the list has under UIDs that are new to us. Often that is all of them."""
+        names = list(map(name_of.get, lines))
+        if not before and not self.highest and None not in names:
+            return dict(zip(lines.values(), cast("list[bytes]", names), strict=True))
+        return {
+            uid: name
+            for uid, name in zip(lines.values(), names, strict=True)
+            if name is not None and uid > self.highest and uid not in before
+        }
 
     def _sort_in_known(self, uid: int, place: Place, difference: Difference) -> None:
         if uid in difference.gone:
