@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 
-from mailbox_d.store.ports import Flags, Message
+from mailbox_d.store.ports import Message
 
 
 class KnownMessages:
@@ -44,12 +44,11 @@ class KnownMessages:
         uids.append(message.uid)
         messages.append(message)
 
-    def set_flags(self, index: int, flags: Flags, mod_sequence: int) -> None:
+    def take(self, index: int, now: Message) -> None:
         """Note the flags of a message, and the number of the change that gave it these."""
-        uid, before, size, number = self._messages[index]
-        if (before, number) != (flags, mod_sequence):
+        if self._messages[index] != now:
             _, messages = self._own()
-            messages[index] = Message(uid, flags, size, mod_sequence)
+            messages[index] = now
 
     def remove(self, uids: Collection[int]) -> None:
         """Take messages out; those behind them move up."""

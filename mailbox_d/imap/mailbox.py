@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from mailbox_d.errors import MailboxBusy, MessageGone
+from mailbox_d.errors import MailboxBusy, MailError, MessageGone
 from mailbox_d.imap import remembered
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
 from mailbox_d.imap.fetch_ahead import AheadLimits, Crew, FetchAhead, Wanted
@@ -166,9 +167,19 @@ class IMAPMailbox:
         unchanged_since: int | None = None,
         *,
         learn: Callable[[Mapping[int, Message]], None],
+        note: Callable[[Mailbox], None] = lambda _: None,
     ) -> Stored:
-        """Change flags; `learn` takes what the messages have now: in the lane, for they may be many."""
-        return await self._lane.run(_change_flags, self._mailbox, uids, action, flags, unchanged_since, learn)
+        """Change flags; `learn` takes what the messages have now: in the lane, for they may be many. Then `note` is
+        called there, if the change was made."""
+        return await self._lane.run(_change_flags, self._mailbox, uids, action, flags, unchanged_since, learn, note)
+
+    def note_news(self, feed: Feed, note: Callable[[News], None], mailbox: Mailbox) -> None:
+        """Have what happened noted, as far as it is known without a look at the disk; for the lane.
+
+        Raises nothing: what cannot be had now is had with the next look.
+        """
+        with suppress(MailError):
+            _take_news(mailbox, feed, not self.read_only, note)
 
     async def vanished(self, asked: Vanished) -> Sequence[tuple[int, int]]:
         """Which UIDs the client is to forget, as ranges; see `Vanished.ranges`."""
@@ -202,8 +213,12 @@ def _open(mailbox: Mailbox, claim: bool, changed: Callable[[], None]) -> Opened:
 
 
 def _news(mailbox: Mailbox, feed: Feed, claim: bool, note: Callable[[News], None]) -> None:
-    """The feed is taken last: nothing that it told is lost where a lock makes the lane do all of this again."""
     mailbox.refresh()
+    _take_news(mailbox, feed, claim, note)
+
+
+def _take_news(mailbox: Mailbox, feed: Feed, claim: bool, note: Callable[[News], None]) -> None:
+    """The feed is taken last: nothing that it told is lost where a lock makes the lane do all of this again."""
     recent = frozenset(mailbox.recent(claim=claim))
     note(News(feed.take(), recent))
 
@@ -215,9 +230,11 @@ def _change_flags(
     flags: Flags,
     unchanged_since: int | None,
     learn: Callable[[Mapping[int, Message]], None],
+    note: Callable[[Mailbox], None],
 ) -> Stored:
     now = mailbox.change_flags(uids, action, flags, unchanged_since=unchanged_since)
     learn(now)
+    note(mailbox)
     left = [uid for uid in uids if uid not in now]
     if unchanged_since is None or not left:
         return Stored(now, ())

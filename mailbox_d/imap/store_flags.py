@@ -35,8 +35,8 @@ async def store(session: IMAPSession, command: commands.Store) -> Completion:
     stored = Stored({}, ())
     if uids:
         learn = partial(view.learn_silently, expected=partial(_expected, command)) if command.silent else view.learn
-        mailbox, action = view.mailbox, _ACTIONS[command.mode]
-        stored = await mailbox.change_flags(uids, action, command.flags, command.unchanged_since, learn=learn)
+        action = _ACTIONS[command.mode]
+        stored = await view.change_flags(uids, action, command.flags, command.unchanged_since, learn=learn)
     if not command.silent or view.tells_mod_sequences:
         await _tell(session, [index for index in indexes if view.uids[index] in stored.now], command)
     return _completion(view, command, stored, is_whole=len(stored.now) + len(stored.modified) == len(uids))

@@ -7,10 +7,11 @@ client may be told so (RFC 3501 section 7.4.1).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from mailbox_d.imap.known_messages import KnownMessages
-from mailbox_d.imap.mailbox import IMAPMailbox, News, Opened
-from mailbox_d.store.ports import Arrived, Expunged, Flagged, Flags, Message
+from mailbox_d.imap.mailbox import IMAPMailbox, News, Opened, Stored
+from mailbox_d.store.ports import Arrived, Expunged, FlagAction, Flagged, Flags, Message
 from mailbox_d.wire.imap import responses
 from mailbox_d.wire.imap.flags import SYSTEM_FLAGS
 from mailbox_d.wire.imap.responses import Condition
@@ -37,6 +38,8 @@ class View:
         """The mod-sequence of the last change that was noted."""
         self._told = 0
         """The highest mod-sequence that the client was told since it was told all that is new."""
+        self._is_noted = False
+        """Whether what is new was noted in the course of this command."""
         self._is_held_back = False
         """Whether the client was last told that it does not know all up to the highest number that it has seen."""
         self._gone: dict[int, int] = {}
@@ -112,13 +115,28 @@ class View:
             flags = flags[:-1] + b" \\*)"
         return responses.untagged(Condition.OK, "Flags that are kept", b"PERMANENTFLAGS " + flags)
 
+    async def change_flags(
+        self,
+        uids: Collection[int],
+        action: FlagAction,
+        flags: Flags,
+        unchanged_since: int | None,
+        *,
+        learn: Callable[[Mapping[int, Message]], None],
+    ) -> Stored:
+        """Change flags, and note what else is new in the same turn in the lane, where the mailbox was just looked at:
+        the look at the command's end is spared."""
+        self._feed.hush()
+        note = partial(self.mailbox.note_news, self._feed, self._note_now)
+        return await self.mailbox.change_flags(uids, action, flags, unchanged_since, learn=learn, note=note)
+
     def learn(self, messages: Mapping[int, Message]) -> None:
         """Take flags that the client is being told, or knows because it has set them."""
         for uid, now in messages.items():
             index = self.messages.find(uid)
             if index is not None:
                 self._take(index, now)
-                self._changed.discard(uid)
+        self._changed.difference_update(messages)
 
     def learn_silently(self, messages: Mapping[int, Message], expected: Callable[[Flags], Flags]) -> None:
         """Take flags that the client has set and is not told, but where it expects others (RFC 3501 section 6.4.6).
@@ -134,7 +152,8 @@ class View:
 
     async def catch_up(self) -> None:
         """Look at the mailbox, and note what is to be announced. Where nothing can have happened there is no look."""
-        if self._feed.may_tell():
+        is_noted, self._is_noted = self._is_noted, False
+        if not is_noted and self._feed.may_tell():
             await self.mailbox.news(self._feed, self.note)
 
     def note(self, news: News) -> None:
@@ -151,6 +170,10 @@ class View:
             number = change.message.mod_sequence if isinstance(change, Arrived) else change.mod_sequence
             self._noted = max(self._noted, number)
         self.recent.update(uid for uid in news.recent if self.messages.find(uid) is not None)
+
+    def _note_now(self, news: News) -> None:
+        self.note(news)
+        self._is_noted = True
 
     def announcements(self, *, expunges: bool) -> Iterator[bytes]:
         """The untagged responses that tell the client what changed; with `expunges` also which messages are gone."""
@@ -186,13 +209,15 @@ class View:
     def _note_flags(self, uid: int, flags: Flags, mod_sequence: int) -> None:
         index = self.messages.find(uid)
         if index is not None:
-            message = self.messages[index]
-            if message.flags != flags:
+            _, before, size, number = self.messages[index]
+            if before != flags:
                 self._changed.add(uid)
-            self._take(index, Message(uid, flags, message.size, mod_sequence))
+            elif number == mod_sequence:
+                return
+            self._take(index, Message(uid, flags, size, mod_sequence))
 
     def _take(self, index: int, now: Message) -> None:
-        self.messages.set_flags(index, now.flags, now.mod_sequence)
+        self.messages.take(index, now)
         self._define(now.flags)
 
     def _define(self, flags: Flags) -> None:

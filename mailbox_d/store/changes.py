@@ -56,6 +56,9 @@ class ChangeFeed(Feed):
         self._is_woken = False
         return bool(self._bundles or self._expunged or self._flagged or self._arrived) or not self._feeds.is_quiet()
 
+    def hush(self) -> None:
+        self._is_woken = True
+
     def close(self) -> None:
         self._feeds.drop(self)
 

@@ -145,10 +145,13 @@ class FolderFiles:
         """Rename what is where it should be; returns the others."""
         moves: list[tuple[int, Place]] = []
         missed: list[int] = []
+        combined: dict[bytes, bytes] = {}
         try:
             for uid, place in self._places(lock, uids):
-                letters = sort_letters(combine(place.letters))
-                goal = Place(join_name(place.base, letters), place.base, letters, is_new=False)
+                letters = combined.get(place.letters)
+                if letters is None:
+                    letters = combined[place.letters] = sort_letters(combine(place.letters))
+                goal = Place(join_name(place.base, letters), place.base, letters, False)
                 if not may_change(uid) or goal == place:
                     continue
                 try:
@@ -237,9 +240,7 @@ class FolderFiles:
 
     def _places(self, lock: Held | None, uids: Iterable[int]) -> Iterable[tuple[int, Place]]:
         """Where messages lie. Taking long, it says that the lock's holder lives."""
-        for count, uid in enumerate(dict.fromkeys(uids), 1):
+        for count, found in enumerate(self._view.listing.places(dict.fromkeys(uids)), 1):
             if lock is not None and count % _BREATH == 0:
                 lock.check()
-            place = self._view.listing.place(uid)
-            if place is not None:
-                yield uid, place
+            yield found

@@ -213,14 +213,13 @@ class FolderView:
 
     def note_moves(self, moves: Iterable[tuple[int, Place]]) -> None:
         """Files were renamed: note names and flags, and tell."""
-        changed: dict[int, bytes] = {}
-        for uid, place in moves:
-            self.listing.move(uid, place)
-            if self.flags(place.letters) != self.listing.messages[uid].flags:
-                changed[uid] = place.letters
+        moved = list(moves)
+        self.listing.move(moved)
+        messages, flags = self.listing.messages, self.flags
+        changed = {uid: place.letters for uid, place in moved if messages[uid].flags != flags(place.letters)}
         if changed:
             number = self.history.note(changed)
-            self._tell([self.listing.set_flags(uid, self.flags(of), number) for uid, of in changed.items()])
+            self._tell(self.listing.set_flags([(uid, flags(letters)) for uid, letters in changed.items()], number))
 
     def note_removed(self, uids: Iterable[int]) -> None:
         """Messages are gone: forget them, and tell."""

@@ -111,16 +111,24 @@ class Listing:
         self.highest = uids[-1]
         self._snapshot = []
 
-    def move(self, uid: int, place: Place) -> None:
-        """Note a message's new file name."""
-        self._names[uid] = place.name
-        (self.in_new.add if place.is_new else self.in_new.discard)(uid)
+    def move(self, moves: Iterable[tuple[int, Place]]) -> None:
+        """Note messages' new file names."""
+        names, in_new = self._names, self.in_new
+        for uid, (name, _, _, is_new) in moves:
+            names[uid] = name
+            if is_new:
+                in_new.add(uid)
+            elif in_new:
+                in_new.discard(uid)
 
-    def set_flags(self, uid: int, flags: Flags, mod_sequence: int) -> Change:
-        """Note a message's flags."""
-        self.messages[uid] = Message(uid, flags, self.messages[uid].size, mod_sequence)
+    def set_flags(self, changed: Iterable[tuple[int, Flags]], mod_sequence: int) -> Sequence[Change]:
+        """Note messages' flags."""
+        messages = self.messages
+        changes = [Flagged(uid, flags, mod_sequence) for uid, flags in changed]
+        for uid, flags in changed:
+            messages[uid] = Message(uid, flags, messages[uid].size, mod_sequence)
         self._snapshot = []
-        return Flagged(uid, flags, mod_sequence)
+        return changes
 
     def renumber(self, mod_sequence: int) -> Sequence[Change]:
         """Every message has changed now, for all that is known."""

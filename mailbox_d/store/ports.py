@@ -215,6 +215,9 @@ class Feed(Protocol):
     def may_tell(self) -> bool:
         """Whether there may be something to take after a `refresh`; not so only where that is certain. Never waits."""
 
+    def hush(self) -> None:
+        """The session is about to take what changed, or to ask: until then it need not be told that there is news."""
+
     def close(self) -> None:
         """Stop collecting."""
 

@@ -172,14 +172,15 @@ def test_news_that_cannot_be_had_hold_the_number_back(
     connection = logged_in(store, b"s SELECT INBOX")
     mailbox.change_flags([5], FlagAction.ADD, SEEN)
 
-    def busy(mailbox: MemoryMailbox) -> None:
+    def busy(mailbox: MemoryMailbox, **options: object) -> None:
         raise MailboxBusy("busy")
 
     change_flags = MemoryMailbox.change_flags
 
     def changed(mailbox: MemoryMailbox, *args, **options):  # type: ignore[no-untyped-def]
         now = change_flags(mailbox, *args, **options)
-        monkeypatch.setattr(MemoryMailbox, "refresh", busy)
+        for look in ("refresh", "recent"):
+            monkeypatch.setattr(MemoryMailbox, look, busy)
         return now
 
     monkeypatch.setattr(MemoryMailbox, "change_flags", changed)

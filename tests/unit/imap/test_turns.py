@@ -10,12 +10,13 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from mailbox_d.imap.contents import ContentLimits
-from mailbox_d.imap.mailbox import Stored
+from mailbox_d.imap.mailbox import IMAPMailbox, News, Stored
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.memory_mailbox import MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
-from mailbox_d.store.ports import Message
+from mailbox_d.store.ports import Feed, FlagAction, Message
 from mailbox_d.wire.imap.cursor import GrammarLimits
+from tests.contract.store.mailboxes import append
 from tests.dialogues.imap_server import filled_store
 from tests.unit.imap.talking import inbox, said, selected
 
@@ -64,11 +65,35 @@ def test_a_client_that_does_not_read_is_waited_for() -> None:
     assert connection.transport.take().endswith(b"c OK FETCH completed\r\n")
 
 
+def test_a_store_tells_what_is_new_without_a_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled_store()
+    connection, mailbox = selected(store), inbox(store)
+    looks: list[IMAPMailbox] = []
+    news = IMAPMailbox.news
+
+    async def counted(mailbox: IMAPMailbox, feed: Feed, note: Callable[[News], None]) -> None:
+        looks.append(mailbox)
+        await news(mailbox, feed, note)
+
+    monkeypatch.setattr(IMAPMailbox, "news", counted)
+    mailbox.change_flags([2], FlagAction.ADD, frozenset({r"\Answered"}))
+    append(mailbox, b"Subject: new\r\n\r\n")
+    connection.send(b"c STORE 1 +FLAGS.SILENT (\\Flagged)\r\n")
+    connection.settle()
+    told = connection.transport.take()
+    assert not looks
+    assert b"EXISTS\r\n" in told and b"* 2 FETCH (UID 2 FLAGS (\\Answered" in told
+    mailbox.change_flags([1], FlagAction.ADD, frozenset({r"\Answered"}))
+    connection.send(b"d NOOP\r\n")
+    connection.settle()
+    assert looks and b"* 1 FETCH (UID 1 FLAGS (\\Answered" in connection.transport.take()
+
+
 def test_a_command_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = selected(filled_store())
     waiting: Deferred[Stored] = Deferred()
 
-    async def slowly(*args: object, learn: Callable[[object], None]) -> object:
+    async def slowly(*args: object, learn: Callable[[object], None], note: object) -> object:
         stored = await waiting
         learn(stored.now)
         return stored
