@@ -16,8 +16,8 @@ from mailbox_d.store.upkeep.figures import Figures
 from mailbox_d.store.upkeep.reindexing import Reindexing, Wanted
 from mailbox_d.store.upkeep.release import Release
 from mailbox_d.store.upkeep.repair import Repair
-from mailbox_d.store.upkeep.steps import Trouble, Work
-from mailbox_d.store.upkeep.verification import Verification, reason
+from mailbox_d.store.upkeep.steps import Trouble, Work, reason
+from mailbox_d.store.upkeep.verification import Verification
 from mailbox_d.wire.control.requests import BadRequest, Request, Verb
 
 CHANGING = frozenset({Verb.REPAIR, Verb.REINDEX})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from mailbox_d.errors import MailError
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find
 from mailbox_d.store.folder import PARTS, Folder
@@ -15,8 +14,8 @@ from mailbox_d.store.ports import SpecialUse, Store
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, address_of, mailboxes
 from mailbox_d.store.upkeep.inspection import look, missing_parts
 from mailbox_d.store.upkeep.repair import Repair
-from mailbox_d.store.upkeep.steps import Mended, Note, Trouble, Work, patiently
-from mailbox_d.store.upkeep.verification import Verification, reason
+from mailbox_d.store.upkeep.steps import Mended, Note, Trouble, Work, one_by_one, patiently
+from mailbox_d.store.upkeep.verification import Verification
 
 USUAL_USES: Mapping[str, SpecialUse] = {
     "drafts": SpecialUse.DRAFTS,
@@ -61,11 +60,7 @@ class Adoption:
 
     def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
         """Every account; `only` has no meaning, since an account is taken over whole."""
-        for place in places:
-            try:
-                yield from self._account(place)
-            except (OSError, MailError) as error:
-                yield Trouble(place.user, "", reason(error))
+        return one_by_one(places, self._account)
 
     def _account(self, place: AccountPlace) -> Work[None]:
         was_here = self._disk.mod_sequences.of(place.maildir).promised() > 0

@@ -14,8 +14,8 @@ from mailbox_d.store.ports import SEEN
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
 from mailbox_d.store.upkeep.inspection import Inspection, Named, look, missing_parts
 from mailbox_d.store.upkeep.list_checks import listed_wire_size
-from mailbox_d.store.upkeep.steps import AccountFigures, MailboxFigures, Progress, Trouble, Work
-from mailbox_d.store.upkeep.verification import index_octets, reason
+from mailbox_d.store.upkeep.steps import AccountFigures, MailboxFigures, Progress, Trouble, Work, one_by_one, reason
+from mailbox_d.store.upkeep.verification import index_octets
 
 _SEEN = SYSTEM_LETTERS[SEEN]
 _SLICE = 2000
@@ -29,18 +29,13 @@ class Figures:
 
     def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
         """Figures of each mailbox, then those of its account."""
-        for place in places:
-            yield from self._account(place, only)
+        return one_by_one(places, lambda place: self._account(place, only), only)
 
     def _account(self, place: AccountPlace, only: str | None) -> Work[None]:
         counted: list[MailboxFigures] = []
-        try:
-            for each in mailboxes(self._disk, place, only):
-                figures = yield from self._mailbox(each)
-                counted += [figures] if figures is not None else []
-        except (OSError, MailError) as error:
-            yield Trouble(place.user, only or "", reason(error))
-            return
+        for each in mailboxes(self._disk, place, only):
+            figures = yield from self._mailbox(each)
+            counted += [figures] if figures is not None else []
         if only is None:
             messages, octets = sum(each.messages for each in counted), sum(each.octets for each in counted)
             yield AccountFigures(

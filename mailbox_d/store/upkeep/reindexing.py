@@ -15,8 +15,8 @@ from mailbox_d.store.index.answers import forget_answers
 from mailbox_d.store.ports import INBOX, Mailbox, Store
 from mailbox_d.store.upkeep import contents
 from mailbox_d.store.upkeep.accounts import AccountPlace, address_of, mailboxes
-from mailbox_d.store.upkeep.steps import Note, Progress, Trouble, Work, ask, patiently
-from mailbox_d.store.upkeep.verification import Rework, reason
+from mailbox_d.store.upkeep.steps import Note, Progress, Trouble, Work, ask, one_by_one, patiently, reason
+from mailbox_d.store.upkeep.verification import Rework
 
 _PIECE = 200
 _ASKED_AT_ONCE = 4
@@ -40,11 +40,7 @@ class Reindexing:
 
     def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
         """Every account; with a mailbox's name what the index says of the others is forgotten all the same."""
-        for place in places:
-            try:
-                yield from self._account(place, only)
-            except (OSError, MailError) as error:
-                yield Trouble(place.user, only or "", reason(error))
+        return one_by_one(places, lambda place: self._account(place, only), only)
 
     def _account(self, place: AccountPlace, only: str | None) -> Work[None]:
         account = self._store.account(address_of(place))

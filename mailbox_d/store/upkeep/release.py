@@ -11,15 +11,13 @@ import os
 from collections.abc import Callable, Iterable
 from stat import S_ISREG
 
-from mailbox_d.errors import MailError
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find, forget
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.mod_sequences import FILE_NAME, ModSequences
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
 from mailbox_d.store.upkeep.inspection import inspect
-from mailbox_d.store.upkeep.steps import Command, Mended, Note, Pause, Progress, Trouble, Work, patiently
-from mailbox_d.store.upkeep.verification import reason
+from mailbox_d.store.upkeep.steps import Command, Mended, Note, Pause, Progress, Trouble, Work, one_by_one, patiently
 
 OWN_PREFIX = b"mailboxd"
 """With which the name of every file begins that is ours alone."""
@@ -43,11 +41,7 @@ class Release:
 
     def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
         """Every account, whole."""
-        for place in places:
-            try:
-                yield from self._account(place)
-            except (OSError, MailError) as error:
-                yield Trouble(place.user, "", reason(error))
+        return one_by_one(places, self._account)
 
     def _account(self, place: AccountPlace) -> Work[None]:
         if not (yield from self._without_sessions(place)):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from mailbox_d.errors import MailError
 from mailbox_d.store import maildirsize
 from mailbox_d.store.disk import Disk
+from mailbox_d.store.dotlock import Held
 from mailbox_d.store.filename import join_name, split_name
 from mailbox_d.store.files import find, forget, make_directories
 from mailbox_d.store.folder import Folder
@@ -30,8 +31,8 @@ from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, address_
 from mailbox_d.store.upkeep.caches import Caches
 from mailbox_d.store.upkeep.findings import BY_HAND, Finding, Kind
 from mailbox_d.store.upkeep.inspection import Inspection, Named, inspect, look
-from mailbox_d.store.upkeep.steps import Mended, Trouble, Work, patiently
-from mailbox_d.store.upkeep.verification import Verification, known_to_index, reason
+from mailbox_d.store.upkeep.steps import Mended, Trouble, Work, one_by_one, patiently, reason
+from mailbox_d.store.upkeep.verification import Verification, known_to_index
 
 _LISTING = frozenset(
     {
@@ -69,8 +70,7 @@ class Repair:
 
     def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
         """Every account, or the one mailbox of that name in each."""
-        for place in places:
-            yield from self._account(place, only)
+        return one_by_one(places, lambda place: self._account(place, only), only)
 
     def _account(self, place: AccountPlace, only: str | None) -> Work[None]:
         if only is None:
@@ -78,12 +78,7 @@ class Repair:
             yield from _collecting(self._verification.outside_mailboxes(place), findings)
             for finding in findings:
                 yield from self._account_finding(finding, place)
-        try:
-            found = mailboxes(self._disk, place, only)
-        except (OSError, MailError) as error:
-            yield Trouble(place.user, only or "", reason(error))
-            return
-        for each in found:
+        for each in mailboxes(self._disk, place, only):
             had_parts = yield from self._looked_and_mended(each)
             if not had_parts:
                 yield from self._looked_and_mended(each)
@@ -166,6 +161,14 @@ class MailboxRepair:
             ),
         )
 
+    @contextmanager
+    def _held(self) -> Iterator[tuple[Held, Inspection]]:
+        """The folder as it is, and remains meanwhile: its lock is held. Raises `MailboxBusy`, `OSError`."""
+        with self._disk.locks.hold(self._folder) as lock:
+            seen = look(self._disk, self._folder)
+            lock.check()
+            yield lock, seen
+
     def _make_parts(self, findings: Sequence[Finding]) -> str:
         for finding in findings:
             make_directories(self._disk.files, finding.path)
@@ -184,9 +187,7 @@ class MailboxRepair:
 
     def _rename(self, findings: Sequence[Finding]) -> str:
         """Give files names of their own: they become messages with new UIDs."""
-        with self._disk.locks.hold(self._folder) as lock:
-            seen = look(self._disk, self._folder)
-            lock.check()
+        with self._held() as (_, seen):
             paths = {each.path: each for each in seen.files}
             for finding in findings:
                 each = paths.get(finding.path)
@@ -208,10 +209,8 @@ class MailboxRepair:
         it is shut out while it has nothing under way.
         """
         sizes = dict(self._measured(findings))
-        with self._disk.locks.hold_inside(self._folder.cur), self._disk.locks.hold(self._folder) as lock:
+        with self._disk.locks.hold_inside(self._folder.cur), self._held() as (lock, seen):
             self._ended(self._folder)
-            seen = look(self._disk, self._folder)
-            lock.check()
             taken = set(seen.by_base)
             shown = [each for each in seen.by_base.values() if each.base in sizes]
             renamed = {each.base: self._true_base(each.base, *sizes[each.base], taken) for each in shown}
@@ -256,9 +255,7 @@ class MailboxRepair:
         file.replace(replace(seen.header, next_uid=uid_next), rows)
 
     def _raise_uid_next(self, findings: Sequence[Finding]) -> str:
-        with self._disk.locks.hold(self._folder) as lock:
-            seen = look(self._disk, self._folder)
-            lock.check()
+        with self._held() as (_, seen):
             uid_next = max(seen.uid_next, known_to_index(self._disk, seen) + 1)
             rows = [(uid, seen.lines.extensions.get(base, b""), base) for base, uid in seen.lines.uid_of.items()]
             self._write_list(seen, rows, uid_next)
@@ -266,9 +263,7 @@ class MailboxRepair:
 
     def _name_keywords(self, findings: Sequence[Finding]) -> str:
         """Keep what the file says, and give the names to nameless letters that Dovecot gives them too."""
-        with self._disk.locks.hold(self._folder) as lock:
-            seen = look(self._disk, self._folder)
-            lock.check()
+        with self._held() as (_, seen):
             keywords = Keywords.parse(seen.keywords or b"")
             letters = bytes(set().union(*(each.letters for each in seen.files)))
             unknown = {index: f"unknown-{index}" for index in list_checks.nameless(letters, keywords)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from mailbox_d.errors import MailboxBusy
+from mailbox_d.errors import MailboxBusy, MailError
+from mailbox_d.store.upkeep.accounts import AccountPlace
 from mailbox_d.store.upkeep.findings import Finding
 
 T = TypeVar("T")
@@ -110,6 +111,24 @@ Told: TypeAlias = Finding | Mended | Trouble | Note | Progress | MailboxFigures 
 Answered: TypeAlias = list[list[bytes] | None]
 Work: TypeAlias = Generator[Told | Pause | Ask, Answered | None, T]
 """Work of which comes a `T` in the end."""
+
+
+def one_by_one(
+    places: Iterable[AccountPlace], work: Callable[[AccountPlace], Work[None]], only: str | None = None
+) -> Work[None]:
+    """Work on each account, or on the one mailbox in it; one that gives trouble keeps nobody from the others."""
+    for place in places:
+        try:
+            yield from work(place)
+        except (OSError, MailError) as error:
+            yield Trouble(place.user, only or "", reason(error))
+
+
+def reason(error: Exception) -> str:
+    """What an operator is told of a fault: all of it."""
+    if isinstance(error, MailError):
+        return f"{error.public} ({error.cause})" if error.cause else error.public
+    return str(error)
 
 
 def patiently(action: Callable[[], T], patience: float = PATIENCE) -> Work[T]:

@@ -18,7 +18,7 @@ from mailbox_d.store.upkeep.findings import Finding, Kind
 from mailbox_d.store.upkeep.folder_checks import FolderChecks, size_fault
 from mailbox_d.store.upkeep.inspection import Inspection, identity, inspect
 from mailbox_d.store.upkeep.quota_check import quota_faults
-from mailbox_d.store.upkeep.steps import Mended, Progress, Trouble, Work, ask, patiently
+from mailbox_d.store.upkeep.steps import Mended, Progress, Trouble, Work, ask, one_by_one, patiently, reason
 
 _SLICE = 500
 """Files that are looked at between two reports of progress."""
@@ -56,19 +56,13 @@ class Verification:
 
     def accounts(self, places: Iterable[AccountPlace], only: str | None = None) -> Work[None]:
         """Every account, or the one mailbox of that name in each."""
-        for place in places:
-            yield from self.account(place, only)
+        return one_by_one(places, lambda place: self._account(place, only), only)
 
-    def account(self, place: AccountPlace, only: str | None = None) -> Work[None]:
+    def _account(self, place: AccountPlace, only: str | None = None) -> Work[None]:
         """An account and its mailboxes."""
         if only is None:
             yield from self.outside_mailboxes(place)
-        try:
-            found = mailboxes(self._disk, place, only)
-        except (OSError, MailError) as error:
-            yield Trouble(place.user, only or "", reason(error))
-            return
-        for each in found:
+        for each in mailboxes(self._disk, place, only):
             yield from self.mailbox(each)
 
     def outside_mailboxes(self, place: AccountPlace) -> Work[None]:
@@ -194,10 +188,3 @@ def index_octets(files: FileSystem, maildir: bytes) -> int:
     names = (FILE_NAME, f"{FILE_NAME}-journal", TEXT_FILE_NAME)
     found = (find(files, maildir + b"/" + name.encode()) for name in names)
     return sum(status.st_size for status in found if status is not None)
-
-
-def reason(error: Exception) -> str:
-    """What an operator is told of a fault: all of it."""
-    if isinstance(error, MailError):
-        return f"{error.public} ({error.cause})" if error.cause else error.public
-    return str(error)
