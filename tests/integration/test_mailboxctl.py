@@ -188,12 +188,14 @@ def test_a_store_in_use_is_in_order_whenever_it_is_looked_at(site: Site) -> None
     with running(site) as daemon:
         stop = threading.Event()
         failures: list[BaseException] = []
-        works = [deliver, deliver, change_flags, change_flags, move_about, make_and_remove]
+        works = [deliver, deliver, change_flags, change_flags, move_about, make_and_remove, look_about]
         threads = [threading.Thread(target=kept_up, args=(work, site, stop, failures)) for work in works]
         for thread in threads:
             thread.start()
         try:
             await_true(lambda: len(site.message_files(ALICE)) > 20, "some mail")
+            kept = [site.maildir(ALICE) / name for name in ("maildirsize", "mailboxd.index", "mailboxd.text")]
+            await_true(lambda: all(path.exists() for path in kept), "all that is verified")
             for number in range(12):
                 deep = ["--deep"] if number % 4 == 3 else []
                 where = ["--offline"] if number % 3 == 2 else []
@@ -240,6 +242,13 @@ def move_about(site: Site, chance: random.Random) -> None:
         client.select("Archive")
         client.store("1:2", "+FLAGS", r"(\Deleted)")
         client.expunge()
+
+
+def look_about(site: Site, chance: random.Random) -> None:
+    """What is kept of messages comes and goes too."""
+    with mailbox(site, ALICE) as client:
+        checked(client.fetch("1:*", "(ENVELOPE BODYSTRUCTURE)"))
+        checked(client.search(None, "TEXT", chance.choice(["hello", "nowhere"])))
 
 
 def make_and_remove(site: Site, chance: random.Random) -> None:
