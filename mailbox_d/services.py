@@ -145,7 +145,6 @@ def imap_service(site: Site) -> IMAPService:
 
     async def avatar(user: User) -> IMAPAccount:
         account = await site.lanes.store.run(site.store.account, user.address)
-        site.workers.prepare()
         return await open_account(account, site.lanes.store, mailboxes, site.feeding.want)
 
     return IMAPService(

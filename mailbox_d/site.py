@@ -78,7 +78,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     limits = configuration.limits
     watch = DirectoryWatch(reactor)
     children = max(1, (os.cpu_count() or 1) - 1)
-    workers = Children(reactor, INDEX_CHILD, count=children)
+    serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)
+    workers = Children(reactor, INDEX_CHILD, count=children, ready=serves_imap)
     directory = Directory({name: realms[domain.realm] for name, domain in domains.items()})
     quotas = quota_rules(directory, configuration.quota)
     maildirs = MaildirStore(

@@ -34,22 +34,25 @@ class ChildFailed(Exception):
 class Children(Service):
     """At most `count` children, begun when there is work, that run `entry` (`module:function`, see `net/child`).
 
-    A piece of work may take `seconds`.
+    A piece of work may take `seconds`. With `ready` one is begun at once, for to begin takes a while.
     """
 
-    def __init__(self, reactor: Any, entry: str, *, count: int = 1, seconds: float = 120.0) -> None:
+    def __init__(
+        self, reactor: Any, entry: str, *, count: int = 1, seconds: float = 120.0, ready: bool = False
+    ) -> None:
         self._reactor = reactor
         self._entry = entry
         self._count = count
         self._seconds = seconds
+        self._ready = ready
         self._waiting: deque[tuple[bytes, Deferred[list[bytes]]]] = deque()
         self._children: set[_Child] = set()
         self._idle: list[_Child] = []
 
-    def prepare(self) -> None:
-        """There may be work soon: have a child that is ready for it, for it takes a while to begin."""
-        if self.running and not self._children:
-            self._idle.append(self._begin())
+    def startService(self) -> None:
+        Service.startService(self)
+        if self._ready:
+            self._reactor.callWhenRunning(self._prepare)
 
     async def run(self, asked: Sequence[bytes]) -> list[bytes]:
         """Have a child answer. Raises `ChildFailed`; `FrameTooLong` for what cannot be sent."""
@@ -71,6 +74,10 @@ class Children(Service):
             answer.errback(ChildFailed())
         for child in list(self._children):
             child.kill()
+
+    def _prepare(self) -> None:
+        if self.running and not self._children:
+            self._idle.append(self._begin())
 
     def _hand_out(self) -> None:
         while self._waiting and (self._idle or len(self._children) < self._count):

@@ -92,9 +92,8 @@ class ChildrenTest(TestCase):
         self.assertEqual(await self.children().run([b"echo", octets]), [octets])
 
     async def test_one_is_ready_before_there_is_work(self) -> None:
-        children = self.children(count=2)
-        for _ in range(2):
-            children.prepare()
+        children = self.children(count=2, ready=True)
+        await _soon()  # until the reactor runs
         self.assertEqual(len(children._children), 1)
         (pid,) = [child.transport.pid for child in children._children]
         self.assertEqual(int((await children.run([b"who"]))[0]), pid)
