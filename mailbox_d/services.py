@@ -84,7 +84,8 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
 
     async def first_full(mailboxes: Sequence[EmailAddress], octets: int) -> EmailAddress | None:
         limited = [mailbox for mailbox in mailboxes if site.quotas.limits(mailbox) is not None]
-        return await site.lanes.delivery.run(_first_full, site.store, limited, octets) if limited else None
+        lane = site.lanes.delivery.of(*map(str, limited))
+        return await lane.run(_first_full, site.store, limited, octets) if limited else None
 
     return SMTPService(
         kind=kind,
@@ -144,8 +145,9 @@ def imap_service(site: Site) -> IMAPService:
     mailboxes = first_mailboxes(site.configuration.mailboxes)
 
     async def avatar(user: User) -> IMAPAccount:
-        account = await site.lanes.store.run(site.store.account, user.address)
-        return await open_account(account, site.lanes.store, mailboxes, site.feeding.want)
+        lane = site.lanes.store.of(str(user.address))
+        account = await lane.run(site.store.account, user.address)
+        return await open_account(account, lane, mailboxes, site.feeding.want)
 
     return IMAPService(
         hostname=site.configuration.hostname,
@@ -167,7 +169,8 @@ def pop3_service(site: Site) -> POP3Service:
     """What the sessions of POP3 share, inside TLS from the first octet or not: one maildrop, one session."""
 
     async def avatar(user: User) -> POP3Maildrop:
-        return POP3Maildrop(await site.lanes.store.run(site.store.account, user.address), site.lanes.store)
+        lane = site.lanes.store.of(str(user.address))
+        return POP3Maildrop(await lane.run(site.store.account, user.address), lane)
 
     return POP3Service(
         hostname=site.configuration.hostname,

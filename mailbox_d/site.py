@@ -72,10 +72,10 @@ class Site:
 
 def build_site(configuration: Configuration, reactor: Any) -> Site:
     """Read what must be read before anything starts. Raises `ConfigurationError`, `NotServed`."""
-    lanes = Lanes(reactor)
+    limits = configuration.limits
+    lanes = Lanes(reactor, percent_per_user=limits.threads_per_user)
     realms = build_realms(configuration, lanes)
     domains = configuration.domains
-    limits = configuration.limits
     watch = DirectoryWatch(reactor)
     children = max(1, (os.cpu_count() or 1) - 1)
     serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)

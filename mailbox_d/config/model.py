@@ -270,6 +270,9 @@ class Limits(Section):
     connections_per_user: Annotated[int, Count(least=0)] = 20
     """Connections of one logged-in user at once; 0: no limit."""
 
+    threads_per_user: Annotated[int, Count(least=1, most=100)] = 50
+    """Of the threads that wait for the disk, the percentage that one user's work may hold at once; 100: all."""
+
     exempt: Annotated[tuple[Annotated[IPNetwork, Network()], ...], Strict(False)] = ()
     """Addresses and networks without connection and rate limits; their failed logins are slowed all the same."""
 

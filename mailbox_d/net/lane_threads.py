@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, cast
@@ -16,37 +17,63 @@ from typing import Any, TypeVar, cast
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from mailbox_d.net.lane_shares import LaneShares
+
 T = TypeVar("T")
 
 _TURN_SECONDS = 0.01
 """How long sessions go on with what came of their work before the reactor looks at its sockets again."""
 
 
-class LaneThreads:
-    """At most `width` threads, begun when there is work for them. `do` and `stop` belong to the reactor's thread."""
+@dataclass(slots=True, eq=False)
+class _Work:
+    """A piece of work, for whom it is, and what came of it."""
 
-    def __init__(self, reactor: Any, name: str, width: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    call: Callable[[], Any]
+    users: Sequence[str]
+    outcome: Deferred[Any]
+    result: object = None
+
+
+class LaneThreads:
+    """At most `width` threads, begun when there is work for them, of which one user's work holds no more than `share`.
+
+    `do` and `stop` belong to the reactor's thread.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        name: str,
+        width: int,
+        *,
+        share: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._reactor = reactor
         self._monotonic = monotonic
         self._name = name
         self._width = width
         self._threads: list[Thread] = []
-        self._work: SimpleQueue[tuple[Deferred[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._done: deque[tuple[Deferred[Any], object]] = deque()
+        self._shares: LaneShares[_Work] = LaneShares(share or width)
+        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        self._done: deque[_Work] = deque()
         self._under_way = 0
         self._coming_back = False
 
-    def do(self, work: Callable[[], T]) -> Deferred[T]:
-        """Do `work` in a thread; the Deferred fires, in the reactor's thread, with what it returns or raises."""
+    def do(self, call: Callable[[], T], users: Sequence[str] = ()) -> Deferred[T]:
+        """Make the call in a thread, for these users; the Deferred fires, in the reactor's thread, with what it returns
+        or raises."""
         outcome: Deferred[Any] = Deferred()
-        self._under_way += 1
-        if self._under_way > len(self._threads) < self._width:
-            self._begin_thread()
-        self._work.put((outcome, work))
+        work = _Work(call, users, outcome)
+        if not users or self._shares.admit(users, work):
+            self._give(work)
         return cast("Deferred[T]", outcome)
 
     def stop(self) -> None:
         """Wait for all work that was given, tell what came of it, end the threads. Blocks."""
+        for work in self._shares.rest():
+            self._give(work)
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:
@@ -55,15 +82,21 @@ class LaneThreads:
         while self._done:
             self._bring_back()
 
+    def _give(self, work: _Work) -> None:
+        self._under_way += 1
+        if self._under_way > len(self._threads) < self._width:
+            self._begin_thread()
+        self._work.put(work)
+
     def _begin_thread(self) -> None:
         thread = Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def _serve(self) -> None:
-        while (given := self._work.get()) is not None:
-            outcome, work = given
-            self._done.append((outcome, _result_of(work)))
+        while (work := self._work.get()) is not None:
+            work.result = _result_of(work.call)
+            self._done.append(work)
             self._come_back()
 
     def _come_back(self) -> None:
@@ -80,9 +113,12 @@ class LaneThreads:
         self._coming_back = False
         until = self._monotonic() + _TURN_SECONDS
         while self._done:
-            outcome, result = self._done.popleft()
+            work = self._done.popleft()
             self._under_way -= 1
-            outcome.callback(result)
+            if work.users:
+                for following in self._shares.done(work.users):
+                    self._give(following)
+            work.outcome.callback(work.result)
             if self._done and self._monotonic() >= until:
                 self._come_back()
                 return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -16,24 +17,38 @@ from mailbox_d.net.lane_threads import LaneThreads
 P = ParamSpec("P")
 T = TypeVar("T")
 
+DISK_WIDTH = 16
+"""How many threads wait for mail at a time, in each lane for it."""
+
 
 class Lane:
     """A pool of `width` threads for one kind of work.
 
     Work that finds a mailbox locked by another program raises `MailboxBusy` and gives its thread back; it is tried
-    again with growing pauses until `patience` seconds have passed.
+    again with growing pauses until `patience` seconds have passed. One user's work (`of`) holds no more than `share`
+    threads.
     """
 
-    def __init__(self, reactor: Any, name: str, width: int, *, patience: float = 120.0) -> None:
+    def __init__(
+        self, reactor: Any, name: str, width: int, *, share: int | None = None, patience: float = 120.0
+    ) -> None:
         self.name = name
+        self._users: tuple[str, ...] = ()
         self._reactor = reactor
         self._patience = patience
-        self._threads = LaneThreads(reactor, name, width)
-        self._stopping = False
+        self._threads = LaneThreads(reactor, name, width, share=share)
+        self._stopping = [False]
+        """The same list in every lane of these threads."""
+
+    def of(self, *users: str) -> Self:
+        """The same lane for work of these users, of whom each has a share of the threads."""
+        twin = copy(self)
+        twin._users = tuple(dict.fromkeys(users))
+        return twin
 
     def stop(self) -> None:
         """Finish the work that was taken, try nothing again, then end the threads. Blocks meanwhile."""
-        self._stopping = True
+        self._stopping[0] = True
         self._threads.stop()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -41,12 +56,12 @@ class Lane:
         bound = partial(work, *args, **kwargs)
         for pause in self._pauses():
             try:
-                return await self._threads.do(bound)
+                return await self._threads.do(bound, self._users)
             except MailboxBusy:
-                if self._stopping:
+                if self._stopping[0]:
                     raise
                 await sleep(self._reactor, pause)
-        return await self._threads.do(bound)
+        return await self._threads.do(bound, self._users)
 
     def wake(self, call: Callable[[], None]) -> None:
         """Have `call` run in the reactor's thread; to be called from any thread, and waits for nothing."""
@@ -62,12 +77,16 @@ class Lane:
 
 
 class Lanes(Service):
-    """The lanes of a daemon, by what they wait for. They end with it, when the last work is done."""
+    """The lanes of a daemon, by what they wait for. They end with it, when the last work is done.
 
-    def __init__(self, reactor: Any) -> None:
-        self.delivery = Lane(reactor, "delivery", 16)
+    Of the threads that wait for a user's mail, one user's work may hold some percent.
+    """
+
+    def __init__(self, reactor: Any, *, percent_per_user: int = 50) -> None:
+        share = max(1, DISK_WIDTH * percent_per_user // 100)
+        self.delivery = Lane(reactor, "delivery", DISK_WIDTH, share=share)
         """fsync: many at once share the disk's journal."""
-        self.store = Lane(reactor, "store", 8)
+        self.store = Lane(reactor, "store", DISK_WIDTH, share=share)
         """Mailboxes: scans, flags, bodies."""
         self.hashing = Lane(reactor, "hashing", 2)
         """Passwords: as many as there are cores worth burning."""
@@ -90,6 +109,7 @@ class InlineLane(Lane):
 
     def __init__(self) -> None:
         self.name = "inline"
+        self._users = ()
 
     def stop(self) -> None:
         pass

@@ -42,7 +42,8 @@ async def data(session: SMTPSession, command: Plain) -> Answer:
     service = session.service
     identifier = _new_identifier()
     blocks = delivery_blocks(session.transaction, hostname=service.hostname, identifier=identifier, now=service.clock())
-    session.incoming = IncomingMessage(identifier, service.store, service.lane, blocks, service.room)
+    lane = service.lane.of(*(str(target.address) for block in blocks for target in block.targets))
+    session.incoming = IncomingMessage(identifier, service.store, lane, blocks, service.room)
     session.began_data = service.monotonic()
     return Answer.of(GO_AHEAD_DATA, Then.READ_MESSAGE)
 

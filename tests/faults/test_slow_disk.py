@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.net.lanes import DISK_WIDTH
 from tests.faults.deliveries import Numbered
 from tests.faults.slow_daemon import STALLED, WAITED_IN_THE_REACTOR
 from tests.faults.tally import IN_FULL, count
@@ -42,7 +43,7 @@ def gate(tmp_path: Path) -> Path:
 @contextmanager
 def hanging(gate: Path, part: str) -> Iterator[ThreadPoolExecutor]:
     """The disk hangs for paths with this part in them; threads for those who wait for it, until the block ends."""
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(2 * DISK_WIDTH + 2) as pool:
         gate.write_text(part)
         try:
             yield pool
@@ -99,10 +100,10 @@ def work_over_pop3(daemon: Daemon, user: str) -> None:
     client.quit()
 
 
-def wait_for(daemon: Daemon, text: str) -> None:
-    """Return when the daemon has said that."""
+def wait_for(daemon: Daemon, text: str, *, times: int = 1) -> None:
+    """Return when the daemon has said that so often."""
     pause = threading.Event()
-    while text not in daemon.log_text():
+    while daemon.log_text().count(text) < times:
         assert not daemon.ended
         pause.wait(0.01)
 
@@ -119,20 +120,26 @@ def test_fault_14_a_slow_disk_is_waited_for_in_no_reactor(daemon: Daemon) -> Non
 
 
 def test_fault_14_a_disk_that_hangs_for_one_user_keeps_no_other_waiting(daemon: Daemon, gate: Path) -> None:
+    """However much that user wants at once: there is more here than there are threads."""
     deliver(daemon, ALICE)
-    waiting = [logged_in(daemon, ALICE) for _ in range(3)]
+    waiting = [logged_in(daemon, ALICE) for _ in range(DISK_WIDTH + 1)]
+    bob = logged_in(daemon, BOB)
+    checked(bob.select("INBOX"))
     with hanging(gate, "/alice/") as pool:
         answers = [pool.submit(client.select, "INBOX") for client in waiting]
-        late = pool.submit(deliver, daemon, ALICE)
-        wait_for(daemon, STALLED)
+        late = [pool.submit(deliver, daemon, ALICE) for _ in range(DISK_WIDTH + 1)]
+        wait_for(daemon, STALLED, times=DISK_WIDTH // 2 + 1)
+        checked(bob.noop())
         deliver(daemon, BOB)
         work_over_imap(daemon, BOB)
         work_over_pop3(daemon, BOB)
-        assert not any(answer.done() for answer in [*answers, late])
+        checked(bob.noop())
+        assert not any(answer.done() for answer in [*answers, *late])
         gate.unlink()
-        late.result()
+        for delivery in late:
+            delivery.result()
         assert {answer.result()[0] for answer in answers} == {"OK"}
-    count("14: slow and hanging disk", messages=6)
+    count("14: slow and hanging disk", messages=6 + DISK_WIDTH)
 
 
 def test_fault_14_while_all_of_the_disk_hangs_deadlines_hold_and_what_needs_no_disk_is_answered(

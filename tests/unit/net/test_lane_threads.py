@@ -100,3 +100,29 @@ def test_who_goes_on_for_long_with_what_was_done_leaves_the_others_to_the_next_t
     assert done == [0, 1]
     threads.stop()
     assert done == [0, 1, 2, 3, 4]
+
+
+def test_a_user_s_work_that_hangs_leaves_threads_for_others(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 2, share=1)
+    hangs = threading.Event()
+    done: list[object] = []
+    for _ in range(5):
+        threads.do(partial(hangs.wait, SECONDS), ["ann"]).addCallback(lambda _: done.append("ann"))
+    for _ in range(5):
+        threads.do(int, ["bob"]).addCallback(lambda _: done.append("bob"))
+    while len(done) < 5:
+        reactor.turn()
+    assert done == ["bob"] * 5
+    hangs.set()
+    while len(done) < 10:
+        reactor.turn()
+    threads.stop()
+
+
+def test_stopping_waits_for_work_that_waits_for_its_user_s_other_work(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 2, share=1)
+    done: list[int] = []
+    for number in range(5):
+        threads.do(partial(int, number), ["ann"]).addCallback(done.append)
+    threads.stop()
+    assert sorted(done) == list(range(5))

@@ -16,10 +16,14 @@ from mailbox_d.net.lanes import InlineLane, Lane
 class AtOnce:
     """Threads that do their work where it is given."""
 
-    def __init__(self, reactor: Any, name: str, width: int) -> None:
-        pass
+    users: list[Any]
+    """For whom."""
 
-    def do(self, work: Any) -> Deferred[Any]:
+    def __init__(self, reactor: Any, name: str, width: int, *, share: int | None = None) -> None:
+        self.users = []
+
+    def do(self, work: Any, users: Any = ()) -> Deferred[Any]:
+        self.users.append(users)
         return maybeDeferred(work)
 
 
@@ -102,3 +106,15 @@ def test_a_wake_up_from_any_thread_runs_in_the_reactor_s() -> None:
     (call,) = reactor.calls
     call()
     assert woken == [True]
+
+
+def test_a_lane_for_users_has_the_threads_of_all(clock: Clock) -> None:
+    lane = Lane(clock, "store", 2)
+    outcome_of(lane.of("ann@example.org").run(int))
+    outcome_of(lane.of("ann@example.org", "bob@example.org", "ann@example.org").run(int))
+    outcome_of(lane.run(int))
+    assert lane._threads.users == [  # type: ignore[attr-defined]
+        ("ann@example.org",),
+        ("ann@example.org", "bob@example.org"),
+        (),
+    ]
