@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from twisted.logger import Logger
 
@@ -287,8 +288,8 @@ class _Answer:
 
 
 def _whole(number: int, figures: bytes, told: Told) -> bytes:
-    """The response of a message of which all is at hand."""
-    octets = b"".join([piece for piece in told.pieces if isinstance(piece, bytes)])
+    """The response of a message of which all is at hand: its pieces are octets."""
+    octets = b"".join(cast("tuple[bytes, ...]", told.pieces))
     return responses.fetch(number, b"%b %b" % (figures, octets) if figures else octets)
 
 

@@ -6,12 +6,13 @@ answer yet the lane looks the message up as ever. A child that is slow, hangs or
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mailbox_d.imap.index_child import answers, question
 from mailbox_d.imap.remembered import OCTETS_MAX
@@ -77,8 +78,9 @@ class FetchAhead:
         self._answers: dict[int, bytes] = {}
         self._came = self._taken = 0
         """Octets of answers; each is counted by one thread."""
-        self._under_way: set[Deferred[None]] = set()
-        self._is_over = False
+        self._under_way: dict[Deferred[None], range] = {}
+        """Which messages each piece of work is about."""
+        self._is_over = self._is_handing_out = False
 
     def take(self, uids: Sequence[int]) -> dict[int, bytes]:
         """The answers for those of these messages for which there are some; they are forgotten here."""
@@ -89,36 +91,46 @@ class FetchAhead:
     def go_on(self, done: int) -> None:
         """FETCH is done with so many of the messages: see that children are at work on others."""
         self._near = done
-        while not self._is_over and len(self._under_way) < self._crew.at_once and (piece := self._next_piece()):
-            self._begin(self._look_ahead(piece))
+        for doing in [doing for doing, piece in self._under_way.items() if piece.start < done]:
+            doing.cancel()
+        self._hand_out()
 
     def stop(self) -> None:
         """FETCH has ended."""
         self._is_over = True
         self._answers.clear()
-        for each in list(self._under_way):
-            each.cancel()
+        for doing in list(self._under_way):
+            doing.cancel()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        doing = Deferred.fromCoroutine(work)
-        self._under_way.add(doing)
-        doing.addErrback(self._fail).addBoth(lambda _: self._under_way.discard(doing))
+    def _hand_out(self) -> None:
+        """Have as much under way as there may be, one piece after the other."""
+        if self._is_handing_out:
+            return
+        self._is_handing_out = True
+        while not self._is_over and len(self._under_way) < self._crew.at_once and (piece := self._next_piece()):
+            doing = Deferred.fromCoroutine(self._look_at(piece))
+            self._under_way[doing] = piece
+            doing.addErrback(self._fail).addCallback(self._done, doing)
+        self._is_handing_out = False
 
-    def _fail(self, failure: Any) -> None:
+    def _done(self, _: None, doing: Deferred[None]) -> None:
+        del self._under_way[doing]
+        self._hand_out()
+
+    def _fail(self, failure: Failure) -> None:
         """Whoever has failed once is asked for nothing more; FETCH goes on alone."""
-        if not self._is_over:
-            self._is_over = True
-            self._log.warn("no child works ahead in {mailbox!r} any more", mailbox=self._wanted.mailbox.name)
-        if not failure.check(ChildFailed, CancelledError):
+        if failure.check(CancelledError):
+            return
+        self._is_over = True
+        self._log.warn("no child works ahead in {mailbox!r} any more", mailbox=self._wanted.mailbox.name)
+        if not failure.check(ChildFailed):
             self._log.failure("working ahead", failure)
 
-    async def _look_ahead(self, piece: range | None) -> None:
-        while piece and not self._is_over:
-            paths = await self._crew.lane.run(self._unknown, self._wanted.uids[piece.start : piece.stop])
-            if paths:
-                asked = question(self._wanted.mime, [self._wanted.name], list(paths.values()))
-                self._take_in(piece, paths, await self._crew.workers.run(asked))
-            piece = self._next_piece()
+    async def _look_at(self, piece: range) -> None:
+        paths = await self._crew.lane.run(self._unknown, self._wanted.uids[piece.start : piece.stop])
+        if paths:
+            asked = question(self._wanted.mime, [self._wanted.name], list(paths.values()))
+            self._take_in(piece, paths, await self._crew.workers.run(asked))
 
     def _next_piece(self) -> range | None:
         """The last messages that nobody has begun with; None where there are none, or too much waits already."""

@@ -49,8 +49,9 @@ class Workers:
         self._waiting.append((answer, asked))
         return await answer
 
-    def _forget(self, _: Deferred[list[bytes]]) -> None:
+    def _forget(self, unwanted: Deferred[list[bytes]]) -> None:
         self.forgotten += 1
+        self._waiting = [(answer, asked) for answer, asked in self._waiting if answer is not unwanted]
 
     def answer(self) -> None:
         answer, asked = self._waiting.pop(0)
@@ -132,13 +133,17 @@ def test_what_the_index_has_is_not_worked_out_again(mailbox: MaildirMailbox) -> 
     assert workers.asked == [[12]]
 
 
-def test_an_answer_that_comes_too_late_is_forgotten(mailbox: MaildirMailbox) -> None:
+def test_what_fetch_has_come_to_is_given_up_and_other_work_taken(mailbox: MaildirMailbox) -> None:
     workers = Workers()
     ahead = ahead_of(mailbox, workers)
     ahead.go_on(0)
+    ahead.go_on(8)
+    assert workers.forgotten == 0
     ahead.go_on(9)
+    assert workers.forgotten == 1
+    assert workers.asked == [[9, 10, 11, 12], [21, 22, 23, 24]]
     workers.answer()
-    assert ahead.take(UIDS) == {}
+    assert list(ahead.take(UIDS)) == [21, 22, 23, 24]
 
 
 def test_the_end_of_fetch_is_theirs(mailbox: MaildirMailbox) -> None:
