@@ -32,7 +32,8 @@ from bench.idle import raise_descriptor_limit
 QUICK_SHARE = 0.1
 LEGEND = """\
 A cell: figure (µs of the server's CPU for each). The ratio says how many times better we are, the CPU ratio how much of
-Dovecot's CPU we take. Stalls: how often our reactor was held up for more than 50 ms, in all rounds.
+Dovecot's CPU we take. Stalls: how often our reactor was held up for more than 50 ms, in all rounds, the time left out
+that it waited for a processor.
 """
 
 
@@ -82,6 +83,7 @@ def play(server: AccessServer, work: Work, mail: Corpus, share: float, results: 
             for row, figure in zip(work.rows, work.do(Stage(server, users, mail, share)), strict=True):
                 results.add(row, server.name, figure)
                 in_rows += figure.stalls
+        results.starved += server.starved()
         results.add_between(work.rows[0], (Counter(server.stalls_until_stop()) - Counter(in_rows)).elements())
     except (Refused, OSError, RuntimeError) as error:
         results.failures.append(f"{server.name} does not serve {work.rows[0].name}: {error}")
@@ -119,6 +121,7 @@ def report(rows: Sequence[Row], results: Results, rounds: int, share: float) -> 
             "",
             f"{len(unmet)} goals are not met.",
             f"The reactor was held up {results.stalls_in_all()} times.",
+            f"{len(results.starved)} times it had no processor, for {max(results.starved, default=0):.3f} s at most.",
             *(f"- {late * 1000:.0f} ms beside {row.name}" for row, late in results.between),
             *results.failures,
         ]
@@ -135,7 +138,11 @@ def main() -> int:
     print(report(rows, results, rounds, share))
     if options.json:
         values = {"machine": machine(), "rounds": rounds, "share": share, "failures": results.failures}
-        values |= {"stalls": results.stalls_in_all(), "rows": [line.values() for line in lines(rows, results)]}
+        values |= {
+            "stalls": results.stalls_in_all(),
+            "starved": results.starved,
+            "rows": [line.values() for line in lines(rows, results)],
+        }
         options.json.write_text(json.dumps(values, indent=1) + "\n")
     return 1 if results.stalls_in_all() or results.failures else 0
 

@@ -90,6 +90,7 @@ service pop3-login {{
 
 
 STALL = re.compile(rb"the reactor was held up for ([0-9.]+) s")
+STARVED = re.compile(rb"the reactor waited ([0-9.]+) s for a processor")
 STALLS_IN_ALL = re.compile(rb"the reactor was held up (\d+) times")
 
 
@@ -136,6 +137,10 @@ class AccessServer:
         """The seconds of each time that the reactor was held up until now; none in a server without reactor."""
         return []
 
+    def starved(self) -> list[float]:
+        """The seconds of each time that the reactor was late because it had no processor."""
+        return []
+
     def stalls_until_stop(self) -> list[float]:
         """The same of a server that was stopped. Raises `RuntimeError` where it did not say how many there were."""
         return []
@@ -157,6 +162,9 @@ class MailboxdAccess(AccessServer):
 
     def stalls(self) -> list[float]:
         return [float(late) for late in STALL.findall(self.log.read_bytes())]
+
+    def starved(self) -> list[float]:
+        return [float(late) for late in STARVED.findall(self.log.read_bytes())]
 
     def stalls_until_stop(self) -> list[float]:
         said = STALLS_IN_ALL.search(self.log.read_bytes())

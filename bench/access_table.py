@@ -17,12 +17,13 @@ COLUMNS = ("work", "unit", OURS, OTHER, "ratio", "CPU ratio", "goal", "met", "st
 @dataclass(slots=True)
 class Results:
     """What was measured of each row on each server; what was refused; stalls while the server was started for a work,
-    prepared and stopped, with the first row of that work.
+    prepared and stopped, with the first row of that work; seconds of waiting for a processor, which are no stalls.
     """
 
     figures: dict[tuple[Row, str], list[Figure]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     between: list[tuple[Row, float]] = field(default_factory=list)
+    starved: list[float] = field(default_factory=list)
 
     def add(self, row: Row, server: str, figure: Figure) -> None:
         self.figures.setdefault((row, server), []).append(figure)

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from mailbox_d.net.limits import ConnectionLimits, host_of
 from mailbox_d.net.session import SessionShell
+from mailbox_d.net.turns import Turns
 
 log = Logger()
 
@@ -28,6 +29,7 @@ class OpenSessions(Service):
         self._grace = grace
         self._sessions: set[SessionShell] = set()
         self._all_gone: Deferred[None] | None = None
+        self.turns = Turns(reactor.callLater)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -117,6 +119,7 @@ class SessionFactory(ServerFactory):
             return Refusal(self._refusal)
         session = self._make()
         session.factory = self
+        session.turns = self._sessions.turns
         session.when_gone = lambda: self._gone(session, host)
         self._sessions.opened(session)
         return session

@@ -25,6 +25,7 @@ from zope.interface import implementer
 from mailbox_d.net.limits import host_of
 from mailbox_d.net.output import Output
 from mailbox_d.net.tls import ServerTls
+from mailbox_d.net.turns import Turns
 
 _TLS_RECORD_OF_A_HANDSHAKE = 0x16
 """The first octet of a ClientHello (RFC 8446 section 5.1), met where plain text is spoken."""
@@ -77,6 +78,8 @@ class SessionShell(TimeoutMixin):
     factory: Any = None
     when_gone: Callable[[], None] | None = None
     """Called once, when the connection is gone."""
+    turns: Turns | None = None
+    """What this session shares the reactor's turns with; without, it works whenever something comes."""
     transport: Any
     setTimeout: Callable[[float | None], None]
     callLater: Callable[..., Any]
@@ -177,7 +180,7 @@ class SessionShell(TimeoutMixin):
         The time that the peer has for its next unit goes on.
         """
         if self._interjection is None:
-            self.callLater(0, self._pump_again)
+            self._next_turn(self._pump_again)
         self._interjection = answer
 
     def close(self, farewell: bytes = b"") -> None:
@@ -270,8 +273,11 @@ class SessionShell(TimeoutMixin):
             self.close(self.farewell("early"))
             return
         self._framer.feed(data)
-        self._pump()
-        self._read_or_wait()
+        if not self._turn_waits:
+            self._turn_waits = True
+            self._in_turn(self._take_turn)
+        if self._turn_waits:
+            self._read_or_wait()
 
     def _ignore(self, data: bytes) -> None:
         """Let what was under way come in, so that the peer hears our last words; TLS reads on until it answers them."""
@@ -286,7 +292,7 @@ class SessionShell(TimeoutMixin):
         self._set_write_timer(None)
         self._output.abandon()
         if not self._running:
-            self._release()
+            self._in_turn(self._release)
 
     def _release(self) -> None:
         try:
@@ -345,11 +351,24 @@ class SessionShell(TimeoutMixin):
 
     def _wait_for_turn(self) -> None:
         self._turn_waits = True
-        self.callLater(0, self._take_turn)
+        self._next_turn(self._take_turn)
 
     def _take_turn(self) -> None:
         self._turn_waits = False
         self._pump_again()
+
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        """Now, if sessions have not had their share of this turn of the reactor."""
+        if self.turns is None:
+            work()
+        else:
+            self.turns.take(work)
+
+    def _next_turn(self, work: Callable[[], None]) -> None:
+        if self.turns is None:
+            self.callLater(0, work)
+        else:
+            self.turns.wait(work)
 
     def _pump_again(self) -> None:
         if not self._closing:

@@ -14,6 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from mailbox_d.net.session import SessionLimits, SessionShell
+from mailbox_d.net.turns import Turns
 
 
 class LineFramer:
@@ -448,3 +449,36 @@ def test_nothing_is_interjected_when_the_session_is_over() -> None:
     session.close(b"bye\n")
     clock.advance(0)
     assert transport.value() == b"hello\nbye\n"
+
+
+def spent(session: Echo) -> list[Any]:
+    """Have the session share turns of the reactor that others have used up; the calls that begin the next ones."""
+    calls: list[Any] = []
+    session.turns = Turns(lambda _, call: calls.append(call))
+    session.turns.wait(lambda: None)
+    return calls
+
+
+def test_what_comes_when_a_turn_is_used_up_is_answered_in_the_next() -> None:
+    session, transport, _ = connect(input_buffer=10)
+    calls = spent(session)
+    transport.clear()
+    session.dataReceived(b"one\ntwo\n")
+    assert transport.value() == b""
+    assert transport.producerState == "producing"
+    session.dataReceived(b"three\n")
+    assert transport.producerState == "paused"
+    calls.pop()()
+    assert transport.value() == b"one\ntwo\nthree\n"
+    assert transport.producerState == "producing"
+
+
+def test_who_is_gone_before_the_turn_comes_is_answered_nothing_and_given_back_once() -> None:
+    session, transport, _ = connect()
+    calls = spent(session)
+    transport.clear()
+    session.dataReceived(b"one\n")
+    lose(session)
+    assert session.given_back == 0
+    calls.pop()()
+    assert (session.seen, session.given_back) == ([], 1)
