@@ -83,17 +83,24 @@ def unpacked(octets: bytes) -> Row | None:
 
 def _header_columns(header: bytes) -> tuple[list[bytes], int]:
     """Every column but the body, and the day on which the message was sent, in days since the year 1; 0 for none."""
-    columns: list[list[str]] = [[] for _ in (*FIELDS, HEADER)]
+    columns: list[list[bytes]] = [[] for _ in (*FIELDS, HEADER)]
     dates: list[bytes] = []
     for name, value in fields(header):
-        text = fold(text_of(name, value))
-        columns[HEADER].append(text)
+        text = _folded_field(name, value)
+        columns[HEADER] += (PIECE, text)
         if name in _COLUMN_OF:
-            columns[_COLUMN_OF[name]].append(text[len(name) + 2 :])
+            columns[_COLUMN_OF[name]] += (PIECE, text[len(name) + 2 :])
         elif name == b"date":
             dates.append(value)
     day = sent_on(dates)
-    return [b"".join([PIECE + _octets(text) for text in column]) for column in columns], day.toordinal() if day else 0
+    return list(map(b"".join, columns)), day.toordinal() if day else 0
+
+
+def _folded_field(name: bytes, value: bytes) -> bytes:
+    """`text_of` folded. Most fields are in ASCII without encoded words, where that is lower case."""
+    if value.isascii() and name.isascii() and b"=?" not in value:
+        return b"%b: %b" % (name, value.lower())
+    return _octets(fold(text_of(name, value)))
 
 
 def _body_column(reader: WireReader, limits: MimeLimits, room: int) -> Generator[None, None, bytes | None]:
