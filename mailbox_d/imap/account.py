@@ -18,7 +18,7 @@ from mailbox_d.errors import MailboxExists, MailError
 from mailbox_d.imap.incoming import Addressed, IncomingMessage
 from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.net.lanes import Lane
-from mailbox_d.store.ports import Account, Listed, Mailbox, Quota, SpecialUse
+from mailbox_d.store.ports import Account, Listed, Mailbox, Quota, SpecialUse, Status
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR, is_name
 from mailbox_d.wire.imap.patterns import MailboxPattern
 
@@ -31,6 +31,15 @@ class Folders:
     subscriptions: Sequence[str] = ()
     special_uses: Mapping[str, SpecialUse] = field(default_factory=dict)
     """By mailbox name (RFC 6154)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What STATUS may tell of a mailbox; of messages with `\\Deleted` count and octets, where that was asked for."""
+
+    status: Status
+    deleted: int = 0
+    deleted_octets: int = 0
 
 
 @implementer(IAccountIMAP)
@@ -51,6 +60,10 @@ class IMAPAccount:
         """The mailbox of that name; with `rw` false nothing in it is to be changed."""
         mailbox = await self._lane.run(self._account.open, name)
         return IMAPMailbox(mailbox, self._lane, read_only=not rw, opened=self._opened)
+
+    async def figures(self, name: str, *, deleted: bool) -> Figures:
+        """A mailbox's figures as they are now; with `deleted` those of what is to be expunged."""
+        return await self._lane.run(_figures, self._account, name, deleted)
 
     def append(self, addressed: Addressed) -> IncomingMessage:
         """A message that is to come for one of the mailboxes."""
@@ -115,6 +128,14 @@ def _create(account: Account, name: str, use: SpecialUse | None) -> None:
         except MailError:
             account.delete(name)
             raise
+
+
+def _figures(account: Account, name: str, deleted: bool) -> Figures:
+    mailbox = account.open(name)
+    if not deleted:
+        return Figures(mailbox.status())
+    gone = mailbox.messages().deleted
+    return Figures(mailbox.status(), len(gone), sum(message.size for message in gone))
 
 
 def _folders(account: Account) -> Folders:

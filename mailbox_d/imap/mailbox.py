@@ -94,13 +94,6 @@ class IMAPMailbox:
         """Look at the disk, and have what happened since the feed last told noted: in the lane, for it may be much."""
         await self._lane.run(_news, self._mailbox, feed, not self.read_only, note)
 
-    async def status(self) -> Status:
-        return await self._lane.run(_status, self._mailbox)
-
-    async def deleted(self) -> tuple[int, int]:
-        """How many messages have `\\Deleted`, and their octets."""
-        return await self._lane.run(_deleted, self._mailbox)
-
     async def close(self, feed: Feed) -> None:
         contents, self._contents = self._contents, None
         if contents is not None:
@@ -240,16 +233,6 @@ def _change_flags(
         return Stored(now, ())
     there = frozenset(mailbox.messages().uids)
     return Stored(now, [uid for uid in left if uid in there])
-
-
-def _status(mailbox: Mailbox) -> Status:
-    mailbox.refresh()
-    return mailbox.status()
-
-
-def _deleted(mailbox: Mailbox) -> tuple[int, int]:
-    deleted = mailbox.messages().deleted
-    return len(deleted), sum(message.size for message in deleted)
 
 
 def _internal_dates(mailbox: Mailbox, uids: Sequence[int]) -> Mapping[int, float | Failed]:

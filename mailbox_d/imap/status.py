@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from mailbox_d.imap.account import Figures
 from mailbox_d.imap.condstore import want_mod_sequences
 from mailbox_d.imap.session import IMAPSession
-from mailbox_d.store import ports
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.imap.status import StatusItem
@@ -25,17 +25,16 @@ async def told_status(session: IMAPSession, name: str, items: Sequence[StatusIte
     """The response that tells a mailbox's figures. Raises what `store.ports.Account.open` says."""
     if StatusItem.HIGHESTMODSEQ in items and session.service.condstore:
         want_mod_sequences(session)
-    mailbox = await session.user.select(name, rw=False)
-    figures = await mailbox.status()
-    deleted = await mailbox.deleted() if _OF_DELETED.intersection(items) else (0, 0)
+    told = await session.user.figures(name, deleted=not _OF_DELETED.isdisjoint(items))
     all_figures = {
-        **_figures(figures, session.service.limits.message_size, *deleted),
-        StatusItem.HIGHESTMODSEQ: figures.highest_mod_sequence if session.service.condstore else 0,
+        **_figures(told, session.service.limits.message_size),
+        StatusItem.HIGHESTMODSEQ: told.status.highest_mod_sequence if session.service.condstore else 0,
     }
     return responses.status(name, [(item.value, all_figures[item]) for item in items], utf8=session.utf8)
 
 
-def _figures(figures: ports.Status, append_limit: int, deleted: int, deleted_octets: int) -> Mapping[StatusItem, int]:
+def _figures(told: Figures, append_limit: int) -> Mapping[StatusItem, int]:
+    figures = told.status
     return {
         StatusItem.MESSAGES: figures.messages,
         StatusItem.RECENT: figures.recent,
@@ -44,6 +43,6 @@ def _figures(figures: ports.Status, append_limit: int, deleted: int, deleted_oct
         StatusItem.UNSEEN: figures.unseen,
         StatusItem.SIZE: figures.size,
         StatusItem.APPENDLIMIT: append_limit,
-        StatusItem.DELETED: deleted,
-        StatusItem.DELETED_STORAGE: deleted_octets,
+        StatusItem.DELETED: told.deleted,
+        StatusItem.DELETED_STORAGE: told.deleted_octets,
     }
