@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from twisted.logger import Logger
@@ -12,7 +13,7 @@ from mailbox_d.errors import MailError, MessageGone
 from mailbox_d.imap.condstore import changed_since, require_qresync, tell_vanished, want_mod_sequences
 from mailbox_d.imap.contents import Contents, Failed, Pieces, Told, octets_in
 from mailbox_d.imap.failures import MessageFailures
-from mailbox_d.imap.fetch_ahead import FetchAhead
+from mailbox_d.imap.fetch_ahead import FetchAhead, Wanted
 from mailbox_d.imap.remembered import name_of
 from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.imap.session import IMAPSession
@@ -147,8 +148,9 @@ class _Answer:
             self._turns = self._contents.turns
             name = name_of(self._plan.contents, limits.contents.mime)
             if name is not None and limits.ahead.held and len(indexes) - done >= limits.ahead.worth:
-                uids = _uids(self._view, indexes)
-                self._ahead = self._view.mailbox.ahead(crew, limits.ahead, name, uids, limits.contents.mime)
+                uids = partial(_uids_of, self._view, indexes)
+                wanted = Wanted(name, len(indexes), uids, limits.contents.mime)
+                self._ahead = self._view.mailbox.ahead(crew, limits.ahead, wanted)
         if self._ahead is not None:
             self._ahead.go_on(done)
 
@@ -312,6 +314,10 @@ def _rows(template: bytes, columns: Sequence[Sequence[int | bytes | None]]) -> l
 def _uids(view: View, batch: Sequence[int]) -> list[int]:
     uids = view.uids
     return [uids[index] for index in batch]
+
+
+def _uids_of(view: View, indexes: Sequence[int], some: range) -> list[int]:
+    return _uids(view, indexes[some.start : some.stop])
 
 
 async def _stream(session: IMAPSession, reader: WireReader, piece: Extent | Decoded) -> None:

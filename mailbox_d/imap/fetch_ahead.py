@@ -6,7 +6,7 @@ answer yet the lane looks the message up as ever. A child that is slow, hangs or
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,11 +54,12 @@ class Crew:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose answers are wanted: messages by UID, in FETCH's order, under the name by which they are remembered."""
+    """Whose answers are wanted: so many messages, in FETCH's order, under the name by which they are remembered."""
 
-    mailbox: Mailbox
     name: bytes
-    uids: Sequence[int]
+    count: int
+    uids: Callable[[range], Sequence[int]]
+    """Of some of them."""
     mime: MimeLimits
 
 
@@ -67,9 +68,10 @@ class FetchAhead:
 
     _log = Logger()
 
-    def __init__(self, crew: Crew, limits: AheadLimits, wanted: Wanted) -> None:
+    def __init__(self, crew: Crew, limits: AheadLimits, mailbox: Mailbox, wanted: Wanted) -> None:
         self._crew = crew
         self._limits = limits
+        self._mailbox = mailbox
         self._wanted = wanted
         self._near = 0
         """How many messages FETCH is done with."""
@@ -122,12 +124,12 @@ class FetchAhead:
         if failure.check(CancelledError):
             return
         self._is_over = True
-        self._log.warn("no child works ahead in {mailbox!r} any more", mailbox=self._wanted.mailbox.name)
+        self._log.warn("no child works ahead in {mailbox!r} any more", mailbox=self._mailbox.name)
         if not failure.check(ChildFailed):
             self._log.failure("working ahead", failure)
 
     async def _look_at(self, piece: range) -> None:
-        paths = await self._crew.lane.run(self._unknown, self._wanted.uids[piece.start : piece.stop])
+        paths = await self._crew.lane.run(self._unknown, self._wanted.uids(piece))
         if paths:
             asked = question(self._wanted.mime, [self._wanted.name], list(paths.values()))
             self._take_in(piece, paths, await self._crew.workers.run(asked))
@@ -138,9 +140,9 @@ class FetchAhead:
             return None
         size = self._limits.piece
         while self._far <= (first := max(self._near + size, self._start)):
-            if self._end == len(self._wanted.uids):
+            if self._end == self._wanted.count:
                 return None
-            self._start, self._end = self._end, min(self._end + self._limits.window, len(self._wanted.uids))
+            self._start, self._end = self._end, min(self._end + self._limits.window, self._wanted.count)
             self._far = self._end
         piece = range(max(self._far - size, first), self._far)
         self._far = piece.start
@@ -148,8 +150,8 @@ class FetchAhead:
 
     def _unknown(self, uids: Sequence[int]) -> Mapping[int, bytes]:
         """The paths of those of which the index does not tell; blocking."""
-        known = self._wanted.mailbox.index.remembered(self._wanted.name, uids)
-        return self._wanted.mailbox.index.paths([uid for uid in uids if uid not in known])
+        known = self._mailbox.index.remembered(self._wanted.name, uids)
+        return self._mailbox.index.paths([uid for uid in uids if uid not in known])
 
     def _take_in(self, piece: range, paths: Mapping[int, bytes], answered: Sequence[bytes]) -> None:
         """Keep answers for messages that FETCH has not come to. An empty one is none."""

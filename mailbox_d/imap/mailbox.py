@@ -114,9 +114,9 @@ class IMAPMailbox:
         told = remembered.told if ahead is None else partial(remembered.told, ahead=ahead.take)
         return await self._lane.run(told, self._mailbox.index, contents, uids, attributes)
 
-    def ahead(self, crew: Crew, limits: AheadLimits, name: bytes, uids: Sequence[int], mime: MimeLimits) -> FetchAhead:
-        """Who looks ahead for a FETCH of these messages, the answers to which are remembered under that name."""
-        return FetchAhead(crew, limits, Wanted(self._mailbox, name, uids, mime))
+    def ahead(self, crew: Crew, limits: AheadLimits, wanted: Wanted) -> FetchAhead:
+        """Who looks ahead for a FETCH."""
+        return FetchAhead(crew, limits, self._mailbox, wanted)
 
     async def more(self, contents: Contents, told: Told) -> Told:
         """What FETCH tells further of a message; see `Contents.more`."""

@@ -79,7 +79,8 @@ def mailbox(tmp_path: Path) -> MaildirMailbox:
 
 
 def ahead_of(mailbox: MaildirMailbox, workers: Workers, limits: AheadLimits = LIMITS) -> FetchAhead:
-    return FetchAhead(Crew(InlineLane(), workers, 1), limits, Wanted(mailbox, NAME, UIDS, MimeLimits()))
+    wanted = Wanted(NAME, COUNT, lambda some: UIDS[some.start : some.stop], MimeLimits())
+    return FetchAhead(Crew(InlineLane(), workers, 1), limits, mailbox, wanted)
 
 
 def looked_up(mailbox: MaildirMailbox) -> dict[int, bytes]:
