@@ -92,11 +92,13 @@ class FolderView:
     def is_loaded(self) -> bool:
         return self.header.uid_validity != 0
 
-    def has_moved(self) -> bool:
-        """Whether the disk may hold something else than we know."""
+    def has_moved(self, *, watch: bool = True) -> bool:
+        """Whether the disk may hold something else than we know. Who is about to change it does not `watch` anew: it
+        would be told of that alone."""
         if self._is_quiet():
             return False
-        self._watched.begin(is_wanted=self.feeds.has_listeners())
+        if watch:
+            self._watched.begin(is_wanted=self.feeds.has_listeners())
         if self._has_come or self._marks.look() != self._marks.last or self._is_behind or self._marks.is_due():
             return True
         if not self._marks.is_doubtful():

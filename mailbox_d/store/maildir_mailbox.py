@@ -251,7 +251,7 @@ class MaildirMailbox(Mailbox):
         with self._turn():
             self._require_alive()
             with self._disk.locks.hold(self._folder) as lock:
-                if self._has_moved():
+                if self._has_moved(watch=False):
                     self._view.catch_up(lock)
                 lock.check()
                 try:
@@ -290,9 +290,9 @@ class MaildirMailbox(Mailbox):
         if self._view.is_gone:
             raise NoSuchMailbox("The mailbox is gone")
 
-    def _has_moved(self) -> bool:
+    def _has_moved(self, *, watch: bool = True) -> bool:
         try:
-            return self._view.has_moved()
+            return self._view.has_moved(watch=watch)
         except FileNotFoundError:
             require_folder(self._disk.files, self._folder)
             return True
