@@ -50,6 +50,15 @@ class KnownMessages:
             _, messages = self._own()
             messages[index] = now
 
+    def take_all(self, now: Iterable[Message]) -> None:
+        """The same of many, of which those that are not known are passed over."""
+        uids, messages = self._own()
+        count = len(uids)
+        for message in now:
+            index = bisect_left(uids, message[0])
+            if index < count and uids[index] == message[0]:
+                messages[index] = message
+
     def remove(self, uids: Collection[int]) -> None:
         """Take messages out; those behind them move up."""
         self._messages = [message for message in self._messages if message.uid not in uids]

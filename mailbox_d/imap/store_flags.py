@@ -31,14 +31,16 @@ async def store(session: IMAPSession, command: commands.Store) -> Completion:
     if command.unchanged_since is not None:
         want_mod_sequences(session)
     indexes = [index for found in view.chosen(command.numbers, by_uid=command.by_uid) for index in found]
-    uids = [view.uids[index] for index in indexes]
+    known = view.uids
+    uids = [known[index] for index in indexes]
     stored = Stored({}, ())
     if uids:
         learn = partial(view.learn_silently, expected=partial(_expected, command)) if command.silent else view.learn
         action = _ACTIONS[command.mode]
         stored = await view.change_flags(uids, action, command.flags, command.unchanged_since, learn=learn)
     if not command.silent or view.tells_mod_sequences:
-        await _tell(session, [index for index in indexes if view.uids[index] in stored.now], command)
+        now = stored.now
+        await _tell(session, [index for index, uid in zip(indexes, uids, strict=True) if uid in now], command)
     return _completion(view, command, stored, is_whole=len(stored.now) + len(stored.modified) == len(uids))
 
 
@@ -76,8 +78,7 @@ async def _tell(session: IMAPSession, indexes: Sequence[int], command: commands.
 
 
 def _lines(view: View, indexes: Sequence[int], command: commands.Store) -> Iterable[bytes]:
-    for index in indexes:
-        if command.by_uid or view.tells_mod_sequences:
-            yield responses.fetch(index + 1, view.news_of(index, flags=not command.silent))
-        else:
-            yield responses.fetch(index + 1, b"FLAGS " + view.shown_flags(index))
+    if command.by_uid or view.tells_mod_sequences:
+        return [responses.fetch(index + 1, view.news_of(index, flags=not command.silent)) for index in indexes]
+    shown = zip(indexes, view.all_shown_flags(indexes), strict=True)
+    return [responses.fetch(index + 1, b"FLAGS " + flags) for index, flags in shown]

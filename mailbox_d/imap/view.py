@@ -86,7 +86,9 @@ class View:
         messages = self.messages.all()
         if self.recent:
             return [self.shown_flags(index) for index in indexes]
-        return [responses.flag_list(messages[index].flags) for index in indexes]
+        flags = [messages[index].flags for index in indexes]
+        lists = {each: responses.flag_list(each) for each in set(flags)}
+        return [lists[each] for each in flags]
 
     def shown_mod_sequences(self, indexes: Sequence[int]) -> list[int]:
         """Of many messages, which the client is being told."""
@@ -132,10 +134,9 @@ class View:
 
     def learn(self, messages: Mapping[int, Message]) -> None:
         """Take flags that the client is being told, or knows because it has set them."""
-        for uid, now in messages.items():
-            index = self.messages.find(uid)
-            if index is not None:
-                self._take(index, now)
+        self.messages.take_all(messages.values())
+        for flags in {message.flags for message in messages.values()}:
+            self._define(flags)
         self._changed.difference_update(messages)
 
     def learn_silently(self, messages: Mapping[int, Message], expected: Callable[[Flags], Flags]) -> None:
@@ -158,17 +159,18 @@ class View:
 
     def note(self, news: News) -> None:
         """Take what happened; in the lane's thread, while the session waits for that."""
+        numbers = {self._noted}
         for change in news.changes:
             match change:
+                case Flagged():
+                    self._note_flags(change)
                 case Arrived(message) if self.messages.find(message.uid) is None:
                     self.messages.add(message)
                     self._define(message.flags)
-                case Flagged(uid, flags, number):
-                    self._note_flags(uid, flags, number)
                 case Expunged(uid, number) if self.messages.find(uid) is not None:
                     self._gone[uid] = number
-            number = change.message.mod_sequence if isinstance(change, Arrived) else change.mod_sequence
-            self._noted = max(self._noted, number)
+            numbers.add(change.message.mod_sequence if isinstance(change, Arrived) else change.mod_sequence)
+        self._noted = max(numbers)
         self.recent.update(uid for uid in news.recent if self.messages.find(uid) is not None)
 
     def _note_now(self, news: News) -> None:
@@ -206,7 +208,8 @@ class View:
             yield self.defined_flags()
             yield self.permanent_flags()
 
-    def _note_flags(self, uid: int, flags: Flags, mod_sequence: int) -> None:
+    def _note_flags(self, change: Flagged) -> None:
+        uid, flags, mod_sequence = change.uid, change.flags, change.mod_sequence
         index = self.messages.find(uid)
         if index is not None:
             _, before, size, number = self.messages[index]
