@@ -165,10 +165,28 @@ def test_behind_a_look_at_everything_nothing_can_hide(tmp_path: Path) -> None:
     assert not feed.may_tell()
 
 
+def test_who_changes_a_mailbox_watches_for_nothing_and_who_looks_does(tmp_path: Path) -> None:
+    cur = tmp_path / "example.org/alice/Maildir/cur"
+    cur.mkdir(parents=True)
+    (cur / "1700000000.M1P1.h:2,F").write_bytes(b"a\n")
+    watcher = Sleepless()
+    mailbox = MaildirStore(tmp_path, watcher=watcher).account(ALICE).open(INBOX)
+    feed = mailbox.feed()
+    mailbox.change_flags([1], FlagAction.ADD, frozenset({"\\Seen"}))
+    assert not watcher.armed
+    assert len(feed.take()) == 1 and feed.may_tell()
+    mailbox.refresh()
+    assert len(watcher.armed) == 1
+
+
 class Sleepless(Watcher):
     """Watches, and has nothing to tell."""
 
+    def __init__(self) -> None:
+        self.armed: list[Callable[[], None]] = []
+
     def arm(self, directories: Sequence[bytes], touched: Callable[[], None]) -> bool:
+        self.armed.append(touched)
         return True
 
     def settle(self) -> bool:
