@@ -56,9 +56,12 @@ class MemoryAccount(Account):
 
     def open(self, name: str, *, look: bool = True) -> MemoryMailbox:
         try:
-            return self._mailboxes[self._canonical(name)]
+            mailbox = self._mailboxes[self._canonical(name)]
         except (KeyError, MailboxNameError):
             raise NoSuchMailbox("No such mailbox") from None
+        if look:
+            mailbox.refresh()
+        return mailbox
 
     def create(self, name: str) -> None:
         with self._lock:
