@@ -109,8 +109,8 @@ class Arrivals:
     def _put_one(self, arrival: Arrival) -> None:
         try:
             arrival.claim = self._ledger.claim(arrival.staged.octets)
-            self._view.learn(arrival.flags)
-            letters = sort_letters(self._view.keywords.letters(arrival.flags))
+            self._view.meanings.learn(arrival.flags)
+            letters = sort_letters(self._view.meanings.keywords.letters(arrival.flags))
             place = Place.arriving(arrival.base, letters)
             arrival.draft.publish(arrival.staged, self._view.path(place))
             arrival.place = place

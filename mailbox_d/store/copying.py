@@ -124,7 +124,7 @@ def originals(disk: Disk, view: FolderView, uids: Collection[int], *, strict: bo
     places = view.listing.places(sorted(set(uids)))
     if strict and len(places) < len(set(uids)):
         raise MessageGone("The message is gone")
-    keywords, messages = view.keywords, view.listing.messages
+    keywords, messages = view.meanings.keywords, view.listing.messages
     meanings = {letters: sorted_out(letters, keywords) for letters in {place.letters for _, place in places}}
     found = []
     for uid, place in places:

@@ -73,7 +73,7 @@ class FolderFiles:
 
         `put` makes a file out of a copy's. Whatever is raised, nothing is left.
         """
-        self._view.learn_what_fits(all_flags(copies))
+        self._view.meanings.learn_what_fits(all_flags(copies))
         arrivals: list[tuple[Place, int]] = []
         try:
             letters = self._letters_here(copies)
@@ -122,7 +122,7 @@ class FolderFiles:
     def _letters_here(self, copies: Iterable[Copied]) -> dict[tuple[Flags, bytes], bytes]:
         """The letters that copies have in this folder, by their flags and by those that are none."""
         different = {(copy.flags, copy.letters) for copy in copies}
-        keywords = self._view.keywords
+        keywords = self._view.meanings.keywords
         return {(flags, others): sort_letters(keywords.letters(flags) + others) for flags, others in different}
 
     def _take_in_one(self, copy: Copied, letters: bytes, put: Put, *, keeps_name: bool) -> Place:
@@ -167,7 +167,7 @@ class FolderFiles:
         """Move every message, with the keywords; into `moved` goes from where to where each was. Raises `MailboxBusy`
         where other programs keep renaming one."""
         for _ in range(_TRIES):
-            KeywordsFile(self._files, goal).write(self._view.keywords)
+            KeywordsFile(self._files, goal).write(self._view.meanings.keywords)
             if not self._move_once(lock, goal, moved):
                 return
             self._view.catch_up(lock, whole=True)

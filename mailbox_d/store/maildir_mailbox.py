@@ -59,7 +59,7 @@ class MaildirMailbox(Mailbox):
 
     @property
     def uid_validity(self) -> int:
-        return self._view.header.uid_validity
+        return self._view.numbering.header.uid_validity
 
     @storage_faults
     def refresh(self) -> None:
@@ -77,7 +77,7 @@ class MaildirMailbox(Mailbox):
             messages=len(messages),
             unseen=messages.unseen,
             recent=len(self._view.recent),
-            uid_next=self._view.uid_next,
+            uid_next=self._view.numbering.next_uid,
             uid_validity=self.uid_validity,
             size=messages.size,
             highest_mod_sequence=self._view.history.highest,
@@ -95,7 +95,7 @@ class MaildirMailbox(Mailbox):
         return claimed
 
     def keywords_full(self) -> bool:
-        return self._view.keywords.is_full()
+        return self._view.meanings.keywords.is_full()
 
     def feed(self, changed: Callable[[], None] | None = None) -> ChangeFeed:
         with self._turn():
@@ -117,7 +117,7 @@ class MaildirMailbox(Mailbox):
     @storage_faults
     def unique_ids(self) -> Mapping[int, bytes]:
         with self._turn():
-            return self._view.unique_ids()
+            return self._view.numbering.unique_ids()
 
     @storage_faults
     def change_flags(
@@ -132,8 +132,8 @@ class MaildirMailbox(Mailbox):
 
         with self._changing() as lock, self._ledger.changing():
             if action is not FlagAction.REMOVE:
-                self._view.learn(flags)
-            self._files.rename(lock, uids, _combination(action, flags, self._view.keywords), may_change)
+                self._view.meanings.learn(flags)
+            self._files.rename(lock, uids, _combination(action, flags, self._view.meanings.keywords), may_change)
             messages = self._view.listing.messages
             return {uid: messages[uid] for uid in uids if uid in messages and uid not in changed_since}
 
@@ -225,7 +225,7 @@ class MaildirMailbox(Mailbox):
         try:
             if message is None:
                 raise MessageGone("The message is gone")
-            size, keywords = message.size, self._view.keywords
+            size, keywords = message.size, self._view.meanings.keywords
             self._with_file(uid, lambda path, _: copies.add(uid, path, keywords, size))
         except MessageGone:
             if strict:
@@ -234,7 +234,7 @@ class MaildirMailbox(Mailbox):
     def _still_here(self, copies: Sequence[Copied], *, strict: bool) -> list[Copied]:
         """The copies of messages that were not taken away since they were linked, with the flags these have by now."""
         places = [(copy, self._view.listing.place(copy.uid)) for copy in copies]
-        keywords = self._view.keywords
+        keywords = self._view.meanings.keywords
         here = [copy.with_letters(place.letters, keywords) for copy, place in places if place is not None]
         if strict and len(here) < len(copies):
             raise MessageGone("The message is gone")

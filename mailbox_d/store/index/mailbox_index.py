@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mailbox_d.store.folder_view import FolderView
-from mailbox_d.store.index.answers import Answers, MailboxKey
+from mailbox_d.store.index.answers import Answers
 from mailbox_d.store.index.index_file import IndexFile
 from mailbox_d.store.ports import Index
 
@@ -36,8 +36,7 @@ class MailboxIndex(Index):
         return {uid: self._view.path(place) for uid, place in places if place is not None}
 
     def _answers(self) -> Answers:
-        header = self._view.header
-        return Answers(self._file, MailboxKey(header.guid, header.uid_validity))
+        return Answers(self._file, self._view.key())
 
     def _bases(self, uids: Sequence[int] | Mapping[int, bytes]) -> dict[int, bytes]:
         base = self._view.listing.base

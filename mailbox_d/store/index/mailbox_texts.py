@@ -131,8 +131,7 @@ class MailboxTexts(Texts):
         return self._file.contents()
 
     def _key(self, name: bytes) -> bytes:
-        header = self._view.header
-        return key_of(MailboxKey(header.guid, header.uid_validity), name)
+        return key_of(self._view.key(), name)
 
     def _placed(self, descriptor: int, contents: Contents, name: bytes, uids: Sequence[int]) -> list[Placed]:
         """The blocks that tell of these messages, of each message the last one. Raises `OSError`."""

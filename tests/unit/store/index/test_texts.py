@@ -41,8 +41,11 @@ class Listing:
 
 class View:
     def __init__(self, uids: Sequence[int] = UIDS, guid: bytes = b"a" * 32) -> None:
-        self.header = MailboxKey(guid, 1700000000)
         self.listing = Listing(uids)
+        self._key = MailboxKey(guid, 1700000000)
+
+    def key(self) -> MailboxKey:
+        return self._key
 
 
 def texts_of(path: Path, view: View | None = None, mailboxes: object = lambda: None) -> MailboxTexts:
@@ -418,7 +421,7 @@ def test_when_more_than_half_is_of_messages_that_are_gone_the_file_is_written_an
 
 def test_after_a_week_nothing_is_left_of_what_is_gone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view, stranger = View(), View(guid=b"c" * 32)
-    texts = texts_of(path, view, lambda: [view.header])
+    texts = texts_of(path, view, lambda: [view.key()])
     fill(texts)
     fill(texts_of(path, stranger))
     gone(view, [17])
