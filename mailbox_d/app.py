@@ -49,6 +49,7 @@ class Daemon(MultiService):
     def startService(self) -> None:
         with _refusal_in_one_line():
             MultiService.startService(self)
+        gc.freeze()  # what there is by now is the program itself, in which no search for garbage need look again
 
     def stopService(self) -> Deferred[None]:
         Service.stopService(self)

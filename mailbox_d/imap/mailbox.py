@@ -99,7 +99,7 @@ class IMAPMailbox:
         if contents is not None:
             await self._lane.run(contents.close)
         await self._lane.run(feed.close)
-        await self._lane.run(self._mailbox.texts.tidy)
+        await self._lane.run(_tidy, self._mailbox)
 
     def contents(self, limits: ContentLimits) -> Contents:
         """What this session looks up and remembers of the messages' contents."""
@@ -186,6 +186,11 @@ class IMAPMailbox:
 
     async def move(self, uids: Collection[int], destination: IMAPMailbox, *, strict: bool) -> Mapping[int, int]:
         return await self._lane.run(self._mailbox.move, uids, destination._mailbox, strict=strict)
+
+
+def _tidy(mailbox: Mailbox) -> None:
+    mailbox.index.tidy()
+    mailbox.texts.tidy()
 
 
 def _open(mailbox: Mailbox, claim: bool, changed: Callable[[], None]) -> Opened:

@@ -127,6 +127,11 @@ class History:
         elif kept is not Kept.LOST:
             self._is_to_be_written = self._overwrites = False
 
+    @property
+    def reaches_back_to(self) -> int:
+        """The lowest number since which it is known what is gone."""
+        return self._forgotten
+
     def vanished(self, since: int) -> Collection[int] | None:
         """The UIDs of messages that are gone since this number was the highest; None where that is not known."""
         if not self._forgotten <= since <= self.highest:

@@ -49,7 +49,7 @@ class MaildirMailbox(Mailbox):
         self._target = target
         index = disk.indexes.of(folder.maildir)
         self._view = FolderView(disk, folder, index)
-        self.index = MailboxIndex(index, self._view)
+        self.index = MailboxIndex(index, self._view, self.vanished)
         self.texts = MailboxTexts(
             disk.texts.of(folder.maildir), self._view, partial(mailboxes_in, disk.files, folder.maildir)
         )

@@ -66,6 +66,9 @@ class NoIndex(Index):
     def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:
         return {}
 
+    def tidy(self) -> None:
+        pass
+
 
 class NoTexts(Texts):
     """Keeps nothing."""

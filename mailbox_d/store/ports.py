@@ -243,6 +243,9 @@ class Index(Protocol):
     def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:
         """Where another process finds messages now, for as long as nobody moves them."""
 
+    def tidy(self) -> None:
+        """Give back what is kept of messages that went since the last time."""
+
 
 COLUMNS = 7
 """How many columns there are in which what messages say is kept."""

@@ -8,7 +8,7 @@ the highest bits down.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
@@ -94,6 +94,10 @@ class Answers:
         """Forget what was said under this name of some messages."""
         self._file.run(partial(self._forget, attribute, list(uids)))
 
+    def forget_messages(self, uids: Collection[int]) -> None:
+        """Forget all that was said of some messages."""
+        self._file.run(partial(self._forget_messages, uids))
+
     def sweep(self, present: Iterable[int]) -> None:
         """Forget messages that are there no more."""
         self._file.run(partial(self._sweep, frozenset(present)))
@@ -118,10 +122,14 @@ class Answers:
             (first | after + 1, first | _UID_MASK, _INSPECTED_AT_ONCE),
         ).fetchall()
 
-    def _forget(self, attribute: bytes, uids: Sequence[int], db: sqlite3.Connection) -> None:
+    def _forget(self, attribute: bytes, uids: Collection[int], db: sqlite3.Connection) -> None:
         first = _first_key(db, attribute, self._key)
         if first is not None:
             db.executemany("DELETE FROM answer WHERE id = ?", [(first | uid,) for uid in uids])
+
+    def _forget_messages(self, uids: Collection[int], db: sqlite3.Connection) -> None:
+        for attribute in _attributes(db):
+            self._forget(attribute, uids, db)
 
     def _known(self, attribute: bytes, db: sqlite3.Connection) -> list[int]:
         first = _first_key(db, attribute, self._key)

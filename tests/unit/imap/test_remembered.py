@@ -47,6 +47,9 @@ class HeldIndex(Index):
     def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:
         return {}
 
+    def tidy(self) -> None:
+        pass
+
 
 class Opened:
     """A mailbox that takes note of what is opened."""
