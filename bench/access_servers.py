@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.access_corpus import Corpus, give
+from bench.processes import cpu_seconds
 from bench.servers import DOMAIN, HOST, PASSWORD, START_SECONDS, end, free_ports
 from mailbox_d.ctl.self_signed import make_certificate
 
@@ -89,6 +90,9 @@ service pop3-login {{
 """
 
 
+IDLE_SECONDS, IDLE_SHARE = 0.2, 0.05
+"""Who has used less than this share of a processor for so long is idle."""
+
 STALL = re.compile(rb"the reactor was held up for ([0-9.]+) s")
 STARVED = re.compile(rb"the reactor waited ([0-9.]+) s for a processor")
 STALLS_IN_ALL = re.compile(rb"the reactor was held up (\d+) times")
@@ -125,6 +129,14 @@ class AccessServer:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError(f"{self.name} does not answer: {self.log.read_text()[-2000:]}")
             time.sleep(0.02)
+        self._wait_until_idle(deadline)
+
+    def _wait_until_idle(self, deadline: float) -> None:
+        """What a server does at its start, its other processes included, belongs to no work."""
+        before, used = -1.0, cpu_seconds(self.pid)
+        while used - before > IDLE_SHARE * IDLE_SECONDS and time.monotonic() < deadline:
+            time.sleep(IDLE_SECONDS)
+            before, used = used, cpu_seconds(self.pid)
 
     def stop(self) -> None:
         end(self.process)
