@@ -82,8 +82,7 @@ class Dotlock(Held):
 
         A lock made empty and then written would, after a crash in between, be a silent owner's: two minutes for all.
         """
-        forget(self._files, self._claim)
-        descriptor = self._files.open(self._claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        descriptor = self._open_claim()
         try:
             self._write_owner(descriptor)
             status = self._files.fstat(descriptor)
@@ -95,6 +94,15 @@ class Dotlock(Held):
             self._files.close(descriptor)
             forget(self._files, self._claim)
         return True
+
+    def _open_claim(self) -> int:
+        """The file that is to become the lock; one of that name was left behind by a process that is dead."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            return self._files.open(self._claim, flags)
+        except FileExistsError:
+            forget(self._files, self._claim)
+            return self._files.open(self._claim, flags)
 
     def check(self) -> None:
         """See that the lock is still ours, before anything counts on it. Raises `MailboxBusy`."""

@@ -253,7 +253,7 @@ class MaildirMailbox(Mailbox):
             with self._disk.locks.hold(self._folder) as lock:
                 if self._has_moved(watch=False):
                     self._view.catch_up(lock)
-                lock.check()
+                    lock.check()
                 try:
                     yield lock
                 finally:

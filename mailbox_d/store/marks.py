@@ -70,8 +70,12 @@ class Marks:
     def look(self) -> Seen:
         """The marks as they are now. Raises `FileNotFoundError` where `new` or `cur` is missing, `StorageFault` where
         one of them is something else than a directory."""
+        return self._look_beside(self._directory(self._folder.new))
+
+    def _look_beside(self, new: Mark) -> Seen:
+        """The marks as they are now, but for `new`."""
         return Seen(
-            new=self._directory(self._folder.new),
+            new=new,
             cur=self._directory(self._folder.cur),
             uidlist=_mark(find(self._files, self._folder.uidlist)),
             keywords=_mark(find(self._files, self._folder.keywords)),
@@ -100,7 +104,7 @@ class Marks:
         `new` stays as it was last read. A program that asks for no lock may have changed `cur` since it was read, and
         long ago by now if a sync has taken long: it is always looked at again."""
         before = self._last
-        self._last = replace(self.look(), new=before.new)
+        self._last = self._look_beside(before.new)
         if self._last.cur != before.cur or self._is_young(before.cur):
             self._look_again()
 
