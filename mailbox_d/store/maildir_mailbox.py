@@ -55,6 +55,8 @@ class MaildirMailbox(Mailbox):
         )
         self._files = FolderFiles(disk, folder, self._view)
         self._ledger = disk.ledgers.of(target.address, folder.maildir)
+        self._dates: dict[int, float] = {}
+        """When messages came, of those that were asked for: it never changes, whatever becomes of the file's time."""
         self._arrivals = Arrivals(disk, self._view, self._files, self._ledger, self._changing)
 
     @property
@@ -112,7 +114,11 @@ class MaildirMailbox(Mailbox):
 
     @storage_faults
     def internal_date(self, uid: int) -> float:
-        return self._with_file(uid, lambda path, _: self._disk.files.lstat(path).st_mtime)
+        known = self._dates.get(uid)
+        if known is None or uid not in self._view.listing.messages:
+            known = self._with_file(uid, lambda path, _: self._disk.files.lstat(path).st_mtime)
+            self._remember_date(uid, known)
+        return known
 
     @storage_faults
     def unique_ids(self) -> Mapping[int, bytes]:
@@ -285,6 +291,12 @@ class MaildirMailbox(Mailbox):
     def _turn(self) -> AbstractContextManager[None]:
         """Hold the mailbox against other threads. Raises `MailboxBusy`: who waits long keeps a thread from others."""
         return self._disk.locks.hold_inside(self._folder.cur)
+
+    def _remember_date(self, uid: int, date: float) -> None:
+        messages = self._view.listing.messages
+        if len(self._dates) > 2 * len(messages):
+            self._dates = {known: self._dates[known] for known in list(self._dates) if known in messages}
+        self._dates[uid] = date
 
     def _require_alive(self) -> None:
         if self._view.is_gone:

@@ -131,6 +131,19 @@ def test_a_file_that_shrinks_while_it_is_read_is_a_fault(maildir: Path, store: M
     reader.close()
 
 
+def test_when_a_message_came_is_looked_up_once(maildir: Path, store: MaildirStore) -> None:
+    path = put(maildir, "1.a:2,")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    mailbox = inbox(store)
+    mailbox.refresh()
+    assert mailbox.internal_date(1) == 1_000_000_000
+    os.utime(path, (1_100_000_000, 1_100_000_000))
+    assert mailbox.internal_date(1) == 1_000_000_000
+    mailbox.expunge([1])
+    with pytest.raises(MessageGone):
+        mailbox.internal_date(1)
+
+
 def test_files_are_the_owner_s_alone(maildir: Path, store: MaildirStore, tmp_path: Path) -> None:
     other = EmailAddress.parse("new@example.org")
     delivery = store.deliver([Block(b"", (Target(other),))])
