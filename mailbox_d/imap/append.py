@@ -64,7 +64,8 @@ async def take(session: IMAPSession, data: bytes) -> None:
             with _destined():
                 await session.incoming.begin()
             raise BinaryNotKept("A message with NUL in it is not kept; give it a transfer encoding")
-        await session.incoming.write(data)
+        with _destined():
+            await session.incoming.write(data)
     except BaseException:
         await abandon(session)
         raise

@@ -27,8 +27,12 @@ _SAID_MAX = 1000
 """Octets of what a child says at its end that are told: the end of a traceback."""
 
 
+_RESPITE = 10.0
+"""Seconds after a child could not be begun in which none is: what is missing (descriptors, memory) others miss too."""
+
+
 class ChildFailed(Exception):
-    """The child that had the work is no more."""
+    """The child that had the work is no more, or none could be begun for it."""
 
 
 class Children(Service):
@@ -36,6 +40,8 @@ class Children(Service):
 
     A piece of work may take `seconds`. With `ready` one is begun at once, for to begin takes a while.
     """
+
+    _log = Logger()
 
     def __init__(
         self, reactor: Any, entry: str, *, count: int = 1, seconds: float = 120.0, ready: bool = False
@@ -48,6 +54,7 @@ class Children(Service):
         self._waiting: deque[tuple[bytes, Deferred[list[bytes]]]] = deque()
         self._children: set[_Child] = set()
         self._idle: list[_Child] = []
+        self._not_before = 0.0
 
     def startService(self) -> None:
         Service.startService(self)
@@ -69,26 +76,43 @@ class Children(Service):
 
     def stopService(self) -> None:
         Service.stopService(self)
-        waiting, self._waiting = self._waiting, deque()
-        for _, answer in waiting:
-            answer.errback(ChildFailed())
+        self._give_up()
         for child in list(self._children):
             child.kill()
 
     def _prepare(self) -> None:
-        if self.running and not self._children:
-            self._idle.append(self._begin())
+        if self.running and not self._children and (child := self._begin()) is not None:
+            self._idle.append(child)
 
     def _hand_out(self) -> None:
         while self._waiting and (self._idle or len(self._children) < self._count):
             child = self._idle.pop() if self._idle else self._begin()
-            child.work(*self._waiting.popleft(), self._seconds)
+            if child is not None:
+                child.work(*self._waiting.popleft(), self._seconds)
+            elif self._children:
+                return  # who lives takes it up later
+            else:
+                self._give_up()
 
-    def _begin(self) -> _Child:
+    def _give_up(self) -> None:
+        """There is nobody for what waits."""
+        waiting, self._waiting = self._waiting, deque()
+        for _, answer in waiting:
+            answer.errback(ChildFailed())
+
+    def _begin(self) -> _Child | None:
+        """A further child; None where there can be none now."""
+        if self._reactor.seconds() < self._not_before:
+            return None
         child = _Child(self._reactor, self._is_free, self._is_gone)
-        self._children.add(child)
         command = [sys.executable, "-P", "-m", "mailbox_d.net.child", self._entry]
-        self._reactor.spawnProcess(child, command[0], command, env=dict(os.environ))
+        try:
+            self._reactor.spawnProcess(child, command[0], command, env=dict(os.environ))
+        except OSError as error:
+            self._not_before = self._reactor.seconds() + _RESPITE
+            self._log.warn("no child process can be begun: {error}", error=str(error))
+            return None
+        self._children.add(child)
         return child
 
     def _is_free(self, child: _Child) -> None:

@@ -7,7 +7,7 @@ is in memory, and messages without a UID get one. Every difference is told to th
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -156,7 +156,7 @@ class FolderView:
         was_known = self._marks.knows_new()
         yield
         if was_known:
-            self._marks.stamp_new()
+            self._stamp(self._marks.stamp_new)
 
     def note_moves(self, moves: Iterable[tuple[int, Place]]) -> None:
         """Files were renamed: note names and flags, and tell."""
@@ -185,10 +185,13 @@ class FolderView:
             self._tell([])
 
     def stamp_own(self) -> None:
-        """The disk changed by our own doing, under the lock. What cannot be looked at is read anew by the next look:
-        what was done is done."""
+        """The disk changed by our own doing, under the lock."""
+        self._stamp(self._marks.stamp_own)
+
+    def _stamp(self, stamp: Callable[[], None]) -> None:
+        """What cannot be looked at is read anew by the next look: what was done is done."""
         try:
-            self._marks.stamp_own()
+            stamp()
         except (OSError, MailError) as error:
             self._log.warn("Cannot look at {folder}: {error}", folder=self._folder.path, error=str(error))
             self._is_behind = True

@@ -7,7 +7,7 @@ between the two costs a UID, and never a message. Sessions that have such a mail
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -215,16 +215,32 @@ class MailboxRepair:
             shown = [each for each in seen.by_base.values() if each.base in sizes]
             renamed = {each.base: self._true_base(each.base, *sizes[each.base], taken) for each in shown}
             self._list_as(seen, renamed)
-            for count, each in enumerate(shown, 1):
-                self._rename_file(each, renamed[each.base])
-                if count % _BREATH == 0:
-                    lock.check()
+            self._rename_listed(lock, seen, shown, renamed)
             self._disk.files.fsync_directory(self._folder.cur)
             self._disk.files.fsync_directory(self._folder.new)
         forget(self._disk.files, self._folder.maildir + b"/" + maildirsize.FILE_NAME)  # it was counted by the names
         self._look_afresh()
         self._caches.mend_index(inspect(self._disk, self._folder))  # it went by the names
         return "gave it a name with its true sizes"
+
+    def _rename_listed(
+        self, lock: Held, seen: Inspection, shown: Sequence[Named], renamed: Mapping[bytes, bytes]
+    ) -> None:
+        """Give files the names that the list has by now. What keeps its name, since another program renamed it
+        meanwhile or the disk would not have it, is listed by that again."""
+        done: dict[bytes, bytes] = {}
+        try:
+            for count, each in enumerate(shown, 1):
+                with suppress(FileNotFoundError):
+                    self._rename_file(each, renamed[each.base])
+                    done[each.base] = renamed[each.base]
+                if count % _BREATH == 0:
+                    lock.check()
+        except OSError:
+            self._list_as(seen, done)
+            raise
+        if len(done) < len(shown):
+            self._list_as(seen, done)
 
     def _measured(self, findings: Sequence[Finding]) -> Iterator[tuple[bytes, tuple[int, int]]]:
         """The sizes of files by base name; of one that was renamed meanwhile nothing is said, and nothing done."""
@@ -242,7 +258,7 @@ class MailboxRepair:
         taken.add(wanted)
         return wanted
 
-    def _list_as(self, seen: Inspection, renamed: dict[bytes, bytes]) -> None:
+    def _list_as(self, seen: Inspection, renamed: Mapping[bytes, bytes]) -> None:
         """Write the list with other names for some messages, which keep their UIDs and what other programs said."""
         rows = [
             (uid, seen.lines.extensions.get(base, b""), renamed.get(base, base))

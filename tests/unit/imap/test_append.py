@@ -162,6 +162,17 @@ def test_a_message_goes_into_the_mailbox_that_has_taken_the_place_of_another(
     assert said(connection, b"d APPEND Work {5+}\r\nhello\r\n")[-1] == b"d OK [APPENDUID 7 9] APPEND completed"
 
 
+def test_a_mailbox_that_goes_while_a_large_message_comes_is_to_be_made_first(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "HELD_MAX", 8)
+    said(connection, b"b CREATE Work\r\n")
+    assert said(connection, b"c APPEND Work {60+}\r\nhe") == []
+    (folder,) = tmp_path.glob("**/.Work")
+    shutil.rmtree(folder)
+    assert said(connection, b"l" * 30 + b"\r\n" * 14)[-1].startswith(b"c NO [TRYCREATE]")
+
+
 def test_a_mailbox_that_is_gone_by_the_time_that_the_message_has_come_is_to_be_made_first(
     connection: Connection, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Coroutine
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
@@ -119,6 +121,25 @@ class ChildrenTest(TestCase):
     async def test_one_that_talks_nonsense_is_ended(self) -> None:
         await self.assertFailure(self.begun(self.children().run([b"babble"])), ChildFailed)
 
+    async def test_where_none_can_be_begun_its_work_fails_and_a_later_one_s_does_not(self) -> None:
+        children, clock = self.children(count=1), Clock()
+        children._reactor = clock
+        clock.spawnProcess = no_descriptor_left  # type: ignore[attr-defined]
+        for _ in range(2):
+            await self.assertFailure(self.begun(children.run([b"echo"])), ChildFailed)
+        children._reactor = reactor
+        children._not_before = 0.0
+        self.assertEqual(await children.run([b"echo", b"alive"]), [b"alive"])
+
+    async def test_after_a_failure_none_is_begun_for_a_while(self) -> None:
+        children, clock = self.children(count=1), Clock()
+        children._reactor, tries = clock, []
+        clock.spawnProcess = lambda *args, **kwargs: no_descriptor_left(tries.append(clock.seconds()))  # type: ignore[attr-defined]
+        for _ in range(25):
+            clock.advance(1)
+            await self.assertFailure(self.begun(children.run([b"echo"])), ChildFailed)
+        self.assertEqual(tries, [1.0, 11.0, 21.0])
+
     async def test_the_end_of_the_daemon_is_theirs(self) -> None:
         children = self.children(count=1)
         pid = int((await children.run([b"who"]))[0])
@@ -128,6 +149,10 @@ class ChildrenTest(TestCase):
         await self.assertFailure(under_way, ChildFailed)
         self.assertRaises(ProcessLookupError, os.kill, pid, 0)
         await self.assertFailure(self.begun(children.run([b"echo"])), ChildFailed)
+
+
+def no_descriptor_left(*args: object, **kwargs: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def _soon() -> Deferred[None]:

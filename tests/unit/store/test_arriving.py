@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from mailbox_d.errors import MailboxBusy, StorageFault, TooManyKeywords
 from mailbox_d.store.maildir_mailbox import MaildirMailbox
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import INBOX, Block, Flags, Receipt, Target
-from tests.faults.store_files import Call, WatchedFiles
+from tests.faults.store_files import Call, FailingFiles, WatchedFiles
 
 ALICE = EmailAddress.parse("alice@example.org")
 SECONDS = 30.0
@@ -177,3 +178,27 @@ def test_mail_that_came_at_the_same_time_is_read_though_the_directory_s_time_doe
     mailbox.refresh()
     assert isinstance(outcomes[-1], Receipt)
     assert len(mailbox.messages()) == 3
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_a_message_that_was_refused_is_not_there_whatever_failed_on_the_way(tmp_path: Path, code: int) -> None:
+    refused = 0
+    for number in count(1):
+        files = FailingFiles(number, code, lambda call: call.operation != "close")
+        root = tmp_path / str(number)
+        mailbox = MaildirStore(root, files=files).account(ALICE).open(INBOX)
+        append(mailbox)
+        files.armed = True
+        try:
+            append(mailbox)
+            expected = 2
+        except StorageFault:
+            expected, refused = 1, refused + 1
+        files.armed = False
+        with mailbox._disk.locks.hold(mailbox._folder):
+            pass  # whoever locks next removes a lock that the disk would not have removed
+        again = MaildirStore(root).account(ALICE).open(INBOX)
+        assert len(again.messages()) == expected, files.failed
+        if files.failed is None:
+            break
+    assert refused > 20

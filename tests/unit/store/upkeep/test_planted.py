@@ -417,6 +417,31 @@ def test_what_was_behind_a_missing_part_is_repaired_in_the_same_run(site: Site) 
     assert site.verify() == []
 
 
+@pytest.mark.parametrize("fault", ["renamed", "refused"])
+def test_no_uid_but_that_of_a_file_that_cannot_be_renamed_is_touched_by_true_sizes(
+    site: Site, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    for path in sorted((site.maildir / "cur").iterdir()):
+        path.write_bytes(path.read_bytes() + b"more\n")
+    renamed = list[bytes]()
+
+    def rename(self: FileSystem, source: bytes, destination: bytes) -> None:
+        if b"/cur/" in source:
+            renamed.append(source)
+        if len(renamed) == 2 and source == renamed[-1]:
+            if fault == "refused":
+                raise PermissionError(13, "Permission denied", source)
+            os.rename(source, source + b"F")  # another program does, which asks for no lock
+        really(self, source, destination)
+
+    really = FileSystem.rename
+    monkeypatch.setattr(FileSystem, "rename", rename)
+    site.repair()
+    monkeypatch.undo()
+    assert len(renamed) >= 2
+    assert site.open().messages().uids == site.uids[INBOX]
+
+
 def test_what_cannot_be_removed_is_not_said_to_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     (site.maildir / "tmp/1690000000.M1P1.host").write_bytes(b"half")
     plant_maildirsize(site)
