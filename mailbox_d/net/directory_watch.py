@@ -14,6 +14,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 from weakref import WeakMethod
 
@@ -51,7 +52,8 @@ class DirectoryWatch(Service, Watcher):
         self._guard = threading.Lock()
         self._descriptor = -1
         self._events: Any = None
-        self._touched: dict[int, WeakMethod[_Touched]] = {}
+        self._touched: dict[int, list[WeakMethod[_Touched]]] = {}
+        """Whom to tell, by watch: several where one Maildir is reached by several names."""
         self._forgotten: deque[int] = deque()
         """Watches whose listeners may be no more; written without the guard, by whatever thread collects garbage."""
         self._is_short = False
@@ -114,15 +116,16 @@ class DirectoryWatch(Service, Watcher):
         if watch < 0:
             self._complain(ctypes.get_errno())
             return False
-        self._touched[watch] = WeakMethod(touched, lambda _: self._forgotten.append(watch))
+        others = [each for each in self._touched.get(watch, ()) if each() not in (None, touched)]
+        self._touched[watch] = [*others, WeakMethod(touched, lambda _: self._forgotten.append(watch))]
         return True
 
     def _drop_forgotten(self) -> None:
         """End watches without a listener; one that somebody has taken over since goes on."""
         while self._forgotten:
             watch = self._forgotten.popleft()
-            reference = self._touched.get(watch)
-            if reference is not None and reference() is None:
+            references = self._touched.get(watch, ())
+            if references and all(each() is None for each in references):
                 del self._touched[watch]
                 _libc.inotify_rm_watch(self._descriptor, watch)
 
@@ -146,11 +149,11 @@ class DirectoryWatch(Service, Watcher):
             if mask & _OVERFLOW:
                 fired += self._forget_all()
             elif not mask & _IGNORED and watch in self._touched:
-                fired.append(self._touched.pop(watch))
+                fired += self._touched.pop(watch)
         return fired
 
     def _forget_all(self) -> list[WeakMethod[_Touched]]:
-        waiting = list(self._touched.values())
+        waiting = list(chain.from_iterable(self._touched.values()))
         self._touched.clear()
         return waiting
 

@@ -196,6 +196,20 @@ def test_who_is_forgotten_is_not_told_and_leaves_nothing_behind(watch: Directory
     assert kept.count == 1
 
 
+def test_all_are_told_who_watch_one_directory_under_whatever_names(
+    watch: DirectoryWatch, listener: Listener, tmp_path: Path
+) -> None:
+    (tmp_path / "there/new").mkdir(parents=True)
+    (tmp_path / "here").symlink_to("there")
+    other = Listener()
+    for _ in range(2):
+        arm(watch, listener, tmp_path / "here/new")
+        arm(watch, other, tmp_path / "there/new")
+    (tmp_path / "there/new/message").touch()
+    watch.settle()
+    assert (listener.count, other.count, watch.watches) == (1, 1, 0)
+
+
 def test_one_who_is_forgotten_takes_no_watch_from_one_who_came_later(
     watch: DirectoryWatch, listener: Listener, tmp_path: Path
 ) -> None:
