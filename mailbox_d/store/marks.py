@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from mailbox_d.errors import StorageFault
@@ -23,22 +23,24 @@ Mark: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Times, inode and size of the directories and files."""
+    """Times, inode and size of the directories and files, and the time just before they were looked at."""
 
     new: Mark = ()
     cur: Mark = ()
     uidlist: Mark = ()
     keywords: Mark = ()
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LookTimes:
-    """Seconds: how young a directory's time must be to be doubted, when it is looked at again, and for how long a look
-    is spared where the kernel tells of changes."""
+    """Seconds: how young a directory's time must be to be doubted, when it is looked at again, for how long a look
+    is spared where the kernel tells of changes, and within what its clock may show two changes as one."""
 
     doubtful: float = 1.0
     again: float = 2.0
     spared: float = 1.0
+    tick: float = 0.02
 
 
 class Marks:
@@ -70,16 +72,25 @@ class Marks:
     def look(self) -> Seen:
         """The marks as they are now. Raises `FileNotFoundError` where `new` or `cur` is missing, `StorageFault` where
         one of them is something else than a directory."""
-        return self._look_beside(self._directory(self._folder.new))
+        at = self._clock()
+        return self._look_beside(self._directory(self._folder.new), at)
 
-    def _look_beside(self, new: Mark) -> Seen:
+    def _look_beside(self, new: Mark, at: float) -> Seen:
         """The marks as they are now, but for `new`."""
         return Seen(
             new=new,
             cur=self._directory(self._folder.cur),
             uidlist=_mark(find(self._files, self._folder.uidlist)),
             keywords=_mark(find(self._files, self._folder.keywords)),
+            at=at,
         )
+
+    def may_have_changed(self, seen: Seen) -> bool:
+        """Whether a directory may be another one than was seen. Raises what `look` raises."""
+        now = self.look()
+        if (now.new, now.cur) != (seen.new, seen.cur):
+            return True
+        return any(_age(mark, seen.at) < self._times.tick for mark in (seen.new, seen.cur))
 
     def is_doubtful(self) -> bool:
         """Whether a directory had just changed, so that another change may not have shown."""
@@ -93,10 +104,10 @@ class Marks:
         """Remember what was seen before `new` was read, and `cur` too if the `whole` folder was. A second look at `cur`
         that is still to come is neither put off nor forgotten unless that was read."""
         self._last = seen
-        self._new_again_at = self._later() if self._is_young(seen.new) else None
+        self._new_again_at = self._later() if self._is_young(seen.new, seen.at) else None
         if whole:
             self._again_at = None
-        if self._is_young(seen.cur):
+        if self._is_young(seen.cur, seen.at):
             self._look_again()
 
     def stamp_own(self) -> None:
@@ -104,8 +115,8 @@ class Marks:
         `new` stays as it was last read. A program that asks for no lock may have changed `cur` since it was read, and
         long ago by now if a sync has taken long: it is always looked at again."""
         before = self._last
-        self._last = self._look_beside(before.new)
-        if self._last.cur != before.cur or self._is_young(before.cur):
+        self._last = self._look_beside(before.new, self._clock())
+        if self._last.cur != before.cur or self._is_young(before.cur, before.at):
             self._look_again()
 
     def knows_new(self) -> bool:
@@ -127,9 +138,10 @@ class Marks:
     def _is_due(self, at: float | None) -> bool:
         return at is not None and self._monotonic() >= at
 
-    def _is_young(self, mark: Mark) -> bool:
-        """Whether a directory changed so shortly ago that another change may not show."""
-        return bool(mark) and self._clock() - mark[0] / 1_000_000_000 < self._times.doubtful
+    def _is_young(self, mark: Mark, at: float) -> bool:
+        """Whether a directory had changed so shortly before it was seen that another change may not show: however long
+        ago that is by now."""
+        return _age(mark, at) < self._times.doubtful
 
     def _directory(self, path: bytes) -> Mark:
         status = self._files.lstat(path)
@@ -143,3 +155,8 @@ def _mark(status: os.stat_result | None) -> Mark:
     """The time of the last change is not one that a program can set: with the other alone, `rsync -t` could hide what
     it did."""
     return () if status is None else (status.st_mtime_ns, status.st_ino, status.st_size, status.st_ctime_ns)
+
+
+def _age(mark: Mark, at: float) -> float:
+    """The seconds from a directory's last change, by whichever of its times is the later one, to when it was seen."""
+    return at - max(mark[0], mark[3]) / 1_000_000_000 if mark else float("inf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from tests.faults.store_files import RecordingFiles
 
 
 class Clock:
-    """A time that passes when it is told to; `wall` counts from 1970."""
+    """A time that passes when it is told to; `wall` counts from 1970, and is ahead of the kernel's: what that notes of
+    its own accord is long ago."""
 
     def __init__(self) -> None:
-        self.wall = 1_700_000_000.0
+        self.wall = time.time() + 1000.0
         self.running = 5.0
 
     def pass_by(self, seconds: float) -> None:
@@ -74,6 +76,52 @@ def test_what_another_program_did_during_a_long_change_of_ours_is_looked_for(
     assert marks.is_due()
 
 
+@pytest.mark.parametrize("part", ["new", "cur"])
+def test_a_folder_that_just_changed_is_looked_at_once_more_however_long_its_reading_takes(
+    marks: Marks, clock: Clock, tmp_path: Path, part: str
+) -> None:
+    """As on a disk that takes long to make the list durable: what came meanwhile may have come in the same moment."""
+    touch(tmp_path, part, clock)
+    seen = marks.look()
+    clock.pass_by(1.5)
+    marks.stamp(seen)
+    assert marks.is_doubtful()
+    clock.pass_by(2)
+    assert marks.is_due() or marks.look() != marks.last
+
+
+def test_a_change_whose_time_was_set_back_is_young(marks: Marks, clock: Clock, tmp_path: Path) -> None:
+    """As `rsync -t` leaves a directory: another change may have come in the same moment."""
+    (tmp_path / "cur" / "1700000000.M1P1.h:2,").touch()
+    os.utime(tmp_path / "cur", (1, 1))
+    clock.wall = (tmp_path / "cur").stat().st_ctime + 0.5
+    marks.stamp(marks.look())
+    clock.pass_by(2)
+    assert marks.is_due()
+
+
+@pytest.mark.parametrize(("changes", "shows"), [(None, False), ("new", True), ("cur", True)])
+def test_a_change_since_a_look_shows(
+    marks: Marks, clock: Clock, tmp_path: Path, changes: str | None, shows: bool
+) -> None:
+    seen = marks.look()
+    clock.pass_by(10)
+    if changes is not None:
+        touch(tmp_path, changes, clock)
+    assert marks.may_have_changed(seen) is shows
+
+
+@pytest.mark.parametrize(("age", "may"), [(0.0, True), (0.01, True), (0.5, False)])
+def test_a_change_since_a_look_may_not_show_where_another_one_was_just_before(
+    marks: Marks, clock: Clock, tmp_path: Path, age: float, may: bool
+) -> None:
+    touch(tmp_path, "cur", clock)
+    clock.pass_by(age)
+    seen = marks.look()
+    clock.pass_by(30)
+    assert marks.may_have_changed(seen) is may
+
+
 def test_a_change_that_changed_nothing_costs_no_look(marks: Marks, clock: Clock) -> None:
     marks.stamp_own()
     clock.pass_by(2)
@@ -113,7 +161,9 @@ def test_where_mail_comes_all_the_time_new_alone_is_looked_at_again(marks: Marks
 
 def test_deliveries_of_others_have_new_read_alone(tmp_path: Path) -> None:
     files = RecordingFiles()
-    store = MaildirStore(tmp_path, files=files, settings=StoreSettings(looks=LookTimes(again=0.0)))
+    ahead = Clock().wall
+    settings = StoreSettings(looks=LookTimes(again=0.0))
+    store = MaildirStore(tmp_path, files=files, settings=settings, clock=lambda: ahead)
     maildir = tmp_path / "example.org/ann/Maildir"
     store.account(EmailAddress("ann", "example.org"))
     for part in ("cur", "new", "tmp"):
@@ -123,6 +173,7 @@ def test_deliveries_of_others_have_new_read_alone(tmp_path: Path) -> None:
     files.calls.clear()
     for number in range(5):
         (maildir / f"new/170000000{number}.M1P1.h,S=0,W=0").touch()
+        os.utime(maildir / "new", (ahead, ahead - 0.5 + number / 100))
         for _ in range(3):
             mailbox.refresh()
         assert len(mailbox.messages()) == number + 1
