@@ -147,7 +147,7 @@ def imap_service(site: Site) -> IMAPService:
     async def avatar(user: User) -> IMAPAccount:
         lane = site.lanes.store.of(str(user.address))
         account = await lane.run(site.store.account, user.address)
-        return await open_account(account, lane, mailboxes, site.feeding.want)
+        return await open_account(account, lane, mailboxes, partial(site.feeding.want, lane=lane))
 
     return IMAPService(
         hostname=site.configuration.hostname,

@@ -96,8 +96,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         lanes=lanes,
         watch=watch,
         workers=workers,
-        feeding=IndexFeeding(lanes.store, workers, mime_limits(limits), at_once=children),
-        crew=Crew(lanes.store, workers, at_once=2 * children),
+        feeding=IndexFeeding(workers, mime_limits(limits), at_once=children),
+        crew=Crew(workers, at_once=2 * children),
         realms=realms,
         directory=directory,
         recipients=Recipients(

@@ -45,9 +45,8 @@ class AheadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Where work is done, and how many pieces of it at a time: each child has the next while it does one."""
+    """Who works, and on how many pieces at a time for each FETCH: each child has the next while it does one."""
 
-    lane: Lane
     workers: Workers
     at_once: int = 2
 
@@ -64,12 +63,14 @@ class Wanted:
 
 
 class FetchAhead:
-    """What children find out for one FETCH. `take` is for the lane's thread, all else for the reactor's."""
+    """What children find out for one FETCH. FETCH takes in the lane's thread, all else is for the reactor's."""
 
     _log = Logger()
 
-    def __init__(self, crew: Crew, limits: AheadLimits, mailbox: Mailbox, wanted: Wanted) -> None:
+    def __init__(self, crew: Crew, lane: Lane, limits: AheadLimits, mailbox: Mailbox, wanted: Wanted) -> None:
+        """The lane is that of the user whose FETCH it is."""
         self._crew = crew
+        self._lane = lane
         self._limits = limits
         self._mailbox = mailbox
         self._wanted = wanted
@@ -79,7 +80,7 @@ class FetchAhead:
         """The window, and the first of its messages that a child has begun with."""
         self._answers: dict[int, bytes] = {}
         self._came = self._taken = 0
-        """Octets of answers; each is counted by one thread."""
+        """Octets of answers; each is counted by one thread at a time."""
         self._under_way: dict[Deferred[None], range] = {}
         """Which messages each piece of work is about."""
         self._is_over = self._is_handing_out = False
@@ -91,7 +92,11 @@ class FetchAhead:
         return found
 
     def go_on(self, done: int) -> None:
-        """FETCH is done with so many of the messages: see that children are at work on others."""
+        """FETCH is done with so many of the messages: see that children are at work on others. Not while it takes.
+
+        Answers that it did not take, for the index had them by then, are forgotten.
+        """
+        self.take(self._wanted.uids(range(self._near, done)))
         self._near = done
         for doing in [doing for doing, piece in self._under_way.items() if piece.start < done]:
             doing.cancel()
@@ -129,7 +134,7 @@ class FetchAhead:
             self._log.failure("working ahead", failure)
 
     async def _look_at(self, piece: range) -> None:
-        paths = await self._crew.lane.run(self._unknown, self._wanted.uids(piece))
+        paths = await self._lane.run(self._unknown, self._wanted.uids(piece))
         if paths:
             asked = question(self._wanted.mime, [self._wanted.name], list(paths.values()))
             self._take_in(piece, paths, await self._crew.workers.run(asked))

@@ -50,28 +50,29 @@ class IndexFeeding(Service):
 
     def __init__(
         self,
-        lane: Lane,
         workers: Workers,
         limits: MimeLimits,
         *,
         at_once: int = 1,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lane = lane
         self._workers = workers
         self._limits = limits
         self._monotonic = monotonic
         self._at_once = at_once
-        self._wanted: dict[int, Mailbox] = {}
+        self._wanted: dict[int, tuple[Mailbox, Lane]] = {}
         self._fed_at: WeakKeyDictionary[Mailbox, float] = WeakKeyDictionary()
         self._at_work = 0
 
-    def want(self, mailbox: Mailbox) -> None:
-        """This mailbox was opened: see to it as soon as those before it are done, unless it was seen to just now."""
+    def want(self, mailbox: Mailbox, lane: Lane) -> None:
+        """This mailbox was opened: see to it as soon as those before it are done, unless it was seen to just now.
+
+        The lane is that of the user who opened it.
+        """
         if self._monotonic() < self._fed_at.get(mailbox, -_AGAIN_SECONDS) + _AGAIN_SECONDS:
             return
         if self.running and len(self._wanted) < _WANTED_MAX:
-            self._wanted[id(mailbox)] = mailbox
+            self._wanted[id(mailbox)] = (mailbox, lane)
             if self._at_work < self._at_once:
                 self._at_work += 1
                 Deferred.fromCoroutine(self._work()).addErrback(lambda failure: self.log.failure("no index", failure))
@@ -79,13 +80,12 @@ class IndexFeeding(Service):
     async def _work(self) -> None:
         try:
             while self._wanted and self.running:
-                mailbox = self._wanted.pop(next(iter(self._wanted)))
-                await self._feed(mailbox)
+                await self._feed(*self._wanted.pop(next(iter(self._wanted))))
         finally:
             self._at_work -= 1
 
-    async def _feed(self, mailbox: Mailbox) -> None:
-        pieces = await self._lane.run(self._pieces, mailbox)
+    async def _feed(self, mailbox: Mailbox, lane: Lane) -> None:
+        pieces = await lane.run(self._pieces, mailbox)
         if pieces is None:
             return
         self._fed_at[mailbox] = self._monotonic()
@@ -94,13 +94,13 @@ class IndexFeeding(Service):
         for piece in pieces:
             if not self.running:
                 return
-            await self._feed_piece(mailbox, piece)
+            await self._feed_piece(mailbox, lane, piece)
             done += len(piece.paths)
             if done == total or self._monotonic() >= told_at + _REPORT_SECONDS:
                 told_at = self._monotonic()
                 self.log.info("index of {mailbox!r}: {done} of {total}", mailbox=mailbox.name, done=done, total=total)
 
-    async def _feed_piece(self, mailbox: Mailbox, piece: Piece) -> None:
+    async def _feed_piece(self, mailbox: Mailbox, lane: Lane, piece: Piece) -> None:
         """A piece that a child fails over is left to those who ask: one bad message must not keep the others out."""
         try:
             answered = await self._workers.run(question(self._limits, piece.names, list(piece.paths.values())))
@@ -110,7 +110,7 @@ class IndexFeeding(Service):
         said = answers(answered, len(piece.names))
         for place, name in enumerate(piece.names):
             rows = {uid: each[place] for uid, each in zip(piece.paths, said, strict=True)}
-            await self._lane.run(mailbox.index.remember, name, rows)
+            await lane.run(mailbox.index.remember, name, rows)
 
     def _pieces(self, mailbox: Mailbox) -> list[Piece] | None:
         """What there is to do, None while nobody has asked for anything; blocking."""

@@ -115,8 +115,8 @@ class IMAPMailbox:
         return await self._lane.run(told, self._mailbox.index, contents, uids, attributes)
 
     def ahead(self, crew: Crew, limits: AheadLimits, wanted: Wanted) -> FetchAhead:
-        """Who looks ahead for a FETCH."""
-        return FetchAhead(crew, limits, self._mailbox, wanted)
+        """Who looks ahead for a FETCH of this session's user."""
+        return FetchAhead(crew, self._lane, limits, self._mailbox, wanted)
 
     async def more(self, contents: Contents, told: Told) -> Told:
         """What FETCH tells further of a message; see `Contents.more`."""

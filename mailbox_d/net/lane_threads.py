@@ -15,9 +15,12 @@ from threading import Thread
 from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mailbox_d.errors import TemporaryError
 from mailbox_d.net.lane_shares import LaneShares
+from mailbox_d.printable import one_line
 
 T = TypeVar("T")
 
@@ -38,8 +41,11 @@ class _Work:
 class LaneThreads:
     """At most `width` threads, begun when there is work for them, of which one user's work holds no more than `share`.
 
+    Where the system has no thread left, the work waits for those that there are; with none at all it fails.
     `do` and `stop` belong to the reactor's thread.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -60,10 +66,12 @@ class LaneThreads:
         self._done: deque[_Work] = deque()
         self._under_way = 0
         self._coming_back = False
+        self._is_short = False
+        """Whether the last thread that was wanted could not be begun."""
 
     def do(self, call: Callable[[], T], users: Sequence[str] = ()) -> Deferred[T]:
         """Make the call in a thread, for these users; the Deferred fires, in the reactor's thread, with what it returns
-        or raises."""
+        or raises; with a `TemporaryError` if no thread can be begun."""
         outcome: Deferred[Any] = Deferred()
         work = _Work(call, users, outcome)
         if not users or self._shares.admit(users, work):
@@ -86,12 +94,28 @@ class LaneThreads:
         self._under_way += 1
         if self._under_way > len(self._threads) < self._width:
             self._begin_thread()
-        self._work.put(work)
+        if self._threads:
+            self._work.put(work)
+        else:
+            work.result = Failure(TemporaryError("The service is not available now", cause="no thread can be begun"))
+            self._done.append(work)
+            self._come_back()
 
     def _begin_thread(self) -> None:
+        """Have one thread more, unless the system has none left: told once, until it has again."""
         thread = Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._is_short:
+                count, text = len(self._threads), one_line(error)
+                self._log.warn(
+                    "no thread more than {count} for {name}: {text}", count=count, name=self._name, text=text
+                )
+            self._is_short = True
+        else:
+            self._threads.append(thread)
+            self._is_short = False
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:

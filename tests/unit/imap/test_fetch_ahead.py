@@ -15,6 +15,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.imap.contents import ContentLimits, Contents, Told
 from mailbox_d.imap.fetch_ahead import AheadLimits, Crew, FetchAhead, Wanted
 from mailbox_d.imap.index_child import work
+from mailbox_d.imap.mailbox import IMAPMailbox
 from mailbox_d.imap.remembered import name_of, told
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.mime.structure import MimeLimits
@@ -25,6 +26,7 @@ from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import INBOX
 from mailbox_d.wire.imap.fetch import FetchItem
 from tests.dialogues.imap_server import imap_connection, imap_service
+from tests.unit.imap.noting_lane import NotingLane
 
 ASKED = (FetchItem.ENVELOPE, FetchItem.BODYSTRUCTURE)
 NAME = name_of(ASKED, MimeLimits()) or b""
@@ -80,7 +82,7 @@ def mailbox(tmp_path: Path) -> MaildirMailbox:
 
 def ahead_of(mailbox: MaildirMailbox, workers: Workers, limits: AheadLimits = LIMITS) -> FetchAhead:
     wanted = Wanted(NAME, COUNT, lambda some: UIDS[some.start : some.stop], MimeLimits())
-    return FetchAhead(Crew(InlineLane(), workers, 1), limits, mailbox, wanted)
+    return FetchAhead(Crew(workers, 1), InlineLane(), limits, mailbox, wanted)
 
 
 def looked_up(mailbox: MaildirMailbox) -> dict[int, bytes]:
@@ -238,17 +240,42 @@ def test_a_client_is_told_the_same(
 ) -> None:
     (tmp_path / "example.org/alice").rename(tmp_path / "example.org/ann")
     workers = Ready()
-    lines = [said(tmp_path, crew, limits, [b"c " + command + b"\r\n"]) for crew in (Crew(InlineLane(), workers), None)]
+    lines = [said(tmp_path, crew, limits, [b"c " + command + b"\r\n"]) for crew in (Crew(workers), None)]
     assert lines[0] == lines[1]
     assert len(lines[0]) == COUNT + 1
     assert bool(workers.asked) == asks
     asked = len(workers.asked)
-    assert said(tmp_path, Crew(InlineLane(), workers), limits, [b"c " + command + b"\r\n"]) == lines[0]
+    assert said(tmp_path, Crew(workers), limits, [b"c " + command + b"\r\n"]) == lines[0]
     assert len(workers.asked) == asked, "what is in the index is asked of nobody"
 
 
 def test_nobody_waits_for_a_child_that_hangs(tmp_path: Path, mailbox: MaildirMailbox) -> None:
     (tmp_path / "example.org/alice").rename(tmp_path / "example.org/ann")
     workers = Workers()
-    said(tmp_path, Crew(InlineLane(), workers), LIMITS, [b"c FETCH 1:* ENVELOPE\r\n"])
+    said(tmp_path, Crew(workers), LIMITS, [b"c FETCH 1:* ENVELOPE\r\n"])
     assert workers.forgotten == len(workers.asked) > 0, "FETCH did all of it meanwhile, and waits for nobody"
+
+
+def test_what_is_looked_up_ahead_counts_for_the_user_whose_fetch_it_is(mailbox: MaildirMailbox) -> None:
+    lane, workers = NotingLane(), Workers()
+    wanted = Wanted(NAME, COUNT, lambda some: UIDS[some.start : some.stop], MimeLimits())
+    opened = IMAPMailbox(mailbox, lane.of("alice@example.org"), read_only=True)
+    opened.ahead(Crew(workers, 2), LIMITS, wanted).go_on(0)
+    assert len(workers.asked) == 2
+    assert lane.users == [("alice@example.org",)] * 2
+
+
+def test_answers_that_the_index_learned_meanwhile_keep_no_room(mailbox: MaildirMailbox) -> None:
+    workers, contents = Workers(), Contents(mailbox, ContentLimits())
+    held = sum(map(len, looked_up(mailbox).values())) // 2
+    ahead = ahead_of(mailbox, workers, AheadLimits(piece=4, window=12, held=held))
+    ahead.go_on(0)
+    for _ in range(3):
+        workers.answer()
+    told(mailbox.index, contents, range(1, 13), ASKED)
+    assert len(told(mailbox.index, contents, range(1, 13), ASKED, ahead.take)) == 12
+    ahead.go_on(12)
+    while workers._waiting:
+        workers.answer()
+    assert sum(len(ahead.take([uid])) for uid in UIDS if uid <= 12) == 0
+    assert sum(len(ahead.take([uid])) for uid in UIDS if uid > 16) == 14

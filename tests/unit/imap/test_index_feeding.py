@@ -17,15 +17,17 @@ from mailbox_d.imap.index_feeding import IndexFeeding
 from mailbox_d.imap.remembered import attributes_of, name_of, told
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.children import ChildFailed
-from mailbox_d.net.lanes import InlineLane
+from mailbox_d.net.lanes import InlineLane, Lane
 from mailbox_d.store.maildir_mailbox import MaildirMailbox
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import INBOX
 from mailbox_d.wire.imap.cursor import Cursor, GrammarLimits
 from mailbox_d.wire.imap.fetch import FetchAttribute, parse_fetch_attributes
+from tests.unit.imap.noting_lane import NotingLane
 
 ALICE = EmailAddress.parse("alice@example.org")
 LIMITS = MimeLimits()
+LANE = InlineLane()
 HEADERS = b"BODY.PEEK[HEADER.FIELDS (Subject From)]"
 
 
@@ -82,10 +84,10 @@ class Clock:
 CLOCK = Clock()
 
 
-def fed(mailbox: MaildirMailbox, workers: Workers) -> IndexFeeding:
-    feeding = IndexFeeding(InlineLane(), workers, LIMITS, monotonic=CLOCK)
+def fed(mailbox: MaildirMailbox, workers: Workers, lane: Lane = LANE) -> IndexFeeding:
+    feeding = IndexFeeding(workers, LIMITS, monotonic=CLOCK)
     feeding.startService()
-    feeding.want(mailbox)
+    feeding.want(mailbox, lane)
     return feeding
 
 
@@ -136,10 +138,10 @@ def test_it_goes_piece_by_piece_and_one_that_fails_is_left_out(
     assert workers.asked == [25, 25, 9]
     assert list(mailbox.index.unknown(name(HEADERS))) == list(range(11, 36)), "the newest come first"
     monkeypatch.setattr(index_feeding, "_WORTH", 1)
-    feeding.want(mailbox)
+    feeding.want(mailbox, LANE)
     assert len(workers.asked) == 3, "it was seen to just now"
     CLOCK.now += 301
-    feeding.want(mailbox)
+    feeding.want(mailbox, LANE)
     assert workers.asked[3:] == [25]
     assert not mailbox.index.unknown(name(HEADERS))
 
@@ -180,3 +182,11 @@ def test_the_end_of_the_daemon_ends_it(mailbox: MaildirMailbox, monkeypatch: pyt
     feeding.stopService()
     waiting.callback(None)
     assert workers.asked == [10]
+
+
+def test_the_work_counts_for_the_user_who_opened_the_mailbox(mailbox: MaildirMailbox) -> None:
+    told(mailbox.index, Contents(mailbox, ContentLimits()), [1], attributes(HEADERS))
+    lane = NotingLane()
+    fed(mailbox, Workers(), lane.of("alice@example.org"))
+    assert not mailbox.index.unknown(name(HEADERS))
+    assert set(lane.users) == {("alice@example.org",)}

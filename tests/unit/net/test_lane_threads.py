@@ -8,7 +8,9 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from twisted.logger import capturedLogs
 
+from mailbox_d.errors import TemporaryError
 from mailbox_d.net.lane_threads import LaneThreads
 
 SECONDS = 10.0
@@ -126,3 +128,69 @@ def test_stopping_waits_for_work_that_waits_for_its_user_s_other_work(reactor: R
         threads.do(partial(int, number), ["ann"]).addCallback(done.append)
     threads.stop()
     assert sorted(done) == list(range(5))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each thread that is to be begun whether it can be; any, when the list has ended."""
+    begins: list[bool] = []
+    start = threading.Thread.start
+
+    def may_start(thread: threading.Thread) -> None:
+        if begins and not begins.pop(0):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", may_start)
+    return begins
+
+
+def test_work_that_no_thread_can_be_begun_for_fails_for_now_and_is_counted_no_more(
+    reactor: Reactor, short: list[bool]
+) -> None:
+    threads = LaneThreads(reactor, "lane", 2, share=1)
+    short += [False, False, False]
+    told: list[Any] = []
+    for user in ("ann", "ann", "bob"):
+        threads.do(int, [user]).addErrback(lambda failure: told.append(failure.type))
+    assert told == [], "who gives work is told later"
+    with capturedLogs() as logged:
+        reactor.turn()
+    assert told == [TemporaryError] * 3, "also who had to wait for the same user's other work"
+    assert logged == [], "it was said once"
+    for user in ("ann", "bob"):
+        threads.do(partial(int, 7), [user]).addCallback(told.append)
+    while len(told) < 5:
+        reactor.turn()
+    assert told[3:] == [7, 7]
+    threads.stop()
+
+
+def test_where_no_more_threads_can_be_begun_those_that_live_do_the_work(reactor: Reactor, short: list[bool]) -> None:
+    threads = LaneThreads(reactor, "lane", 4, share=3)
+    short += [True, False, False]
+    hangs = threading.Event()
+    done: list[str] = []
+    with capturedLogs() as logged:
+        for user in ("ann", "ann", "bob"):
+            threads.do(partial(hangs.wait, SECONDS), [user]).addCallback(lambda _, user=user: done.append(user))
+    assert [event["log_level"].name for event in logged] == ["warn"]
+    hangs.set()
+    while len(done) < 3:
+        reactor.turn()
+    assert done == ["ann", "ann", "bob"]
+    together = threading.Barrier(2, timeout=SECONDS)
+    for _ in range(2):
+        threads.do(together.wait, ["ann"]).addCallback(lambda _: done.append("ann"))
+    threads.stop()
+    assert len(done) == 5, "there are as many threads as work needs, when there may be"
+
+
+def test_stopping_without_a_thread_tells_what_came_of_the_work(reactor: Reactor, short: list[bool]) -> None:
+    threads = LaneThreads(reactor, "lane", 2, share=1)
+    short += [False] * 10
+    told: list[Any] = []
+    for _ in range(3):
+        threads.do(int, ["ann"]).addErrback(lambda failure: told.append(failure.type))
+    threads.stop()
+    assert told == [TemporaryError] * 3
