@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cache
@@ -23,7 +23,7 @@ from mailbox_d.errors import MailboxBusy, MailError, StorageFault, StorageFull
 from mailbox_d.store.files import FileSystem
 from tests.faults.model_disk import ModelDisk, Tree, copied, paths
 from tests.faults.promises import Promises, look, patiently
-from tests.faults.store_files import CHANGING
+from tests.faults.store_files import CHANGING, LOOKING
 from tests.faults.tally import IN_FULL, count
 from tests.faults.test_power_loss import ALICE, BOB, CAROL, HERE, SCENARIOS, Scenario, store_on
 from tests.faults.witness import Witness
@@ -42,10 +42,11 @@ CODES = (
     errno.ENAMETOOLONG,
 )
 FULL = (errno.ENOSPC, errno.EDQUOT)
-AT_A_TIME = len(CODES) if IN_FULL else 1
 MAKING = ("link", "rename", "rename_new", "mkdir")
 STRIDE = 1 if IN_FULL else 3
-STEPS = sorted(CHANGING - {"close"})
+LOOKS = frozenset(LOOKING) - {"free_octets"}
+LOOK_CODES = (errno.EIO, errno.EACCES, errno.EMFILE)
+STEPS = sorted((CHANGING - {"close"}) | LOOKS)
 
 
 class FailingDisk(ModelDisk):
@@ -106,7 +107,7 @@ def faults_of(
     code: int,
     *,
     lasting: bool = False,
-    fails: Callable[[str], bool] = lambda _: True,
+    fails: Callable[[str], bool],
 ) -> tuple[str, list[str]]:
     """What failed (nothing where there are fewer steps), and what is wrong after it."""
     before, promises = prepared(SCENARIOS[name][0])
@@ -173,20 +174,31 @@ def locks_on(disk: ModelDisk) -> list[bytes]:
     return [path for path, _ in paths(disk.nodes) if path.endswith(b"/dovecot-uidlist.lock")]
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_faults_6_to_10_every_step_fails_with_every_errno(name: str) -> None:
-    number, tried = 1 - STRIDE, 0
-    while True:
-        number += STRIDE
-        codes = [CODES[(number // STRIDE * AT_A_TIME + turn) % len(CODES)] for turn in range(AT_A_TIME)]
-        for code in codes:
-            failed, faults = faults_of(name, number, code)
+def fail_each(name: str, codes: Sequence[int], fails: Callable[[str], bool]) -> int:
+    """Have one step after the other fail, with one of the errors or with each: how many failed."""
+    tried = 0
+    for number in range(1, 100_000, STRIDE):
+        for code in codes if IN_FULL else [codes[number // STRIDE % len(codes)]]:
+            failed, faults = faults_of(name, number, code, fails=fails)
             assert not faults, f"step {number}, {failed}, {errno.errorcode[code]}: {faults}"
             tried += bool(failed)
         if not failed:
             break
+    return tried
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_faults_6_to_10_every_step_fails_with_every_errno(name: str) -> None:
+    tried = fail_each(name, CODES, lambda kind: kind not in LOOKS)
     count("6-11: steps that fail, times errnos", faults=tried)
-    assert number > 9
+    assert tried > 3
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_fault_8_every_look_fails(name: str) -> None:
+    tried = fail_each(name, LOOK_CODES, LOOKS.__contains__)
+    count("8: looks that fail, times errnos", faults=tried)
+    assert tried > 3
 
 
 LASTING: dict[str, tuple[int, Callable[[str], bool]]] = {
@@ -194,7 +206,7 @@ LASTING: dict[str, tuple[int, Callable[[str], bool]]] = {
     "fault_7 EDQUOT: octets": (errno.EDQUOT, lambda operation: operation in ("write", "mkdir", "link")),
     "fault_7 ENOSPC: inodes": (errno.ENOSPC, lambda operation: operation in ("mkdir", "create")),
     "fault_7 EDQUOT: inodes": (errno.EDQUOT, lambda operation: operation in ("mkdir", "create")),
-    "fault_10 EROFS": (errno.EROFS, lambda operation: operation not in ("open", "fsync", "fsync_directory")),
+    "fault_10 EROFS": (errno.EROFS, lambda operation: operation not in {"open", "fsync", "fsync_directory", *LOOKS}),
 }
 
 
