@@ -43,6 +43,9 @@ _IGNORED_MAX = 1000
 _NAME_MAX = 255
 """Octets of a file's name."""
 
+_READINGS = 3
+"""How often directories are read that change meanwhile and lack names."""
+
 
 class FolderView:
     """One folder in memory. All methods but the plain readers are called under the mailbox's own lock."""
@@ -92,7 +95,7 @@ class FolderView:
         is_certain = not self._marks.is_doubtful()
         self._read_keywords(seen)
         whole = self._read_list() or whole
-        difference = self._compare(whole)
+        difference = self._compare_with(seen, whole)
         self._apply(difference)
         self.numbering.settle()
         self._is_behind = not self._give_uids(list(difference.unlisted.values()), lock)
@@ -252,6 +255,25 @@ class FolderView:
     def _end(self, why: str) -> NoReturn:
         self.is_gone = True
         raise NoSuchMailbox("The mailbox was replaced by another one", cause=why)
+
+    def _compare_with(self, seen: Seen, whole: bool) -> Difference:
+        """Compare with the directories, last seen so. While a program renames files without the lock, a reading may
+        miss names that are there: gone is what every reading missed."""
+        difference = self._compare(whole)
+        for _ in range(_READINGS - 1):
+            if not (difference.gone or self._lacks_listed(difference)) or not self._marks.may_have_changed(seen):
+                break
+            before, seen = difference, self._marks.look()
+            difference = self._compare(whole=True)
+            difference.take_in(before)
+        return difference
+
+    def _lacks_listed(self, difference: Difference) -> bool:
+        """Whether the list has lines for messages that were not found."""
+        lines = self.numbering.lines
+        return len(difference.found) < len(lines) and any(
+            uid not in difference.found for base, uid in lines.items() if base not in self.listing.bases()
+        )
 
     def _compare(self, whole: bool) -> Difference:
         new = self._names(self._folder.new)

@@ -42,6 +42,14 @@ class Difference:
     unlisted: dict[bytes, Place] = field(default_factory=dict)
     ignored: list[Place] = field(default_factory=list)
 
+    def take_in(self, before: Difference) -> None:
+        """Add what a reading of a moment before found and this one missed."""
+        self.gone &= before.gone
+        missed = before.found.keys() - self.found.keys()
+        if missed:
+            self.found = dict(sorted({**self.found, **{uid: before.found[uid] for uid in missed}}.items()))
+            self.found_new |= before.found_new & missed
+
 
 class Listing:
     """The messages of a mailbox. Changed under the mailbox's lock; a snapshot may be had at any time."""
