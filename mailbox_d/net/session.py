@@ -166,7 +166,7 @@ class SessionShell(TimeoutMixin):
     async def give_way(self) -> None:
         """Let other connections have their turn, and wait for a peer that reads slowly. Raises `ConnectionDone`."""
         turn: Deferred[None] = Deferred()
-        self.callLater(0, lambda: turn.callback(None))
+        self._next_turn(lambda: turn.callback(None))
         await turn
         await self.drained()
 

@@ -482,3 +482,16 @@ def test_who_is_gone_before_the_turn_comes_is_answered_nothing_and_given_back_on
     assert session.given_back == 0
     calls.pop()()
     assert (session.seen, session.given_back) == ([], 1)
+
+
+def test_who_gives_way_waits_behind_those_who_wait_for_a_turn() -> None:
+    session, _, clock = connect()
+    calls = spent(session)
+    order: list[str] = []
+    assert session.turns is not None
+    session.turns.wait(lambda: order.append("other"))
+    Deferred.fromCoroutine(session.give_way()).addCallback(lambda _: order.append("given way"))
+    clock.advance(0)
+    assert order == []
+    calls.pop()()
+    assert order == ["other", "given way"]
