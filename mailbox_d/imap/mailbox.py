@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from mailbox_d.errors import MailboxBusy, MailError, MessageGone
 from mailbox_d.imap import remembered
 from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
 from mailbox_d.imap.fetch_ahead import AheadLimits, Crew, FetchAhead, Wanted
+from mailbox_d.imap.python_work import in_turn
 from mailbox_d.imap.search_content import ContentSearch, Turn
 from mailbox_d.imap.search_keeping import Keeping
 from mailbox_d.imap.search_program import Verdict
@@ -29,6 +31,8 @@ from mailbox_d.store.ports import (
 )
 from mailbox_d.wire.imap.fetch import FetchAttribute
 from mailbox_d.wire.imap.search import SearchKey
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,10 @@ class IMAPMailbox:
     async def next_octets(self, octets: Iterator[bytes]) -> bytes:
         """The next of the octets that are read from a message; empty at their end."""
         return await self._lane.run(next, octets, b"")
+
+    async def python_work(self, work: Callable[[], T]) -> T:
+        """Do some milliseconds of work that waits for nothing; see `imap/python_work`."""
+        return await self._lane.run(in_turn, work)
 
     async def search(self, content: ContentSearch, messages: Sequence[tuple[int, int]]) -> Turn:
         """Look at the first of these messages; see `ContentSearch.turn`."""

@@ -7,7 +7,16 @@ a wait for the disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 PYTHON_WORK: Final = Lock()
+
+
+def in_turn(work: Callable[[], T]) -> T:
+    """Do `work` when no other thread does such work. For a lane: the reactor never waits for its turn."""
+    with PYTHON_WORK:
+        return work()

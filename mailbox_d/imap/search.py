@@ -1,28 +1,44 @@
 """SEARCH and UID SEARCH (RFC 3501 section 6.4.4, RFC 4731, RFC 5032).
 
-What the view knows is decided at once for all messages. What is left over is looked up message by message in the lane,
-in turns; between two turns others have theirs, and a client that is gone ends it.
+What the view knows is decided for all messages at once; where they are many, in the lane. What is left over is looked
+up there message by message, in turns; between two turns others have theirs, and a client that is gone ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 from mailbox_d.imap import search_view
 from mailbox_d.imap.condstore import want_mod_sequences
 from mailbox_d.imap.failures import MessageFailures
 from mailbox_d.imap.search_content import ContentSearch
 from mailbox_d.imap.search_keeping import Keeping
-from mailbox_d.imap.search_program import Operator, Program, Verdict, evaluate, indexes_of, program_of, set_of
+from mailbox_d.imap.search_program import (
+    Operator,
+    Program,
+    Verdict,
+    asks_for,
+    evaluate,
+    indexes_of,
+    program_of,
+    set_of,
+)
 from mailbox_d.imap.search_record import name_of
 from mailbox_d.imap.search_recorded import RecordedSearch
+from mailbox_d.imap.search_response import response
 from mailbox_d.imap.session import IMAPSession
-from mailbox_d.wire.imap import commands, responses
+from mailbox_d.imap.view import View
+from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.responses import Completion, Condition
-from mailbox_d.wire.imap.search import ChangedAt, ReturnOption, SearchKey
+from mailbox_d.wire.imap.search import ChangedAt, SearchKey
 
-_NUMBERS_A_WRITE = 5000
-_MESSAGES_A_TURN = 1000
+_MESSAGES_A_TURN: Final = 1000
+_AT_ONCE: Final = 64
+"""Messages of a set that an operator joins in the time in which a key looks at one."""
+
+T = TypeVar("T")
 
 
 async def search(session: IMAPSession, command: commands.Search) -> Completion:
@@ -30,67 +46,68 @@ async def search(session: IMAPSession, command: commands.Search) -> Completion:
 
     A message that cannot be read does not match; the others are told all the same, and the tagged response is a NO.
     """
-    view = session.selected
     failures = MessageFailures(session)
     if asks_for(command.key, ChangedAt):
         want_mod_sequences(session)
-    indexes = list(indexes_of(await _matching(session, command.key, failures)))
-    numbers = [view.uids[index] for index in indexes] if command.by_uid else [index + 1 for index in indexes]
-    highest = _highest(session, command, indexes)
-    if command.returns is None:
-        start = b"* SEARCH " if numbers else b"* SEARCH"
-        end = b" (MODSEQ %d)" % highest if highest else b""
-        await _send_list(session, start, b" ", [b"%d" % number for number in numbers], end)
-    else:
-        await _send_extended(session, command.returns, numbers, highest, by_uid=command.by_uid)
+    matching = await _matching(session, command.key, failures)
+    told = partial(response, session.selected, command, session.tag, matching)
+    for piece in await _worked(session, matching.bit_count(), told):
+        session.connection.send(piece)
+        await session.connection.drained()
     return failures.completion() if failures.count else Completion(Condition.OK, "SEARCH completed")
 
 
-def asks_for(key: SearchKey, kind: type) -> bool:
-    """Whether one of the keys is of this kind."""
-    return any(isinstance(leaf, kind) for leaf in program_of(key))
-
-
-def _highest(session: IMAPSession, command: commands.Search, indexes: Sequence[int]) -> int:
-    """The highest mod-sequence of what is told, of a search for mod-sequences (RFC 7162 section 3.1.6, RFC 4731 section
-    3.2); 0 where there is none."""
-    if not indexes or not asks_for(command.key, ChangedAt):
-        return 0
-    returns = command.returns or {ReturnOption.ALL}
-    if not returns & {ReturnOption.ALL, ReturnOption.COUNT}:
-        ends = {ReturnOption.MIN: indexes[0], ReturnOption.MAX: indexes[-1]}
-        indexes = [ends[option] for option in returns]
-    messages = session.selected.messages
-    return max(messages[index].mod_sequence for index in indexes)
+async def _worked(session: IMAPSession, messages: int, work: Callable[[], T]) -> T:
+    """Do what looks at so many messages: at once if they are few, and else in the lane. While a command runs nobody
+    changes its session's view (RFC 3501 section 5.5)."""
+    if messages <= session.service.limits.messages_a_slice:
+        return work()
+    return await session.selected.mailbox.python_work(work)
 
 
 async def _matching(session: IMAPSession, key: SearchKey, failures: MessageFailures) -> int:
     """The set of messages that match. Raises `BadSyntax` for sequence numbers that no message has."""
     program = program_of(key)
-    everything = search_view.everything(session.selected)
     known = await _known(session, program)
-    verdict = evaluate(program, lambda leaf: known.get(leaf, Verdict(0, everything)), everything)
+    verdict = await _verdict(session, program, known)
     if verdict.possible != verdict.certain:
         known.update(await _recorded(session, program, known))
-        verdict = evaluate(program, lambda leaf: known.get(leaf, Verdict(0, everything)), everything)
+        verdict = await _verdict(session, program, known)
     undecided = verdict.possible & ~verdict.certain
     return verdict.certain | await _read(session, program, known, undecided, failures) if undecided else verdict.certain
+
+
+async def _verdict(session: IMAPSession, program: Program, known: Mapping[SearchKey, Verdict]) -> Verdict:
+    """What is decided by what is known of some keys."""
+    everything = search_view.everything(session.selected)
+    unknown = Verdict(0, everything)
+    decide = partial(evaluate, program, lambda leaf: known.get(leaf, unknown), everything)
+    return await _worked(session, len(program) * len(session.selected.uids) // _AT_ONCE, decide)
 
 
 async def _known(session: IMAPSession, program: Program) -> dict[SearchKey, Verdict]:
     """What the view knows of the keys that it can answer."""
     view = session.selected
+    leaves = [leaf for leaf in dict.fromkeys(program) if isinstance(leaf, search_view.ANSWERED_BY_THE_VIEW)]
+    efforts = [search_view.effort(leaf, view) for leaf in leaves]
     known: dict[SearchKey, Verdict] = {}
-    looked_at = 0
-    for leaf in program:
-        if isinstance(leaf, search_view.ANSWERED_BY_THE_VIEW) and leaf not in known:
-            looked_at += len(view.uids)
-            if looked_at > session.service.limits.messages_a_slice:
-                looked_at = len(view.uids)
-                await session.connection.give_way()
-            found = search_view.matching(leaf, view)
-            known[leaf] = Verdict(found, found)
+    for some in _slices(efforts, session.service.limits.messages_a_slice):
+        if some.start:
+            await session.connection.give_way()
+        known.update(await _worked(session, sum(efforts), partial(search_view.known, leaves[some], view)))
     return known
+
+
+def _slices(efforts: Sequence[int], most: int) -> Iterator[slice]:
+    """What is done at a time of all that is to be done, so that it is no more than `most` or one alone."""
+    start = held = 0
+    for at, effort in enumerate(efforts):
+        if at > start and held + effort > most:
+            yield slice(start, at)
+            start, held = at, 0
+        held += effort
+    if efforts:
+        yield slice(start, len(efforts))
 
 
 async def _recorded(
@@ -118,13 +135,13 @@ async def _read(
 ) -> int:
     """Which of the messages that are undecided match; what they say is kept."""
     limits, view = session.service.limits, session.selected
+    indexes, uids = await _worked(session, undecided.bit_count(), partial(_numbered, view, undecided))
     keeping: Keeping | None = None
     if limits.search_text:
-        uids = [view.uids[index] for index in indexes_of(undecided)]
         keeping = await view.mailbox.keeping(uids, limits.contents.mime, limits.search_text)
     content = ContentSearch(program, known, limits.search_turn, limits=limits.contents.mime, keeping=keeping)
     try:
-        matching = await _looked_up(session, content, undecided, failures)
+        matching = await _looked_up(session, content, indexes, uids, failures)
     finally:
         content.close()
     if keeping is not None:
@@ -132,14 +149,26 @@ async def _read(
     return matching
 
 
-async def _looked_up(session: IMAPSession, content: ContentSearch, undecided: int, failures: MessageFailures) -> int:
-    """Which of the messages that are undecided match, by what is in them."""
+def _numbered(view: View, messages: int) -> tuple[Sequence[int], Sequence[int]]:
+    """The indexes of a set of messages, and their UIDs."""
+    indexes = list(indexes_of(messages))
+    return indexes, [view.uids[index] for index in indexes]
+
+
+async def _looked_up(
+    session: IMAPSession,
+    content: ContentSearch,
+    indexes: Sequence[int],
+    uids: Sequence[int],
+    failures: MessageFailures,
+) -> int:
+    """Which of these messages match, by what is in them."""
     view = session.selected
-    waiting = [(index, view.uids[index]) for index in indexes_of(undecided)]
     digits = bytearray(b"0") * len(view.uids)
     done = 0
-    while done < len(waiting):
-        turn = await view.mailbox.search(content, waiting[done : done + _MESSAGES_A_TURN])
+    while done < len(uids):
+        some = slice(done, done + _MESSAGES_A_TURN)
+        turn = await view.mailbox.search(content, list(zip(indexes[some], uids[some], strict=True)))
         for index in turn.matching:
             digits[index] = ord("1")
         for failed in turn.failed:
@@ -147,36 +176,3 @@ async def _looked_up(session: IMAPSession, content: ContentSearch, undecided: in
         done += turn.looked_at
         await session.connection.give_way()
     return set_of(digits)
-
-
-async def _send_extended(
-    session: IMAPSession, returns: frozenset[ReturnOption], numbers: Sequence[int], highest: int, *, by_uid: bool
-) -> None:
-    """RFC 4731 section 3.1: where nothing matched, only COUNT is told."""
-    start = responses.esearch(session.tag, _figures(returns, numbers), by_uid=by_uid)
-    end = b" MODSEQ %d" % highest if highest else b""
-    if numbers and ReturnOption.ALL in returns:
-        await _send_list(session, start + b" ALL ", b",", list(responses.ranges(numbers)), end)
-    else:
-        session.connection.send(start + end + responses.CRLF)
-
-
-def _figures(returns: frozenset[ReturnOption], numbers: Sequence[int]) -> Iterator[bytes]:
-    if numbers and ReturnOption.MIN in returns:
-        yield b"MIN %d" % numbers[0]
-    if numbers and ReturnOption.MAX in returns:
-        yield b"MAX %d" % numbers[-1]
-    if ReturnOption.COUNT in returns:
-        yield b"COUNT %d" % len(numbers)
-
-
-async def _send_list(
-    session: IMAPSession, start: bytes, separator: bytes, words: Sequence[bytes], end: bytes = b""
-) -> None:
-    """One line of many words, at the speed at which the client reads."""
-    session.connection.send(start)
-    for first in range(0, len(words), _NUMBERS_A_WRITE):
-        piece = separator.join(words[first : first + _NUMBERS_A_WRITE])
-        session.connection.send((separator if first else b"") + piece)
-        await session.connection.drained()
-    session.connection.send(end + responses.CRLF)

@@ -172,7 +172,8 @@ class ContentSearch:
                 yield _UNKNOWN
                 continue
             for number, (leaf, wanted) in enumerate(self._wanted_of.items(), 1):
-                found = holds(row, wanted)
+                with PYTHON_WORK:
+                    found = holds(row, wanted)
                 if found is not None:
                     answers[leaf] = _YES if found else _NO
                 if number % _KEYS_A_STEP == 0:
@@ -199,7 +200,8 @@ class ContentSearch:
                 return _NO
             return answers.get(leaf, _UNKNOWN)
 
-        certain, possible = evaluate(self._program, verdict_of, 1)
+        with PYTHON_WORK:
+            certain, possible = evaluate(self._program, verdict_of, 1)
         if certain != possible:
             return _UNKNOWN
         return _YES if certain else _NO

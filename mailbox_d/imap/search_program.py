@@ -53,6 +53,11 @@ def program_of(key: SearchKey) -> Program:
     return tuple(backwards)
 
 
+def asks_for(key: SearchKey, kind: type) -> bool:
+    """Whether one of the keys is of this kind."""
+    return any(isinstance(leaf, kind) for leaf in program_of(key))
+
+
 def _joined(keys: tuple[SearchKey, ...]) -> list[SearchKey | Operator]:
     """Keys with an operator above all but one, each key once."""
     last, *others = dict.fromkeys(reversed(keys))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from mailbox_d.imap.search_program import bits_of, set_of
+from mailbox_d.imap.search_program import Verdict, bits_of, set_of
 from mailbox_d.imap.view import RECENT, View
 from mailbox_d.wire.imap.search import All, ChangedAt, HasFlag, Larger, Numbers, SearchKey, Smaller, Uids
 from mailbox_d.wire.imap.sequence import SequenceSet
@@ -16,6 +16,21 @@ ANSWERED_BY_THE_VIEW: Final = (All, HasFlag, Numbers, Uids, Larger, Smaller, Cha
 def everything(view: View) -> int:
     """The set of all messages."""
     return bits_of(range(len(view.uids)))
+
+
+def known(keys: Iterable[SearchKey], view: View) -> Mapping[SearchKey, Verdict]:
+    """What the view says of these keys. Raises `BadSyntax` for numbers that no message has."""
+    found = {key: matching(key, view) for key in keys}
+    return {key: Verdict(messages, messages) for key, messages in found.items()}
+
+
+def effort(key: SearchKey, view: View) -> int:
+    """How much is looked at for one of these keys: messages, and the ranges of a sequence set."""
+    match key:
+        case Numbers(numbers) | Uids(numbers):
+            return len(view.uids) + len(numbers.ranges)
+        case _:
+            return len(view.uids)
 
 
 def matching(key: SearchKey, view: View) -> int:

@@ -21,6 +21,7 @@ from mailbox_d.imap import (
     status,
     store_flags,
 )
+from mailbox_d.imap.search_program import asks_for
 from mailbox_d.imap.session import State
 from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.responses import Completion
@@ -44,7 +45,7 @@ def _by_number(command: commands.Fetch | commands.Store) -> bool:
 
 def _searches_by_number(command: commands.Search) -> bool:
     """Also where UIDs are told (RFC 7162 section 3.2.10.2)."""
-    return not command.by_uid or search.asks_for(command.key, Numbers)
+    return not command.by_uid or asks_for(command.key, Numbers)
 
 
 VERBS: Final[Mapping[type, Verb]] = {
