@@ -35,6 +35,8 @@ from mailbox_d.wire.imap.responses import Completion, Condition
 from mailbox_d.wire.imap.search import ChangedAt, SearchKey
 
 _MESSAGES_A_TURN: Final = 1000
+_A_KEY: Final = 25
+"""Messages that are looked at in the time in which a key's text is folded."""
 _AT_ONCE: Final = 64
 """Messages of a set that an operator joins in the time in which a key looks at one."""
 
@@ -117,7 +119,8 @@ async def _recorded(
     limits, view = session.service.limits, session.selected
     keys = [leaf for leaf in dict.fromkeys(program) if not isinstance(leaf, Operator) and leaf not in known]
     name = name_of(limits.contents.mime, limits.search_text)
-    search = RecordedSearch(name, tuple(view.uids), keys, limits.search_turn)
+    begin = partial(RecordedSearch, name, tuple(view.uids), keys, limits.search_turn)
+    search = await _worked(session, len(keys) * _A_KEY, begin)
     while limits.search_text:
         found = await view.mailbox.recorded(search)
         if found is not None:
@@ -139,7 +142,8 @@ async def _read(
     keeping: Keeping | None = None
     if limits.search_text:
         keeping = await view.mailbox.keeping(uids, limits.contents.mime, limits.search_text)
-    content = ContentSearch(program, known, limits.search_turn, limits=limits.contents.mime, keeping=keeping)
+    begin = partial(ContentSearch, program, known, limits.search_turn, limits=limits.contents.mime, keeping=keeping)
+    content = await _worked(session, len(program) * _A_KEY, begin)
     try:
         matching = await _looked_up(session, content, indexes, uids, failures)
     finally:

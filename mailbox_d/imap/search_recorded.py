@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from mailbox_d.imap.python_work import PYTHON_WORK
 from mailbox_d.imap.search_program import Verdict, set_of
 from mailbox_d.imap.search_record import BODY, FIELDS, HEADER
 from mailbox_d.imap.search_text import fold
@@ -86,7 +87,8 @@ class RecordedSearch:
             self._steps = steps
             for looked in steps:
                 for (key, _), each in zip(some, looked, strict=False):
-                    self._found[key] = _verdict(each)
+                    with PYTHON_WORK:
+                        self._found[key] = _verdict(each)
                 if not looked and self._monotonic() >= until:
                     return None
             self._waiting = self._waiting[self._at_once :]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailbox_d.imap import search, search_content, search_response, search_view
+from mailbox_d.imap import search, search_content, search_recorded, search_response, search_view
 from mailbox_d.imap.python_work import PYTHON_WORK
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.memory import MemoryStore
@@ -59,6 +59,9 @@ def places(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[bool]]:
     monkeypatch.setattr(search, "response", watched("response", search.response))
     monkeypatch.setattr(search_content, "evaluate", watched("message", search_content.evaluate))
     monkeypatch.setattr(search_content, "holds", watched("row", search_content.holds))
+    monkeypatch.setattr(search_content, "fold", watched("fold", search_content.fold))
+    monkeypatch.setattr(search_recorded, "fold", watched("fold", search_recorded.fold))
+    monkeypatch.setattr(search_recorded, "_verdict", watched("rows", search_recorded._verdict))
     return done
 
 
@@ -71,7 +74,7 @@ def test_attack_63_many_messages_are_searched_in_the_lane(places: dict[str, set[
 def test_attack_63_what_messages_say_is_held_against_keys_in_turn(places: dict[str, set[bool]]) -> None:
     connection = selected(store_of(60), IMAPLimits(messages_a_slice=20))
     assert said(connection, b"c SEARCH SUBJECT 57")[0] == b"* SEARCH 58"
-    assert places["undecided"] == places["message"] == places["row"] == {True}
+    assert places["undecided"] == places["rows"] == places["message"] == places["row"] == places["fold"] == {True}
 
 
 def test_few_messages_are_searched_at_once(places: dict[str, set[bool]]) -> None:
