@@ -156,12 +156,22 @@ class Dotlock(Held):
         status = find(self._files, self._path)
         if status is None or not ((status.st_dev, status.st_ino) in left_behind or self._is_stale(status)):
             return
-        again = find(self._files, self._path)
-        if again is not None and again.st_ino == status.st_ino and again.st_mtime_ns == status.st_mtime_ns:
-            idle = abs(self._clock() - status.st_mtime)
-            self._log.warn("Breaking a stale lock: {lock}", lock=self._path, idle=idle)
-            with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), self._breaking() as is_alone:
+            again = self._files.lstat(self._path)
+            if is_alone and again.st_ino == status.st_ino and again.st_mtime_ns == status.st_mtime_ns:
+                idle = abs(self._clock() - status.st_mtime)
+                self._log.warn("Breaking a stale lock: {lock}", lock=self._path, idle=idle)
                 self._files.unlink(self._path)
+
+    @contextmanager
+    def _breaking(self) -> Iterator[bool]:
+        """Whether nobody else is just breaking this lock file. Of two at once the second would remove the lock that the
+        first has made since: its inode is another one as long as the old one's is open here."""
+        descriptor = self._files.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            yield self._files.try_lock(descriptor)
+        finally:
+            self._files.close(descriptor)
 
     def _is_stale(self, status: os.stat_result) -> bool:
         idle = abs(self._clock() - status.st_mtime)  # a time to come is of a clock that was set back since

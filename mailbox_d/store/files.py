@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import functools
 import os
 import stat
@@ -126,6 +127,15 @@ class FileSystem:
 
     def chmod(self, descriptor: int, mode: int) -> None:
         os.fchmod(descriptor, mode)
+
+    def try_lock(self, descriptor: int) -> bool:
+        """Lock an open file until it is closed; false where another one has it. True where the file system has no such
+        locks."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno != errno.EWOULDBLOCK
+        return True
 
     def utime(self, target: int | bytes, seconds: float) -> None:
         """Set the time of last modification, of a descriptor or a path."""

@@ -194,6 +194,9 @@ class ModelDisk(FileSystem):
     def chmod(self, descriptor: int, mode: int) -> None:
         self._file(descriptor)
 
+    def try_lock(self, descriptor: int) -> bool:
+        return self._file(descriptor) is not None
+
     def utime(self, target: int | bytes, seconds: float) -> None:
         node = self._require(target) if isinstance(target, bytes) else self._file(target)
         self._do(Timed(node.number, int(seconds * 1e9)))

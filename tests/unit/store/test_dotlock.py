@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from mailbox_d.errors import MailboxBusy
 from mailbox_d.store.boot import boot_id, process_start
-from mailbox_d.store.dotlock import FolderLocks, LockTimes
+from mailbox_d.store.dotlock import Dotlock, FolderLocks, LockTimes
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.lock_owner import own_words
@@ -235,6 +237,65 @@ def test_the_lock_names_its_owner_from_the_first_moment_and_leaves_no_claim(fold
     with FolderLocks(Watching()).hold(folder):
         assert seen == [own_words()]
         assert os.listdir(folder.tmp) == []
+
+
+class TwoBreakers(FileSystem):
+    """Another one that has found the same lock stale acts before one of the first one's steps."""
+
+    def __init__(self, number: int, other: Callable[[], None]) -> None:
+        self.steps = 0
+        self.number = number
+        self.other = other
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps == self.number:
+            self.other()
+
+    def lstat(self, path: bytes) -> os.stat_result:
+        self.step()
+        return super().lstat(path)
+
+    def open(self, path: bytes, flags: int) -> int:
+        self.step()
+        return super().open(path, flags)
+
+    def try_lock(self, descriptor: int) -> bool:
+        self.step()
+        return super().try_lock(descriptor)
+
+    def unlink(self, path: bytes) -> None:
+        self.step()
+        super().unlink(path)
+
+
+@pytest.mark.parametrize("number", range(1, 20))
+def test_of_two_that_break_a_lock_none_removes_what_the_other_one_made(folder: Folder, lock: Path, number: int) -> None:
+    leave(lock, f"{dead_process()}:{HOST}", age=10)
+    others: list[Dotlock] = []
+    with ExitStack() as held:
+
+        def break_and_take() -> None:
+            with suppress(MailboxBusy):
+                take(folder)
+            with suppress(MailboxBusy):
+                others.append(held.enter_context(locks().hold(folder)))
+
+        with suppress(MailboxBusy), FolderLocks(TwoBreakers(number, break_and_take)).hold(folder):
+            assert not others
+        for other in others:
+            other.check()
+    with suppress(MailboxBusy):
+        take(folder)
+    take(folder)
+
+
+def test_who_finds_that_another_one_is_breaking_a_lock_comes_back(folder: Folder, lock: Path) -> None:
+    leave(lock, f"{dead_process()}:{HOST}", age=10)
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert_busy_for_good(folder)
+    assert_broken(folder)
 
 
 class StickyFiles(FileSystem):
