@@ -125,6 +125,7 @@ def store_settings(newline: str, limits: Limits) -> StoreSettings:
         hold=limits.message_in_memory,
         subscriptions_octets_max=limits.subscriptions,
         expunges_kept=limits.imap_expunges,
+        index_octets_max=limits.imap_index_file,
         text_octets_max=limits.imap_search_file,
     )
 

@@ -343,6 +343,10 @@ class Limits(Section):
     """Text of one message that is kept, folded, so that SEARCH need not read it again; of one with more, its body or
     all of it is read each time. 0: nothing is kept."""
 
+    imap_index_file: Annotated[int, Size(least=MIB, most=64 * GIB)] = GIB
+    """What is kept for FETCH of all of a user's messages (`mailboxd.index`); where it is full, no further answers are
+    remembered."""
+
     imap_search_file: Annotated[int, Size(least=MIB, most=64 * GIB)] = GIB
     """What is kept for SEARCH of all of a user's messages (`mailboxd.text`); those beyond it are read each time."""
 

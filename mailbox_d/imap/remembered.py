@@ -30,7 +30,8 @@ _ASKED_AT_ONCE = 100
 _NAME_MAX = 1000
 
 _REMEMBERED_ITEMS = (FetchItem.ENVELOPE, FetchItem.BODY, FetchItem.BODYSTRUCTURE)
-_REMEMBERED_TEXTS = (SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
+_REMEMBERED_TEXTS = (SectionText.HEADER, SectionText.HEADER_FIELDS)
+"""Not what is left of a header without some fields: almost all of it, and once more for each list of fields."""
 
 
 def told(

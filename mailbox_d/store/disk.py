@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mailbox_d.store.directory_sync import DirectorySync
 from mailbox_d.store.dotlock import FolderLocks, LockTimes
 from mailbox_d.store.files import FileSystem
+from mailbox_d.store.index import index_file
 from mailbox_d.store.index.open_indexes import OpenIndexes, OpenTexts
 from mailbox_d.store.index.text_file import OCTETS_MAX
 from mailbox_d.store.ledger import Ledgers, LedgerTimes
@@ -28,9 +29,9 @@ class StoreSettings:
     `stale_after`: seconds after which a file left in `tmp` is nobody's. `uidlist_octets_max`: the longest uidlist read.
     `subscriptions_octets_max`: what a user's subscriptions may come to.
     `kept_mailboxes`: how many mailboxes stay in memory after their last session. `kept_indexes`: how many accounts'
-    indexes are open at once. `text_octets_max`: what is kept of an account's messages for SEARCH. `kept_ledgers`: of
-    how many accounts is remembered what they hold. `expunges_kept`: of how many messages that are gone a mailbox
-    remembers when they went.
+    indexes are open at once. `index_octets_max`, `text_octets_max`: what is kept of an account's messages for FETCH,
+    and for SEARCH. `kept_ledgers`: of how many accounts is remembered what they hold. `expunges_kept`: of how many
+    messages that are gone a mailbox remembers when they went.
     """
 
     newline: str = "lf"
@@ -40,6 +41,7 @@ class StoreSettings:
     subscriptions_octets_max: int = 4 * 1024 * 1024
     kept_mailboxes: int = 32
     kept_indexes: int = 64
+    index_octets_max: int = index_file.OCTETS_MAX
     text_octets_max: int = OCTETS_MAX
     kept_ledgers: int = 1024
     expunges_kept: int = 10_000
@@ -70,7 +72,7 @@ class Disk:
         object.__setattr__(self, "locks", FolderLocks(self.files, self.settings.locks, self.clock))
         object.__setattr__(self, "directories", DirectorySync(self.files))
         object.__setattr__(self, "unique", UniqueNames(clock=self.clock))
-        object.__setattr__(self, "indexes", OpenIndexes(self.settings.kept_indexes))
+        object.__setattr__(self, "indexes", OpenIndexes(self.settings.kept_indexes, self.settings.index_octets_max))
         object.__setattr__(self, "texts", OpenTexts(self.settings.kept_indexes, self.settings.text_octets_max))
         ledgers = Ledgers(
             self.files, self.quotas, self.settings.ledgers, self.unique, self.clock, self.settings.kept_ledgers

@@ -2,8 +2,8 @@
 
 Clients with QRESYNC connect, change, are cut off and come back with UIDVALIDITY, mod-sequence and UIDs, to one of two
 servers that share a Maildir. Beside them other programs rename and remove files; servers are replaced by new ones, the
-index is deleted, replaced by an older one or damaged, and the clock is set. After each coming back the client's
-picture, UIDs and flags, is that of the directory, and no mailbox ever says a lower HIGHESTMODSEQ than before.
+index is deleted, replaced by an older one, damaged or kept busy, and the clock is set. After each coming back the
+client's picture, UIDs and flags, is that of the directory, and no mailbox ever says a lower HIGHESTMODSEQ than before.
 
 `MAILBOXD_RESYNC_STEPS` says how many steps are played, `MAILBOXD_RESYNC_SEED` from which seed on.
 """
@@ -14,8 +14,10 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,9 @@ from twisted.python.failure import Failure
 
 from mailbox_d.store import history
 from mailbox_d.store.disk import StoreSettings
+from mailbox_d.store.index import index_file
 from mailbox_d.store.index.history_rows import HistoryRows
+from mailbox_d.store.index.void_notes import VoidNotes
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.marks import LookTimes
 from mailbox_d.store.mod_sequences import ModSequences
@@ -98,6 +102,7 @@ class Play:
         self.clients = [Client(name) for name in "AB"]
         self.highest = 0
         self.aside: Path | None = None
+        self.reader: sqlite3.Connection | None = None
         self.delivered = self.asides = 0
         self.expected: Callable[[Flags], Flags] | None = None
         """What a client takes flags to be that it changes silently."""
@@ -110,6 +115,7 @@ class Play:
         for client in self.clients:
             self._cut(client)
             self._connect(client)
+        self.let_index_go()
 
     def _steps(self) -> tuple[list[Callable[[], None]], list[int]]:
         weights: dict[Callable[[], None], int] = {
@@ -130,6 +136,8 @@ class Play:
             self.damage_index: 2,
             self.put_index_aside: 2,
             self.put_index_back: 2,
+            self.keep_index_busy: 3,
+            self.let_index_go: 4,
             self.set_clock: 3,
         }
         return list(weights), list(weights.values())
@@ -254,6 +262,21 @@ class Play:
         if self.aside is not None:
             shutil.copy(self.aside, self.maildir / "restored")
             (self.maildir / "restored").rename(self.maildir / "mailboxd.index")
+
+    def keep_index_busy(self) -> None:
+        """As a backup does that reads it: nothing can be written to it."""
+        self.let_index_go()
+        path = self.maildir / "mailboxd.index"
+        with suppress(sqlite3.Error):
+            if path.exists():
+                self.reader = sqlite3.connect(path, isolation_level=None)
+                self.reader.execute("BEGIN")
+                self.reader.execute("SELECT count(*) FROM history").fetchone()
+
+    def let_index_go(self) -> None:
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
 
     def set_clock(self) -> None:
         self.clock.now += self.random.choice([-3600.0, 86400.0, -10 * 365 * 86400.0, 10.0, 700.0])
@@ -393,6 +416,13 @@ def plays(root: Path, steps: int) -> None:
         Play(seed, root / str(seed)).run(A_PLAY)
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for an index that is busy, nor lets it rest for long."""
+    for name, seconds in (("_PATIENCE_SECONDS", 0.0), ("_BUSY_SECONDS", 0.0), ("_BUSY_REST_SECONDS", 0.01)):
+        monkeypatch.setattr(index_file, name, seconds)
+
+
 def test_whoever_comes_back_knows_all(tmp_path: Path) -> None:
     plays(tmp_path, STEPS)
 
@@ -430,4 +460,11 @@ def test_a_restored_index_that_is_believed_is_found(tmp_path: Path, monkeypatch:
 
 def test_numbers_by_the_clock_alone_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ModSequences, "next", lambda numbers, above: int(numbers._clock() * 1e6))
+    is_missed(tmp_path, "")
+
+
+def test_a_history_that_could_not_be_written_and_is_believed_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VoidNotes, "add", lambda notes, guid: None)
     is_missed(tmp_path, "")

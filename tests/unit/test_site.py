@@ -36,11 +36,21 @@ def test_limits_are_those_of_the_realms(tmp_path: Path) -> None:
 
 
 def test_the_store_has_the_limits_that_are_configured(tmp_path: Path) -> None:
-    chosen = {"message_in_memory": 1, "subscriptions": 2, "imap_expunges": 3, "imap_search_file": 4}
+    chosen = {
+        "message_in_memory": 1,
+        "subscriptions": 2,
+        "imap_expunges": 3,
+        "imap_index_file": 5,
+        "imap_search_file": 4,
+    }
     settings = store_settings("crlf", Limits().model_copy(update=chosen))
-    assert settings == StoreSettings("crlf", 1, subscriptions_octets_max=2, expunges_kept=3, text_octets_max=4)
+    assert settings == StoreSettings(
+        "crlf", 1, subscriptions_octets_max=2, expunges_kept=3, index_octets_max=5, text_octets_max=4
+    )
+    assert MaildirStore(tmp_path, settings=settings).disk.indexes.of(bytes(tmp_path)).octets_max == 5
     assert MaildirStore(tmp_path, settings=settings).disk.texts.of(bytes(tmp_path)).is_full()
 
 
 def test_the_store_s_limits_are_the_same_with_and_without_a_configuration() -> None:
     assert store_settings("lf", Limits()).text_octets_max == StoreSettings().text_octets_max
+    assert store_settings("lf", Limits()).index_octets_max == StoreSettings().index_octets_max

@@ -29,6 +29,12 @@ _SPARSE = 8
 _LOOKED_UP_AT_ONCE = 500
 
 _INSPECTED_AT_ONCE = 2000
+"""Rows that are read in one transaction, or deleted: others wait for it."""
+
+_FORGOTTEN = b""
+"""The name of an attribute whose rows are not all deleted yet."""
+
+_NAMES = "SELECT name FROM attribute WHERE name != ? ORDER BY used DESC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class Answers:
         return found
 
     def remember(self, attribute: bytes, answers: Iterable[tuple[int, bytes, bytes]]) -> None:
-        """Keep what was found out: UID, base name and octets of each message; empty where nothing is to be said."""
+        """Keep what was found out: UID, base name and octets of each message; empty where nothing is to be said.
+        Where the file is full, nothing more is kept."""
         seal = crc32(attribute)
         rows = [(uid, crc32(octets, crc32(base, seal)), octets) for uid, base, octets in answers]
         if rows:
@@ -68,7 +75,14 @@ class Answers:
 
     def known(self, attribute: bytes) -> Set[int]:
         """The UIDs of which something was remembered; whether it holds is seen when it is asked for."""
-        return frozenset(self._file.run(partial(self._known, attribute)) or ())
+        known: list[int] = []
+        while some := self._file.run(partial(self._known, attribute, known[-1] if known else -1)):
+            known += some
+        return frozenset(known)
+
+    def is_full(self) -> bool:
+        """Whether nothing more is kept of this account's messages."""
+        return bool(self._file.run(self._has_no_room))
 
     def attributes(self) -> Sequence[bytes]:
         """What has been asked for in this account, the most recent first."""
@@ -92,7 +106,8 @@ class Answers:
 
     def forget(self, attribute: bytes, uids: Iterable[int]) -> None:
         """Forget what was said under this name of some messages."""
-        self._file.run(partial(self._forget, attribute, list(uids)))
+        for some in _slices(list(uids)):
+            self._file.run(partial(self._forget, attribute, some))
 
     def forget_messages(self, uids: Collection[int]) -> None:
         """Forget all that was said of some messages."""
@@ -100,7 +115,9 @@ class Answers:
 
     def sweep(self, present: Iterable[int]) -> None:
         """Forget messages that are there no more."""
-        self._file.run(partial(self._sweep, frozenset(present)))
+        there = frozenset(present)
+        for attribute in self.attributes():
+            self.forget(attribute, self.known(attribute) - there)
 
     def _read(self, attribute: bytes, uids: Sequence[int], db: sqlite3.Connection) -> list[tuple[int, int, bytes]]:
         first = _first_key(db, attribute, self._key)
@@ -131,27 +148,31 @@ class Answers:
         for attribute in _attributes(db):
             self._forget(attribute, uids, db)
 
-    def _known(self, attribute: bytes, db: sqlite3.Connection) -> list[int]:
+    def _known(self, attribute: bytes, after: int, db: sqlite3.Connection) -> list[int]:
         first = _first_key(db, attribute, self._key)
         if first is None:
             return []
-        ids = db.execute("SELECT id FROM answer WHERE id BETWEEN ? AND ?", (first, first | _UID_MASK))
-        return [each & _UID_MASK for (each,) in ids]
+        ids = db.execute(
+            f"SELECT id & {_UID_MASK} FROM answer WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+            (first + after + 1, first | _UID_MASK, _INSPECTED_AT_ONCE),
+        )
+        return [uid for (uid,) in ids]
+
+    def _has_no_room(self, db: sqlite3.Connection) -> bool:
+        pages, free, octets = (
+            db.execute(f"PRAGMA {each}").fetchone()[0] for each in ("page_count", "freelist_count", "page_size")
+        )
+        return bool((pages - free) * octets >= self._file.octets_max)
 
     def _write(self, attribute: bytes, rows: Sequence[tuple[int, int, bytes]], db: sqlite3.Connection) -> None:
-        first = _attribute_id(db, attribute) << _ATTRIBUTE_SHIFT | _mailbox_id(db, self._key) << _MAILBOX_SHIFT
+        number = None if self._has_no_room(db) else _attribute_id(db, attribute)
+        if number is None:
+            return
+        first = number << _ATTRIBUTE_SHIFT | _mailbox_id(db, self._key) << _MAILBOX_SHIFT
         db.executemany(
             "INSERT OR REPLACE INTO answer VALUES (?, ?, ?)",
             [(first | uid, checksum, octets) for uid, checksum, octets in rows],
         )
-
-    def _sweep(self, present: frozenset[int], db: sqlite3.Connection) -> None:
-        for (attribute,) in db.execute("SELECT name FROM attribute").fetchall():
-            first = _first_key(db, attribute, self._key)
-            if first is not None:
-                ids = db.execute("SELECT id FROM answer WHERE id BETWEEN ? AND ?", (first, first | _UID_MASK))
-                gone = [row for row in ids.fetchall() if row[0] & _UID_MASK not in present]
-                db.executemany("DELETE FROM answer WHERE id = ?", gone)
 
 
 def forget_answers(file: IndexFile) -> None:
@@ -163,6 +184,10 @@ def _forget_answers(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM answer")
 
 
+def _slices(uids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (uids[start : start + _INSPECTED_AT_ONCE] for start in range(0, len(uids), _INSPECTED_AT_ONCE))
+
+
 def _read_each(db: sqlite3.Connection, ids: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
     for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
         some = ids[start : start + _LOOKED_UP_AT_ONCE]
@@ -171,7 +196,7 @@ def _read_each(db: sqlite3.Connection, ids: Sequence[int]) -> Iterator[tuple[int
 
 
 def _attributes(db: sqlite3.Connection) -> list[bytes]:
-    return [name for (name,) in db.execute("SELECT name FROM attribute ORDER BY used DESC")]
+    return [name for (name,) in db.execute(_NAMES, (_FORGOTTEN,))]
 
 
 def _first_key(db: sqlite3.Connection, attribute: bytes, key: MailboxKey) -> int | None:
@@ -210,25 +235,34 @@ def _forget_mailbox(db: sqlite3.Connection, mailbox: int) -> None:
         db.execute("DELETE FROM answer WHERE id BETWEEN ? AND ?", (first, first | _UID_MASK))
 
 
-def _attribute_id(db: sqlite3.Connection, attribute: bytes) -> int:
-    """The attribute's number, which is noted as used now; the one that was used longest ago may have to go for it."""
+def _attribute_id(db: sqlite3.Connection, attribute: bytes) -> int | None:
+    """The attribute's number, which is noted as used now; the one that was used longest ago may have to go for it.
+    None as long as rows of that one are left."""
     (now,) = db.execute("SELECT coalesce(max(used), 0) + 1 FROM attribute").fetchone()
     known = db.execute("SELECT id FROM attribute WHERE name = ?", (attribute,)).fetchone()
     if known is not None:
         db.execute("UPDATE attribute SET used = ? WHERE id = ?", (now, known[0]))
         return int(known[0])
     number = _free_attribute(db)
+    if number is None:
+        return None
     db.execute("INSERT INTO attribute VALUES (?, ?, ?)", (number, attribute, now))
     return number
 
 
-def _free_attribute(db: sqlite3.Connection) -> int:
+def _free_attribute(db: sqlite3.Connection) -> int | None:
     taken = {number for (number,) in db.execute("SELECT id FROM attribute")}
     free = next((number for number in range(ATTRIBUTES_MAX) if number not in taken), None)
     if free is not None:
         return free
     (oldest,) = db.execute("SELECT id FROM attribute ORDER BY used LIMIT 1").fetchone()
-    db.execute("DELETE FROM attribute WHERE id = ?", (oldest,))
     first = oldest << _ATTRIBUTE_SHIFT
-    db.execute("DELETE FROM answer WHERE id BETWEEN ? AND ?", (first, first | (1 << _ATTRIBUTE_SHIFT) - 1))
+    deleted = db.execute(
+        "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE id BETWEEN ? AND ? LIMIT ?)",
+        (first, first | (1 << _ATTRIBUTE_SHIFT) - 1, _INSPECTED_AT_ONCE),
+    ).rowcount
+    if deleted == _INSPECTED_AT_ONCE:
+        db.execute("UPDATE attribute SET name = ?, used = 0 WHERE id = ?", (_FORGOTTEN, oldest))
+        return None
+    db.execute("DELETE FROM attribute WHERE id = ?", (oldest,))
     return int(oldest)

@@ -3,7 +3,8 @@
 The first seal is over the state, each further one over the seal before and a change; the last of them stands beside. So
 nothing of it can be missing, damaged or out of order without being noticed, and whoever goes on with it writes a link
 of their own, by which another process notices that it is not alone. The state is sealed together with what would make
-it doubtful: another file than the one it was written in, and another boot of the machine, since nothing is synced.
+it doubtful: another file than the one it was written in, another boot of the machine, since nothing is synced, and a
+note beside the file (`void_notes`) that more was told than could be written.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sqlite3
 import struct
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
 from itertools import groupby
@@ -36,7 +38,6 @@ _ROOM = 64 * 1024
 """Octets of changes that no state is too small for."""
 
 _SEAL_OCTETS = 16
-_TRIES = 2
 _STATE = struct.Struct("=QQIIIII")
 _CHANGE = struct.Struct("=QIII")
 
@@ -44,7 +45,7 @@ _CHANGE = struct.Struct("=QIII")
 class _Chain(NamedTuple):
     """What was written last: where, its seal, how many changes stand there, and for how many octets there is room."""
 
-    inode: int
+    context: bytes
     head: bytes
     changes: int
     room: int
@@ -58,13 +59,16 @@ class HistoryRows(Rows):
     def __init__(self, file: IndexFile, key: Callable[[], MailboxKey]) -> None:
         self._file = file
         self._key = key
-        self._chain = _Chain(0, b"", 0, 0)
+        self._chain = _Chain(b"", b"", 0, 0)
+        self._is_void = False
+        """Whether more was told than could be written. Others may have gone on since, which nobody here has seen."""
         self._may_be_missing = False
         """Whether what was written has been removed by us."""
 
     def load(self) -> tuple[State, Sequence[Change]] | None:
-        known = self._file.run(self._load)
+        known = self._file.run(self._load, waits=True)
         if not known:
+            self._take_note()
             return None
         state, changes, self._chain = known
         return state, changes
@@ -73,24 +77,52 @@ class HistoryRows(Rows):
         return self._kept(partial(self._append, _pack_change(change)))
 
     def replace(self, state: Callable[[], State], *, anything: bool) -> Kept:
-        kept = self._kept(partial(self._replace, state, self._may_be_missing, anything))
-        self._may_be_missing = kept is Kept.LOST
-        return kept
+        return self._kept(partial(self._replace, state, anything))
 
     def are_ours(self) -> bool:
-        found = self._file.run(self._heads)
-        return found is None or (found == [(self._chain.head,)] and self._file.inode == self._chain.inode)
+        found = self._file.run(self._heads, waits=True, writes=False)
+        return self._may_be_ours() if found is None else found == [(self._chain.head, self._chain.context)]
+
+    def _may_be_ours(self) -> bool:
+        """Whether there is no further note, where the rows cannot be read; who is told of one begins anew."""
+        before = self._chain.context
+        return self._take_note() == before
+
+    def _take_note(self) -> bytes:
+        """Of the notes that others made up to now; where there are new ones, nothing that was written is ours."""
+        with suppress(OSError):
+            context = self._context(self._key())
+            if context != self._chain.context:
+                self._chain = _Chain(context, b"", 0, 0)
+        return self._chain.context
 
     def _kept(self, work: Callable[[sqlite3.Connection], tuple[Kept, _Chain]]) -> Kept:
-        """Do it; where that fails, what was written before must not be believed any more."""
-        for _ in range(_TRIES):
-            done = self._file.run(work)
-            if done is not None:
-                kept, self._chain = done
-                return kept
-        self._file.remove()
-        self._may_be_missing = True
-        return Kept.LOST
+        """Do it; where that fails, what was written before must not be believed any more. Who has nothing that might
+        be believed waits for nobody."""
+        done = self._file.run(work, waits=not self._is_void)
+        if done is None:
+            self._void()
+            return Kept.LOST
+        kept, self._chain = done
+        self._is_void = self._may_be_missing = False
+        return kept
+
+    def _void(self) -> None:
+        """See that this mailbox's history is not believed: by a note, and where none can be made, by removing all.
+
+        Each time, since another process may have written something to be believed after the last note.
+        """
+        key = self._key()
+        try:
+            is_ours = self._context(key) == self._chain.context
+            self._file.void_notes.add(key.guid)
+            if is_ours:  # and to be written over
+                self._chain = self._chain._replace(context=self._context(key))
+        except OSError as error:
+            self._log.warn("The index of an account is removed, since it cannot be written: {why}", why=str(error))
+            self._file.remove()
+            self._may_be_missing = True
+        self._is_void = True
 
     def _load(self, db: sqlite3.Connection) -> tuple[State, Sequence[Change], _Chain] | tuple[()]:
         key = self._key()
@@ -102,7 +134,7 @@ class HistoryRows(Rows):
             return ()
         changes = [octets for (octets,) in db.execute(*_changes_of("SELECT octets", row[0]))]
         try:
-            head = _seal(self._context(key), stored[0])
+            head = _seal(context := self._context(key), stored[0])
             for octets in changes:
                 head = _seal(head, octets)
             if head != row[1]:
@@ -112,7 +144,7 @@ class HistoryRows(Rows):
         except (ValueError, TypeError, struct.error) as error:
             self._log.info("The history of a mailbox is not believed: {why}", why=str(error))
             return ()
-        chain = _Chain(self._file.inode, head, len(changes), max(_ROOM, len(stored[0])) - sum(map(len, changes)))
+        chain = _Chain(context, head, len(changes), max(_ROOM, len(stored[0])) - sum(map(len, changes)))
         return state, known, _link(db, row[0], chain, secrets.token_bytes(_SEAL_OCTETS))
 
     def _append(self, octets: bytes, db: sqlite3.Connection) -> tuple[Kept, _Chain]:
@@ -121,41 +153,43 @@ class HistoryRows(Rows):
             "SELECT id FROM history WHERE guid = ? AND uid_validity = ? AND head = ?",
             (key.guid, key.uid_validity, self._chain.head),
         ).fetchone()
-        if row is None or self._file.inode != self._chain.inode:
+        if row is None or self._context(key) != self._chain.context:
             return Kept.NOT_OURS, self._chain
         chain = _link(db, row[0], self._chain, octets)
         return Kept.WRITTEN if chain.changes < CHANGES_MAX and chain.room > 0 else Kept.WRITTEN_OFTEN, chain
 
-    def _replace(
-        self, state: Callable[[], State], may_be_missing: bool, anything: bool, db: sqlite3.Connection
-    ) -> tuple[Kept, _Chain]:
+    def _replace(self, state: Callable[[], State], anything: bool, db: sqlite3.Connection) -> tuple[Kept, _Chain]:
         key = self._key()
+        context = self._context(key)
         found = db.execute("SELECT id, head FROM history WHERE guid = ?", (key.guid,)).fetchall()
         if not all(isinstance(number, int) for number, _ in found):
             raise sqlite3.DatabaseError("a row without a number")
-        is_ours = [head for _, head in found] == [self._chain.head] and self._file.inode == self._chain.inode
-        if not (is_ours or anything or (may_be_missing and not found)):
+        is_ours = [head for _, head in found] == [self._chain.head] and context == self._chain.context
+        if not (is_ours or (anything and not self._is_void) or (self._may_be_missing and not found)):
             return Kept.NOT_OURS, self._chain
         for number, _ in found:
             _forget(db, number)
         (number,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM history").fetchone()
         octets = secrets.token_bytes(_SEAL_OCTETS) + _pack_state(state())
-        head = _seal(self._context(key), octets)
+        head = _seal(context, octets)
         db.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (number, key.guid, key.uid_validity, head))
         db.execute("INSERT INTO history_state VALUES (?, ?)", (number, octets))
         over = db.execute("SELECT id FROM history ORDER BY id DESC LIMIT -1 OFFSET ?", (MAILBOXES_MAX,)).fetchall()
         for (old,) in over:
             _forget(db, old)
-        return Kept.WRITTEN, _Chain(self._file.inode, head, 0, max(_ROOM, len(octets)))
+        return Kept.WRITTEN, _Chain(context, head, 0, max(_ROOM, len(octets)))
 
-    def _heads(self, db: sqlite3.Connection) -> list[tuple[bytes]]:
+    def _heads(self, db: sqlite3.Connection) -> list[tuple[bytes, bytes]]:
         key = self._key()
-        return db.execute(
+        found = db.execute(
             "SELECT head FROM history WHERE guid = ? AND uid_validity = ?", (key.guid, key.uid_validity)
         ).fetchall()
+        return [(head, self._context(key)) for (head,) in found]
 
     def _context(self, key: MailboxKey) -> bytes:
-        return b"%b %d %d %b" % (key.guid, key.uid_validity, self._file.inode, boot_id())
+        """What a state is believed in. Raises `OSError`."""
+        void = self._file.void_notes.mark(key.guid)
+        return b"%b %d %d %d %b" % (key.guid, key.uid_validity, self._file.inode, void, boot_id())
 
 
 def _link(db: sqlite3.Connection, number: int, chain: _Chain, octets: bytes) -> _Chain:
@@ -163,7 +197,7 @@ def _link(db: sqlite3.Connection, number: int, chain: _Chain, octets: bytes) -> 
     head = _seal(chain.head, octets)
     db.execute("INSERT INTO history_change VALUES (?, ?)", (number << 32 | chain.changes, octets))
     db.execute("UPDATE history SET head = ? WHERE id = ?", (head, number))
-    return _Chain(chain.inode, head, chain.changes + 1, chain.room - len(octets))
+    return _Chain(chain.context, head, chain.changes + 1, chain.room - len(octets))
 
 
 def _seal(before: bytes, octets: bytes) -> bytes:

@@ -33,7 +33,10 @@ class MailboxIndex(Index):
         return self._answers().attributes()
 
     def unknown(self, attribute: bytes) -> Sequence[int]:
-        known = self._answers().known(attribute)
+        answers = self._answers()
+        if answers.is_full():
+            return ()
+        known = answers.known(attribute)
         return [uid for uid in self._view.listing.snapshot().uids if uid not in known]
 
     def paths(self, uids: Sequence[int]) -> Mapping[int, bytes]:

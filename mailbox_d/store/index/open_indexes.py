@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from mailbox_d.store.index.index_file import IndexFile
+from mailbox_d.store.index.index_file import OCTETS_MAX, IndexFile
 from mailbox_d.store.index.text_file import TextFile
 
 FILE_NAME = "mailboxd.index"
@@ -62,8 +62,11 @@ class OpenIndexes(OpenFiles[IndexFile]):
     """What was said of messages. One that is used by an open mailbox opens its file again at need, and the file that
     was opened longest ago is given back for it."""
 
-    def __init__(self, kept: int) -> None:
-        super().__init__(kept, lambda maildir: IndexFile(Path(os.fsdecode(maildir)) / FILE_NAME, opened=self._opened))
+    def __init__(self, kept: int, octets_max: int = OCTETS_MAX) -> None:
+        def make(maildir: bytes) -> IndexFile:
+            return IndexFile(Path(os.fsdecode(maildir)) / FILE_NAME, opened=self._opened, octets_max=octets_max)
+
+        super().__init__(kept, make)
         self._open: OrderedDict[IndexFile, None] = OrderedDict()
 
     def _opened(self, file: IndexFile) -> None:

@@ -22,6 +22,7 @@ from mailbox_d.wire.imap.cursor import Cursor, GrammarLimits
 from mailbox_d.wire.imap.fetch import BodySection, FetchAttribute, Section, SectionText, parse_fetch_attributes
 
 ALICE = EmailAddress.parse("alice@example.org")
+_TEXTS = (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
 THUNDERBIRD = b"BODY.PEEK[HEADER.FIELDS (From To Subject Date Message-ID)]"
 
 
@@ -136,6 +137,14 @@ def test_bodies_and_pieces_are_not_remembered(mailbox: Mailbox, text: bytes) -> 
     index = HeldIndex()
     asked(index, mailbox, [1], text)
     assert not index.said
+
+
+def test_a_header_without_some_fields_is_not_remembered() -> None:
+    """It is almost all of a header, as often as somebody makes up a field that is not in it."""
+    limits = MimeLimits()
+    of, but = (BodySection(Section(text=text, fields=(b"A",))) for text in _TEXTS)
+    assert remembered.name_of((of,), limits) and remembered.name_of((but,), limits) is None
+    assert remembered.name_of((of, but), limits) is None
 
 
 def test_a_long_header_is_not_remembered(mailbox: Mailbox) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,8 +15,8 @@ import pytest
 from mailbox_d.address import EmailAddress
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.history import Change, History, State
-from mailbox_d.store.index import history_rows
-from mailbox_d.store.index.answers import MailboxKey
+from mailbox_d.store.index import history_rows, index_file, void_notes
+from mailbox_d.store.index.answers import Answers, MailboxKey
 from mailbox_d.store.index.history_rows import HistoryRows
 from mailbox_d.store.index.index_file import IndexFile
 from mailbox_d.store.keywords import Keywords
@@ -25,6 +29,7 @@ from tests.contract.store.mailboxes import append
 ANN = EmailAddress.parse("ann@example.org")
 SEEN = frozenset({r"\Seen"})
 KEY = MailboxKey(b"a" * 32, 17)
+OTHER_KEY = MailboxKey(b"b" * 32, 17)
 LETTERS = {1: b"S", 2: b"", 5: b"FS"}
 
 
@@ -53,10 +58,10 @@ def file(tmp_path: Path) -> Iterator[IndexFile]:
 
 
 def begun(
-    numbers: ModSequences, file: IndexFile, letters: dict[int, bytes], kept: int = 100
+    numbers: ModSequences, file: IndexFile, letters: dict[int, bytes], kept: int = 100, key: MailboxKey = KEY
 ) -> tuple[History, list[int]]:
     """A history that is taken up by another process."""
-    history = History(numbers, HistoryRows(file, lambda: KEY), kept)
+    history = History(numbers, HistoryRows(file, lambda: key), kept)
     each = list(history.begin(list(letters), list(letters.values()), Keywords()))
     settle(history, letters, each)
     return history, each
@@ -64,6 +69,15 @@ def begun(
 
 def settle(history: History, letters: dict[int, bytes], each: list[int]) -> None:
     history.settle(lambda: (list(letters), list(letters.values()), each, Keywords()))
+
+
+@contextmanager
+def read_by_another_program(path: Path) -> Iterator[None]:
+    """As by a backup of the file: nothing can be written meanwhile."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM answer").fetchone()
+        yield
 
 
 def inbox(root: Path) -> MaildirMailbox:
@@ -190,7 +204,7 @@ def test_what_cannot_be_written_is_not_believed_later(
 ) -> None:
     history, _ = begun(numbers, file, LETTERS)
     with monkeypatch.context() as patch:
-        patch.setattr(file, "run", lambda work: None)
+        patch.setattr(file, "run", lambda work, **_: None)
         told = history.note({1: b""})
         history.note({1: b"S"})
     again, now = begun(numbers, file, LETTERS)
@@ -268,3 +282,134 @@ def test_a_mailbox_in_a_maildir_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert again.messages() == mailbox.messages()
     assert again.status().highest_mod_sequence == mailbox.status().highest_mod_sequence > before
     assert again.vanished(before) == [1]
+
+
+# an index that is busy
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for."""
+    monkeypatch.setattr(index_file, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(index_file, "_BUSY_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_busy_index_costs_one_mailbox_its_history_and_nobody_else_anything(
+    tmp_path: Path, numbers: ModSequences, file: IndexFile
+) -> None:
+    answers = Answers(file, KEY)
+    answers.remember(b"ENVELOPE", [(1, b"base", b"said")])
+    history, _ = begun(numbers, file, LETTERS)
+    _, of_other = begun(numbers, file, LETTERS, key=OTHER_KEY)
+    with read_by_another_program(tmp_path / "mailboxd.index"):
+        told = history.note({1: b""})
+        back = history.note({1: b"S"})
+    again = IndexFile(tmp_path / "mailboxd.index")  # of another process, after this one was killed
+    assert Answers(again, KEY).remembered(b"ENVELOPE", {1: b"base"}) == {1: b"said"}
+    assert begun(numbers, again, LETTERS, key=OTHER_KEY)[1] == of_other
+    now, each = begun(numbers, again, LETTERS)
+    assert min(each) > back > told and now.vanished(told) is None
+    again.close()
+
+
+def test_a_history_that_was_not_written_is_written_with_the_next_change(
+    tmp_path: Path, numbers: ModSequences, file: IndexFile, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_file, "_BUSY_REST_SECONDS", 0.0)
+    history, each = begun(numbers, file, LETTERS)
+    letters = dict(LETTERS)
+    for number, letter in enumerate((b"D", b"DS", b"S")):
+        with read_by_another_program(tmp_path / "mailboxd.index"):
+            each[1] = history.note({2: letter})
+            settle(history, letters | {2: letter}, each)
+        assert history.check(), "nobody else has written"
+        letters |= {2: letter, 1: b"T" * (number % 2)}
+        each[0] = history.note({1: letters[1]})
+        settle(history, letters, each)
+        assert not history.has_lost_track
+        another = IndexFile(tmp_path / "mailboxd.index")
+        assert begun(numbers, another, letters)[1] == each
+        another.close()
+        history, each = begun(numbers, file, letters)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_busy_index_is_written_in_its_rest(tmp_path: Path, numbers: ModSequences) -> None:
+    """What was asked of it just then, and refused, does not make a history void."""
+    file = IndexFile(tmp_path / "mailboxd.index", monotonic=lambda: 0.0)
+    history, each = begun(numbers, file, LETTERS)
+    with read_by_another_program(tmp_path / "mailboxd.index"):
+        Answers(file, KEY).remember(b"ENVELOPE", [(1, b"base", b"said")])
+    each[0] = history.note({1: b"D"})
+    assert begun(numbers, file, LETTERS | {1: b"D"})[1] == each
+    file.close()
+
+
+def test_a_history_waits_for_another_thread(
+    numbers: ModSequences, file: IndexFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_file, "_PATIENCE_SECONDS", 60.0)
+    history, each = begun(numbers, file, LETTERS)
+    at_work, may_end = threading.Event(), threading.Event()
+
+    def work(_: sqlite3.Connection) -> None:
+        at_work.set()
+        may_end.wait(60)
+
+    threads = [threading.Thread(target=file.run, args=[work]), threading.Thread(target=history.note, args=[{1: b"D"}])]
+    threads[0].start()
+    at_work.wait(60)
+    threads[1].start()
+    while not file._next.locked() and threads[1].is_alive():
+        time.sleep(0.001)
+    may_end.set()
+    for thread in threads:
+        thread.join()
+    each[0] = history.highest
+    assert begun(numbers, file, LETTERS | {1: b"D"})[1] == each
+
+
+@pytest.mark.usefixtures("hasty")
+def test_another_server_sees_that_more_was_told_than_was_written(
+    tmp_path: Path, numbers: ModSequences, file: IndexFile
+) -> None:
+    begun(numbers, file, LETTERS)
+    one, _ = begun(numbers, file, LETTERS)
+    shared = IndexFile(tmp_path / "mailboxd.index")
+    other = History(numbers, HistoryRows(shared, lambda: KEY), 100)
+    other._rows._chain = one._rows._chain  # type: ignore[attr-defined]
+    other.is_begun = True
+    assert other.check()
+    with read_by_another_program(tmp_path / "mailboxd.index"):
+        told = one.note({1: b""})
+    assert not other.check() and other.highest > told
+    shared.close()
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("octets_max", [0, 60])
+def test_where_no_note_can_be_made_all_is_removed(
+    tmp_path: Path, numbers: ModSequences, file: IndexFile, monkeypatch: pytest.MonkeyPatch, octets_max: int
+) -> None:
+    monkeypatch.setattr(void_notes, "OCTETS_MAX", octets_max)
+    path = tmp_path / "mailboxd.index"
+    history, _ = begun(numbers, file, LETTERS)
+    with read_by_another_program(path):
+        told = history.note({1: b""})
+        assert not path.exists()
+    again = IndexFile(path)
+    assert min(begun(numbers, again, LETTERS)[1]) > told
+    again.close()
+
+
+def test_notes_are_of_one_mailbox_and_go_with_the_index(tmp_path: Path, numbers: ModSequences, file: IndexFile) -> None:
+    notes = file.void_notes
+    assert notes.mark(KEY.guid) == 0
+    notes.add(KEY.guid)
+    first = notes.mark(KEY.guid)
+    (tmp_path / "mailboxd.index-void").open("ab").write(b"\nab")  # by one who was killed
+    notes.add(KEY.guid)
+    assert 0 < first < notes.mark(KEY.guid) and notes.mark(OTHER_KEY.guid) == 0
+    begun(numbers, file, LETTERS)
+    assert notes.mark(KEY.guid) == 0

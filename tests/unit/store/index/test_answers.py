@@ -120,6 +120,56 @@ def test_of_too_many_attributes_those_unused_longest_are_forgotten(
     assert told == {b"A": {1: b"A"}, b"B": {}, b"C": {1: b"C"}, b"D": {1: b"D"}}
 
 
+def test_an_attribute_is_forgotten_some_rows_at_a_time(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers_module, "ATTRIBUTES_MAX", 2)
+    monkeypatch.setattr(answers_module, "_INSPECTED_AT_ONCE", 15)
+    fill(answers, b"A")
+    fill(answers, b"B")
+    for tried in range(3):
+        assert answers.remembered(b"C", BASES) == {}
+        fill(answers, b"C")
+        assert answers.remembered(b"A", BASES) == {}, "what is forgotten is so at once"
+        assert list(answers.attributes()) == ([b"B"] if tried < 2 else [b"C", b"B"])
+    assert answers.remembered(b"B", BASES) == answers.remembered(b"C", BASES) == SAID
+
+
+def test_what_is_known_is_read_some_rows_at_a_time(
+    answers: Answers, file: IndexFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have their turn in between."""
+    monkeypatch.setattr(answers_module, "_INSPECTED_AT_ONCE", 15)
+    fill(answers)
+    answers.remember(ENVELOPE, [(0xFFFFFFFF, b"the last one", b"said")])
+    Answers(file, MailboxKey(b"b" * 32, 1)).remember(ENVELOPE, [(1, b"elsewhere", b"said")])
+    runs: list[int] = []
+
+    def run(work: object, **how: object) -> object:
+        found = IndexFile.run(file, work, **how)  # type: ignore[arg-type]
+        runs.append(len(found or ()))
+        return found
+
+    monkeypatch.setattr(file, "run", run)
+    assert answers.known(ENVELOPE) == {*BASES, 0xFFFFFFFF}
+    assert runs == [15, 15, 11, 0]
+
+
+def test_a_full_index_keeps_no_further_answers_until_there_is_room(path: Path, clock: Clock) -> None:
+    file = IndexFile(path, clock, octets_max=256 * 1024)
+    answers = Answers(file, KEY)
+    for uid in BASES:
+        answers.remember(ENVELOPE, [(uid, BASES[uid], bytes([uid]) * 16_000)])
+    kept = sorted(answers.known(ENVELOPE))
+    assert answers.is_full() and kept == list(range(1, len(kept) + 1)) and 5 < len(kept) < 20
+    assert path.stat().st_size < 300 * 1024
+    assert answers.remembered(ENVELOPE, {1: BASES[1]}) == {1: b"\1" * 16_000}
+    answers.forget(ENVELOPE, kept)
+    assert not answers.is_full()
+    fill(answers)
+    assert answers.remembered(ENVELOPE, BASES) == SAID
+    assert path.stat().st_size < 300 * 1024
+    file.close()
+
+
 def test_the_file_is_the_owner_s_alone(answers: Answers, path: Path) -> None:
     fill(answers)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -71,3 +71,13 @@ def test_more_messages_than_are_remembered_as_gone_are_given_back_too(root: Path
     mailbox.expunge(set(MESSAGES) - {1, 9})
     mailbox.index.tidy()
     assert rows(root) == {9}
+
+
+def test_a_full_index_wants_nothing_worked_out(root: Path) -> None:
+    mailbox = opened(root)
+    append(mailbox)
+    assert mailbox.index.unknown(NAMES[0])
+    settings = StoreSettings(index_octets_max=4096)
+    full = MaildirStore(root, settings=settings).account(ANN).open(INBOX)
+    full.refresh()
+    assert not full.index.unknown(NAMES[0])
