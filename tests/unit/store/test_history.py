@@ -350,6 +350,7 @@ def test_a_history_waits_for_another_thread(
     numbers: ModSequences, file: IndexFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index_file, "_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(index_file, "_BUSY_SECONDS", 0.0)
     history, each = begun(numbers, file, LETTERS)
     at_work, may_end = threading.Event(), threading.Event()
 
