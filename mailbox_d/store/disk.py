@@ -13,6 +13,7 @@ from mailbox_d.store.index import index_file
 from mailbox_d.store.index.open_indexes import OpenIndexes, OpenTexts
 from mailbox_d.store.index.text_file import OCTETS_MAX
 from mailbox_d.store.ledger import Ledgers, LedgerTimes
+from mailbox_d.store.locked_file import Identity
 from mailbox_d.store.marks import LookTimes
 from mailbox_d.store.mod_sequences import AccountModSequences
 from mailbox_d.store.names import NameLimits
@@ -60,6 +61,8 @@ class Disk:
     clock: Callable[[], float] = time.time
     watcher: Watcher = field(default_factory=NobodyWatches)
     quotas: QuotaRules = field(default_factory=QuotaRules)
+    left_behind: set[Identity] = field(default_factory=set, init=False)
+    """Locks of small files that could not be removed."""
     locks: FolderLocks = field(init=False)
     directories: DirectorySync = field(init=False)
     unique: UniqueNames = field(init=False)

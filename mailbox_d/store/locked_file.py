@@ -9,9 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TypeAlias
 
 from mailbox_d.errors import MailboxBusy, TooMuchKept
 from mailbox_d.store.files import FileSystem, find, forget, parent, read_whole
+
+Identity: TypeAlias = tuple[int, int, int]
+"""A lock file's device, inode and time."""
 
 _BLOCK = 256 * 1024
 
@@ -30,10 +35,12 @@ class LockedFile:
         full: str = "There is no room for more",
         has_lines: bool = False,
         clock: Callable[[], float] = time.time,
+        left_behind: set[Identity] | None = None,
     ) -> None:
         """`busy`: the public text where another program has the lock. `stale_after`: seconds after which the lock is
         nobody's. `octets_max`: the longest file read; `full`: the public text where it would be longer. `has_lines`:
-        whether the beginning of a longer one makes sense by itself.
+        whether the beginning of a longer one makes sense by itself. `left_behind`: locks of this process that the disk
+        would not have removed, whatever they were on; who finds one of them removes it.
         """
         self._files = files
         self._path = path
@@ -43,8 +50,7 @@ class LockedFile:
         self._full = full
         self._has_lines = has_lines
         self._clock = clock
-        self._left_behind: int | None = None
-        """The inode of a lock of ours that the disk would not have removed."""
+        self._left_behind = set[Identity]() if left_behind is None else left_behind
 
     def read(self) -> bytes | None:
         """The content, or the beginning of one that is too long; None where there is no such file."""
@@ -66,7 +72,7 @@ class LockedFile:
             self._files.rename(lock, self._path)
         except (OSError, TooMuchKept):
             if not forget(self._files, lock):
-                self._left_behind = ours
+                self._note_left_behind(lock, ours)
             raise
         finally:
             self._files.close(descriptor)
@@ -102,14 +108,24 @@ class LockedFile:
             return self._files.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             status = find(self._files, lock)
-            if status is not None and self._is_stale(status):
-                forget(self._files, lock)
+            if status is not None and self._is_stale(status) and forget(self._files, lock):
+                self._left_behind.discard(_identity(status))
             raise MailboxBusy(self._busy) from None
 
     def _is_stale(self, status: os.stat_result) -> bool:
-        return status.st_ino == self._left_behind or abs(self._clock() - status.st_mtime) > self._stale_after
+        return _identity(status) in self._left_behind or abs(self._clock() - status.st_mtime) > self._stale_after
+
+    def _note_left_behind(self, lock: bytes, ours: int | None) -> None:
+        with suppress(OSError):
+            status = find(self._files, lock)
+            if status is not None and status.st_ino == ours:
+                self._left_behind.add(_identity(status))
 
     def _require_ours(self, lock: bytes, ours: int) -> None:
         status = find(self._files, lock)
         if status is None or status.st_ino != ours:
             raise MailboxBusy(self._busy, cause="lost the lock")
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino, status.st_mtime_ns

@@ -39,7 +39,11 @@ class MaildirAccount(Account):
         self._ledger = disk.ledgers.of(address, maildir)
         self._tree = FolderTree(disk, maildir)
         self._subscriptions = SubscriptionsFile(
-            disk.files, maildir, octets_max=disk.settings.subscriptions_octets_max, clock=disk.clock
+            disk.files,
+            maildir,
+            octets_max=disk.settings.subscriptions_octets_max,
+            clock=disk.clock,
+            left_behind=disk.left_behind,
         )
         self._special_uses = LockedFile(
             disk.files,
@@ -47,6 +51,7 @@ class MaildirAccount(Account):
             busy="The uses of mailboxes are being changed",
             full="There is no room for the uses of more mailboxes",
             clock=disk.clock,
+            left_behind=disk.left_behind,
         )
 
     @storage_faults

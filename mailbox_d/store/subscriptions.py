@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from mailbox_d import mutf7
 from mailbox_d.store.files import FileSystem
-from mailbox_d.store.locked_file import LockedFile
+from mailbox_d.store.locked_file import Identity, LockedFile
 from mailbox_d.store.ports import INBOX, SEPARATOR
 
 _HEADER = b"V\t2\n\n"
@@ -83,6 +83,7 @@ class SubscriptionsFile:
         stale_after: float = 30.0,
         octets_max: int = 4 * 1024 * 1024,
         clock: Callable[[], float] = time.time,
+        left_behind: set[Identity] | None = None,
     ) -> None:
         self._file = LockedFile(
             files,
@@ -93,6 +94,7 @@ class SubscriptionsFile:
             full="There is no room for more subscriptions",
             has_lines=True,
             clock=clock,
+            left_behind=left_behind,
         )
 
     def read(self) -> Sequence[str]:

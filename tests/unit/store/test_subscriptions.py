@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from mailbox_d.errors import MailboxBusy, TooMuchKept
 from mailbox_d.store.files import FileSystem
+from mailbox_d.store.locked_file import Identity
 from mailbox_d.store.subscriptions import SubscriptionsFile, parse, with_name
 
 V2 = b"V\t2\n\nINBOX\nWork\tSub\nEntw&APw-rfe\n"
@@ -71,6 +73,38 @@ def test_a_lock_left_behind_is_broken(tmp_path: Path, time: int) -> None:
     file.change("B", subscribed=True)
     assert file.read() == ("B",)
     assert not lock.exists()
+
+
+class ReadOnlyFiles(FileSystem):
+    """A disk that turns read-only as something is written."""
+
+    def __init__(self) -> None:
+        self.is_broken = True
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        self._require_whole()
+        super().write(descriptor, data)
+
+    def unlink(self, path: bytes) -> None:
+        self._require_whole()
+        super().unlink(path)
+
+    def _require_whole(self) -> None:
+        if self.is_broken:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_a_lock_of_ours_that_the_disk_would_not_have_removed_keeps_no_later_session_out(tmp_path: Path) -> None:
+    files, left_behind = ReadOnlyFiles(), set[Identity]()
+    with pytest.raises(OSError, match="Read-only"):
+        SubscriptionsFile(files, bytes(tmp_path), left_behind=left_behind).change("A", subscribed=True)
+    files.is_broken = False
+    later = SubscriptionsFile(files, bytes(tmp_path), left_behind=left_behind)
+    with pytest.raises(MailboxBusy):
+        later.change("A", subscribed=True)
+    later.change("A", subscribed=True)
+    assert later.read() == ("A",)
+    assert left_behind == set()
 
 
 def limited(tmp_path: Path, octets_max: int) -> SubscriptionsFile:
