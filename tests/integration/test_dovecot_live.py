@@ -63,11 +63,10 @@ def both_run(shared: SharedSite, record: Record, *, kills: int = 0) -> Iterator[
     A message that Dovecot moves out of a folder and back may have two lines in the list for a while, the first one
     dead; Dovecot writes them, says so, and goes by the second one. Nobody else may.
 
-    A process of Dovecot that finds the list locked looks without the lock, and after each of the `kills` several of
-    them may override the same stale one: such a one may see a message that another is just moving back before its new
-    line. It says that the message reappeared, which is rare.
+    After each of the `kills` several processes of Dovecot find the same stale lock and may all override it: one of them
+    may then look at a folder while another moves such a message back. It says that the message reappeared, once for
+    each kill at most.
     """
-    most = kills + max(1, int(SECONDS / 15))
     reappeared: list[str] = []
 
     def is_harmless(line: str) -> bool:
@@ -76,7 +75,7 @@ def both_run(shared: SharedSite, record: Record, *, kills: int = 0) -> Iterator[
         found = DUPLICATE.search(line) or REAPPEARED.search(line)
         if found is None:
             return NO_INOTIFY in line
-        if len(reappeared) > most:
+        if len(reappeared) > kills:
             return False
         mailbox = ELSEWHERE if ELSEWHERE.strip(b'"').decode() in line else INBOX
         return record.kinds_of(mailbox, int(found[1])) == {MOVED[1]}
