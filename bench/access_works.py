@@ -248,8 +248,8 @@ WORKS = (
         "letters", fetch_twice(HEADERS), first_and_again("headers of 10,000 as Thunderbird asks", "messages/s", 0.5, 1)
     ),
     Work("letters", fetch_twice(STRUCTURES), first_and_again("ENVELOPE BODYSTRUCTURE of 10,000", "messages/s", 0.5, 1)),
-    Work("letters", search("SUBJECT", SUBJECT_WORDS), first_and_again("SEARCH SUBJECT of 10,000", "ms", again=1)),
-    Work("letters", search("TEXT", TEXT_WORDS), first_and_again("SEARCH TEXT of 10,000", "ms", again=20)),
+    Work("letters", search("SUBJECT", SUBJECT_WORDS), first_and_again("SEARCH SUBJECT of 10,000", "ms", 1, 1)),
+    Work("letters", search("TEXT", TEXT_WORDS), first_and_again("SEARCH TEXT of 10,000", "ms", 20, 20)),
     Work("letters", search_unseen, (Row("SEARCH UNSEEN of 10,000", "ms"),)),
     Work("letters", store_all, (Row("STORE 1:* +FLAGS of 10,000", "messages/s", 0.8),)),
     Work("letters", store_each, (Row("STORE, 1,000 single ones", "messages/s", 1),)),
