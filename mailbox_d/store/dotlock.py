@@ -25,6 +25,8 @@ from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.lock_owner import own_words, owner_in
 
 _OWNER_MAX = 1024
+_TRIES = 5
+"""How often a lock is looked for that another program's renames have taken along; later holdings look again."""
 
 
 Identity: TypeAlias = tuple[int, int]
@@ -63,6 +65,7 @@ class Dotlock(Held):
         self._times = times
         self._clock = clock
         self._identity: Identity | None = None
+        self._descriptor: int | None = None
         self._is_lost = False
         self._touched = 0.0
 
@@ -82,7 +85,7 @@ class Dotlock(Held):
 
         A lock made empty and then written would, after a crash in between, be a silent owner's: two minutes for all.
         """
-        descriptor = self._open_claim()
+        self._descriptor = descriptor = self._open_claim()
         try:
             self._write_owner(descriptor)
             status = self._files.fstat(descriptor)
@@ -91,7 +94,6 @@ class Dotlock(Held):
         except FileExistsError:
             return False
         finally:
-            self._files.close(descriptor)
             forget(self._files, self._claim)
         return True
 
@@ -116,10 +118,13 @@ class Dotlock(Held):
     def release(self) -> Identity | None:
         """Give the lock back, if it is ours still. Returns its identity where the disk would not have it removed."""
         identity, self._identity = self._identity, None
-        return None if identity is None or self.remove(identity) else identity
+        if identity is not None and not any(self.remove(identity) for _ in range(_TRIES)):
+            return identity
+        self.close()
+        return None
 
     def remove(self, identity: Identity) -> bool:
-        """Remove the lock file if it is the one meant; false where the disk would not have it."""
+        """Remove the lock file if it is the one meant; false where the disk would not have it, or it was not found."""
         try:
             if not self._is_lost and self._is_at(self._path, identity):
                 return forget(self._files, self._path)
@@ -129,12 +134,27 @@ class Dotlock(Held):
 
     def _remove_elsewhere(self, identity: Identity) -> bool:
         """Another program may have renamed the folder and our lock with it, where it would keep everybody out for as
-        long as this process lives."""
-        if not self._folder.name:
-            return True
-        names = self._files.directories(self._folder.maildir)
-        paths = (Folder(self._folder.maildir, name).lock for name in names if name != self._folder.name)
-        return all(forget(self._files, path) for path in paths if self._is_at(path, identity))
+        long as this process lives. It may go on renaming meanwhile, so that only the file knows that it is gone.
+        """
+        if not self._is_gone():
+            for path in self._where_folders_take_it():
+                if self._is_at(path, identity):
+                    forget(self._files, path)
+        return self._is_gone()
+
+    def _where_folders_take_it(self) -> Iterator[bytes]:
+        names = self._files.directories(self._folder.maildir) if self._folder.name else []
+        return (Folder(self._folder.maildir, name).lock for name in dict.fromkeys([self._folder.name, *names]))
+
+    def _is_gone(self) -> bool:
+        return self._descriptor is None or not self._files.fstat(self._descriptor).st_nlink
+
+    def close(self) -> None:
+        """Keep an eye on the lock file no more."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):
+                self._files.close(descriptor)
 
     def _is_at(self, path: bytes, identity: Identity) -> bool:
         status = find(self._files, path)
@@ -252,8 +272,8 @@ class FolderLocks:
     def _remove_left_behind(self) -> None:
         """A lock of ours that the disk would not have removed would keep everybody out while this process lives."""
         for identity, lock in list(self._left_behind.items()):
-            if lock.remove(identity):
-                self._left_behind.pop(identity, None)
+            if lock.remove(identity) and self._left_behind.pop(identity, None) is not None:
+                lock.close()
 
     def _mutex(self, key: bytes) -> _Mutex:
         with self._guard:

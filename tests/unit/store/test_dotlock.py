@@ -187,6 +187,51 @@ def test_a_lock_that_went_along_with_its_folder_is_removed_where_it_went(tmp_pat
     assert list(tmp_path.glob(".*/*.lock")) == [tmp_path / ".Other/dovecot-uidlist.lock"]
 
 
+class Renaming(FileSystem):
+    """A folder is renamed to and fro by another program, `turns` times, each time between two of our looks."""
+
+    def __init__(self, maildir: Path, turns: int) -> None:
+        self.names = [maildir / ".Archive", maildir / ".Renamed"]
+        self.turns = turns
+        self.is_releasing = False
+
+    def directories(self, directory: bytes) -> list[bytes]:
+        found = super().directories(directory)
+        self._rename()
+        return found
+
+    def lstat(self, path: bytes) -> os.stat_result:
+        if self.is_releasing and path.endswith(b".lock"):
+            self._rename()
+        return super().lstat(path)
+
+    def _rename(self) -> None:
+        if self.turns:
+            self.turns -= 1
+            now, then = self.names
+            now.rename(then)
+            self.names = [then, now]
+
+
+@pytest.mark.parametrize("turns", [*range(12), 100])
+def test_a_lock_whose_folder_is_renamed_to_and_fro_is_removed_in_the_end(tmp_path: Path, turns: int) -> None:
+    """However often it was elsewhere when it was looked for."""
+    for part in ("tmp", "cur", "new"):
+        (tmp_path / ".Archive" / part).mkdir(parents=True)
+        (tmp_path / ".Other" / part).mkdir(parents=True)
+    files = Renaming(tmp_path, turns)
+    table = FolderLocks(files)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with table.hold(Folder(bytes(tmp_path), b".Archive")):
+        files.is_releasing = True
+    files.turns = min(files.turns, 1)
+    for _ in range(2):
+        with table.hold(Folder(bytes(tmp_path), b".Other")):
+            pass
+    assert list(tmp_path.rglob("*.lock")) == []
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
 def test_a_long_holder_says_that_it_lives(folder: Folder, lock: Path) -> None:
     now = [1000.0]
     with locks(clock=lambda: now[0]).hold(folder) as held:
