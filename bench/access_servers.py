@@ -20,8 +20,9 @@ from typing import ClassVar
 
 from bench.access_corpus import Corpus, give
 from bench.processes import cpu_seconds
-from bench.servers import DOMAIN, HOST, PASSWORD, START_SECONDS, end, free_ports
+from bench.servers import DOMAIN, HOST, PASSWORD, START_SECONDS, end
 from mailbox_d.ctl.self_signed import make_certificate
+from tests.integration.ports import free_ports
 
 KINDS = ("imap", "imaps", "pop3")
 

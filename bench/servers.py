@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mailbox_d.auth.passwords import hash_password
 from mailbox_d.ctl.self_signed import CertificateFiles, make_certificate
+from tests.integration.ports import free_ports
 
 HOST = "127.0.0.1"
 SOURCE = "127.0.0.2"
@@ -278,15 +279,6 @@ def end(process: subprocess.Popen[bytes] | None) -> None:
     if process:
         process.terminate()
         process.wait(STOP_SECONDS)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that were free a moment ago, all different."""
-    held = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in held]
-    for listener in held:
-        listener.close()
-    return ports
 
 
 def wait_for_greeting(port: int, log: Path) -> None:

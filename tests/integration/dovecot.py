@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.daemon import START_SECONDS, STOP_SECONDS, Daemon, can_connect
+from tests.integration.ports import free_ports
 from tests.integration.programs import require
-from tests.integration.site import ALICE, BOB, PASSWORD, Site, free_ports, make_site
+from tests.integration.site import ALICE, BOB, PASSWORD, Site, make_site
 
 CONFIGURATION = """\
 base_dir = {folder}/run

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from mailbox_d.ctl.self_signed import make_certificate
+from tests.integration.ports import HOST, free_ports
 
 CONTRACT = Path(__file__).resolve().parent.parent / "contract/site"
-HOST = "127.0.0.1"
 UNLIMITED_HOST = "127.0.0.2"
 """The contract exempts this address from limits of connections and rates."""
 
@@ -77,12 +76,3 @@ def make_site(folder: Path) -> Site:
         assert count == 1, f"the contract has no {kind} at port {CONTRACT_PORTS[kind]}"
     site.configuration.write_text(text)
     return site
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that were free a moment ago, all different."""
-    held = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in held]
-    for listener in held:
-        listener.close()
-    return ports
