@@ -31,6 +31,8 @@ AGREEMENT_SECONDS = 20.0
 
 DUPLICATE = re.compile(r"Duplicate file entry at line \d+: \S+ \(uid \d+ -> (\d+)\)")
 REAPPEARED = re.compile(r"Expunged message reappeared, giving a new UID \(old uid=(\d+),")
+REAPPEARING = max(2, round(SECONDS / 15))
+"""How often Dovecot may say so in one test, in which it moves some 700 messages in 15 seconds."""
 NO_INOTIFY = "Inotify instance limit"
 """Dovecot takes an instance for each wait for a lock, and the kernel is slow to count those that were given back."""
 
@@ -63,9 +65,9 @@ def both_run(shared: SharedSite, record: Record, *, kills: int = 0) -> Iterator[
     A message that Dovecot moves out of a folder and back may have two lines in the list for a while, the first one
     dead; Dovecot writes them, says so, and goes by the second one. Nobody else may.
 
-    After each of the `kills` several processes of Dovecot find the same stale lock and may all override it: one of them
-    may then look at a folder while another moves such a message back. It says that the message reappeared, once for
-    each kill at most.
+    Of such messages it also says that they reappeared, now and then: by itself, while a program beside it takes the
+    folders' locks for some milliseconds and changes nothing (`dovecot_alone`, about once in 4,000 moves), and once for
+    each of the `kills`, after which several of its processes find the same stale lock. Never of any other message.
     """
     reappeared: list[str] = []
 
@@ -75,7 +77,7 @@ def both_run(shared: SharedSite, record: Record, *, kills: int = 0) -> Iterator[
         found = DUPLICATE.search(line) or REAPPEARED.search(line)
         if found is None:
             return NO_INOTIFY in line
-        if len(reappeared) > kills:
+        if len(reappeared) > REAPPEARING + kills:
             return False
         mailbox = ELSEWHERE if ELSEWHERE.strip(b'"').decode() in line else INBOX
         return record.kinds_of(mailbox, int(found[1])) == {MOVED[1]}
