@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailbox_d.config.model import Limits
+from mailbox_d.config.limits import Limits
 from mailbox_d.imap.contents import ContentLimits
 from mailbox_d.imap.fetch_ahead import AheadLimits
 from mailbox_d.imap.service import IMAPLimits

@@ -16,7 +16,8 @@ from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
-from mailbox_d.config.model import Configuration, Limits, Quota
+from mailbox_d.config.limits import Limits
+from mailbox_d.config.model import Configuration, Quota
 from mailbox_d.imap.fetch_ahead import Crew
 from mailbox_d.imap.index_feeding import IndexFeeding
 from mailbox_d.limits import mime_limits

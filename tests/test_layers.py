@@ -25,6 +25,7 @@ FLOORS = {
     "config": 1,
     "policy": 2,
     "queue": 2,
+    "record": 2,
     "auth": 2,
     "net": 3,
     "relay": 3,

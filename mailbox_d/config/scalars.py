@@ -131,6 +131,33 @@ class Hostname(DomainName):
         return name
 
 
+class RoutedDomain(Scalar):
+    """A recipient's domain, or with a dot in front all domains below it."""
+
+    expected = "a domain name such as example.com, or .example.com for those below it"
+
+    def read_text(self, text: str, folder: Path) -> str:
+        dot = "." if text.startswith(".") else ""
+        try:
+            return dot + str(DomainName().read_text(text.removeprefix("."), folder))
+        except Refusal:
+            raise Refusal(f"{shown(text)} is not a domain name", self.expected) from None
+
+
+class RoutedSender(Scalar):
+    """A sender's address, or with @ in front all of a domain."""
+
+    expected = "an address such as bob@example.org, or @example.org for all of a domain"
+
+    def read_text(self, text: str, folder: Path) -> str:
+        try:
+            if text.startswith("@"):
+                return "@" + str(DomainName().read_text(text[1:], folder))
+            return str(MailAddress().read_text(text, folder))
+        except Refusal:
+            raise Refusal(f"{shown(text)} is no sender", self.expected) from None
+
+
 class RealmName(Scalar):
     """The name by which domains refer to a realm."""
 

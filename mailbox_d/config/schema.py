@@ -12,7 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mailbox_d.config.model import Configuration, Limits, Section
+from mailbox_d.config.limits import Limits
+from mailbox_d.config.model import Configuration
+from mailbox_d.config.section import Section
 from mailbox_d.config.units import Quantity
 
 SCHEMA_FILE = Path("conf/mailboxd.schema.json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailbox_d.config.model import Limits
+from mailbox_d.config.limits import Limits
 from mailbox_d.imap import index_child, search_record
 from mailbox_d.imap.remembered import attributes_of, name_of
 from mailbox_d.limits import mime_limits

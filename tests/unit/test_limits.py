@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailbox_d.config.model import Limits
+from mailbox_d.config.limits import Limits
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.limits import imap_limits, login_session_limits, pop3_limits, smtp_session_limits
 from mailbox_d.mime.structure import MimeLimits

@@ -8,7 +8,8 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
-from mailbox_d.config.model import Limits, Quota
+from mailbox_d.config.limits import Limits
+from mailbox_d.config.model import Quota
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.site import quota_rules, store_settings
 from mailbox_d.store.disk import StoreSettings

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailbox_d.config.model import Configuration, Limits
+from mailbox_d.config.limits import Limits
+from mailbox_d.config.model import Configuration
 from mailbox_d.config.schema import DOCUMENT, SCHEMA_FILE, json_schema, limits_table, with_limits_table
 from mailbox_d.config.source import read_document
 
