@@ -1,0 +1,118 @@
+"""What is wrong with a server's certificate: its names, its time, who vouches for it.
+
+Certificates come from strangers: what cannot be read is a fault of the certificate, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from service_identity.exceptions import CertificateError
+from service_identity.hazmat import DNS_ID, DNSPattern
+
+from mailbox_d.printable import one_line
+
+EXPIRED = "certificate-expired"
+HOST_MISMATCH = "certificate-host-mismatch"
+NOT_TRUSTED = "certificate-not-trusted"
+"""Result types of RFC 8460 section 4.3.2."""
+
+NAMES_READ = 1000
+"""Names of one certificate that are looked at."""
+
+_NOT_YET_VALID, _HAS_EXPIRED = 9, 10
+_PROBLEMS = {
+    2: "the certificate of its authority is missing",
+    7: "the certificate's signature is wrong",
+    _NOT_YET_VALID: "the certificate is not valid yet",
+    _HAS_EXPIRED: "the certificate has expired",
+    18: "the certificate is vouched for by itself alone",
+    19: "the certificate's chain ends in an authority that is not trusted",
+    20: "the certificate is from an authority that is not trusted",
+    21: "the certificate is from an authority that is not trusted",
+    22: "the certificate's chain is too long",
+    23: "the certificate was revoked",
+    24: "the certificate is vouched for by one that is no authority's",
+    26: "the certificate is not for servers",
+    47: "the certificate has a name that its authority may not vouch for",
+    66: "the certificate's key is too short",
+    67: "the certificate is from an authority whose key is too short",
+    68: "the certificate's signature is by a weak algorithm",
+}
+"""OpenSSL's verification errors that servers' certificates show."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFault:
+    """Why a certificate is not right: in words for the record, and as a result type (RFC 8460 section 4.3)."""
+
+    problem: str
+    failure: str
+
+
+def chain_fault(errors: Sequence[int]) -> CertificateFault | None:
+    """What OpenSSL's verification errors, in the order they came, say of a chain: its age is told where nothing else is
+    wrong."""
+    grave = [error for error in errors if error not in (_NOT_YET_VALID, _HAS_EXPIRED)]
+    if grave:
+        return CertificateFault(_problem(grave[0]), NOT_TRUSTED)
+    if _HAS_EXPIRED in errors:
+        return CertificateFault(_problem(_HAS_EXPIRED), EXPIRED)
+    return CertificateFault(_problem(errors[0]), NOT_TRUSTED) if errors else None
+
+
+def name_fault(der: bytes, names: Sequence[str]) -> CertificateFault | None:
+    """What is wrong if a certificate is for none of these host names (A-labels). Only DNS names in subjectAltName
+    count; `*` stands for the whole leftmost label (RFC 6125 section 6.4.3, RFC 8461 section 4.1)."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        certified = alternatives.get_values_for_type(x509.DNSName)[:NAMES_READ]
+    except x509.ExtensionNotFound:
+        certified = []
+    except ValueError as fault:
+        return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
+    if any(_is_for(pattern, name) for pattern in _patterns(certified) for name in names):
+        return None
+    what = f"for {one_line(', '.join(certified[:5]), 100)}" if certified else "for no name"
+    return CertificateFault(f"the certificate is {what}, not for {' or '.join(names)}", HOST_MISMATCH)
+
+
+def usage_fault(der: bytes) -> CertificateFault | None:
+    """What is wrong if a certificate says what it may be used for, and that is not a TLS server (RFC 5280 section
+    4.2.1.12)."""
+    try:
+        extensions = x509.load_der_x509_certificate(der).extensions
+        uses = set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return None
+    except ValueError as fault:
+        return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
+    if uses & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
+        return None
+    return CertificateFault(_problem(26), NOT_TRUSTED)
+
+
+def _problem(error: int) -> str:
+    return _PROBLEMS.get(error, f"the certificate cannot be verified (error {error})")
+
+
+def _patterns(certified: Iterable[str]) -> list[DNSPattern]:
+    """Names that are none, such as an IP address among DNS names, take nothing from the others."""
+    patterns = []
+    for name in certified:
+        try:
+            patterns.append(DNSPattern.from_bytes(name.encode("utf-8", "replace")))
+        except CertificateError:
+            continue
+    return patterns
+
+
+def _is_for(pattern: DNSPattern, name: str) -> bool:
+    try:
+        return DNS_ID(name).verify(pattern)
+    except ValueError:
+        return False
