@@ -117,10 +117,12 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """A message with those of its recipients that still wait, and what happened to them before (the last attempt of
-    each, by address) and how often was tried; `warned`: whose sender was told that it is late."""
+    each, by address) and how often was tried; `warned`: whose sender was told that it is late; `ages`: for how many
+    seconds each had waited, as the queue counts them, when it was last tried."""
 
     message: Queued
     waiting: tuple[Recipient, ...]
     attempts: int = 0
     last: dict[EmailAddress, Attempt] = field(default_factory=dict)
     warned: frozenset[EmailAddress] = frozenset()
+    ages: dict[EmailAddress, float] = field(default_factory=dict)
