@@ -16,7 +16,7 @@ import functools
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
@@ -150,6 +150,12 @@ class FileSystem:
     def names(self, directory: bytes) -> list[bytes]:
         """The names in a directory, of whatever kind."""
         return os.listdir(directory)
+
+    def each_name(self, directory: bytes) -> Iterator[bytes]:
+        """The same one after the other, of a directory that may be large; of what comes and goes meanwhile, some."""
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                yield entry.name
 
     def directories(self, directory: bytes) -> list[bytes]:
         """The names of the directories in a directory."""

@@ -210,6 +210,9 @@ class ModelDisk(FileSystem):
     def names(self, directory: bytes) -> list[bytes]:
         return list(self._directory(directory).entries)
 
+    def each_name(self, directory: bytes) -> Iterator[bytes]:
+        yield from self.names(directory)
+
     def directories(self, directory: bytes) -> list[bytes]:
         entries = self._directory(directory).entries.items()
         return [name for name, number in entries if self.nodes[number].is_directory]
