@@ -56,8 +56,8 @@ class Record:
         self.numbers: dict[tuple[bytes, int], set[int]] = defaultdict(set)
         self.validities: dict[bytes, set[int]] = defaultdict(set)
         self.sent: set[int] = set()
-        self.doubtful: dict[str, set[int]] = defaultdict(set)
-        """Messages that something was done with whose outcome nobody was told, by what it was."""
+        self.doubtful: dict[str, Counter[int]] = defaultdict(Counter)
+        """How often something was done with a message whose outcome nobody was told, by what it was."""
         self.expunged: set[int] = set()
         self.copied: dict[int, int] = defaultdict(int)
         self.flags: dict[tuple[int, str], bool] = {}
