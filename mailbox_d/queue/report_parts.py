@@ -53,11 +53,11 @@ def returned_part(message: Queued, notices: Sequence[Notice], original: bytes) -
 
 
 def header_of(original: bytes) -> bytes:
-    """The header of a message, of whose first octets it is taken; without a field that is cut off, if one is."""
+    """The header of a message, of whose first octets it is taken; without a line that is cut off, if one is."""
     if original.startswith(b"\r\n"):
         return b""
     end = original.find(b"\r\n\r\n")
-    return original[: end + 2] if end >= 0 else original[: original.rfind(b"\r\n") + 2]
+    return original[: end + 2] if end >= 0 else b"".join(original.rpartition(b"\r\n")[:2])
 
 
 def boundary(identifier: str, parts: Sequence[Part]) -> str:

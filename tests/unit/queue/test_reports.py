@@ -150,7 +150,7 @@ def test_the_form_in_which_a_message_is_given_back(
     assert (parts[2].get_content_type(), parts[2]["Content-Transfer-Encoding"]) == (kind, encoding)
 
 
-def test_of_a_longer_message_the_header_is_given_back_without_a_field_that_is_cut_off() -> None:
+def test_of_a_longer_message_the_header_is_given_back_without_a_line_that_is_cut_off() -> None:
     message = Queued("q", Envelope(ALICE, ()), Source.USER, 0.0, 10_000)
     assert octets_wanted(message, 1024) == 1024
     original = ORIGINAL + b"x" * 10_000
