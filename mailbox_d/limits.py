@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailbox_d.config.limits import Limits
-from mailbox_d.imap.contents import ContentLimits
-from mailbox_d.imap.fetch_ahead import AheadLimits
+from mailbox_d.imap.fetch.ahead import AheadLimits
+from mailbox_d.imap.fetch.contents import ContentLimits
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.session import SessionLimits

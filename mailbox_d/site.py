@@ -18,8 +18,8 @@ from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
 from mailbox_d.config.limits import Limits
 from mailbox_d.config.model import Configuration, Quota
-from mailbox_d.imap.fetch_ahead import Crew
-from mailbox_d.imap.index_feeding import IndexFeeding
+from mailbox_d.imap.fetch.ahead import Crew
+from mailbox_d.imap.fetch.feeding import IndexFeeding
 from mailbox_d.limits import mime_limits
 from mailbox_d.net.certificate_reload import CertificateReload
 from mailbox_d.net.certificates import Certificates, declared_pairs
@@ -36,7 +36,7 @@ from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits, Store
 from mailbox_d.store.quota import QuotaRules
 
-INDEX_CHILD = "mailbox_d.imap.index_child:work"
+INDEX_CHILD = "mailbox_d.imap.fetch.child:work"
 """What child processes do, one for each core but one: the daemon is to have the first."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailbox_d.control.rework import ANSWERS
-from mailbox_d.imap import index_child
+from mailbox_d.imap.fetch import child as index_child
 from mailbox_d.store.upkeep import contents
 
 ENTRY = "mailbox_d.control.child:work"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailbox_d.config.limits import Limits
-from mailbox_d.imap import index_child, search_record
-from mailbox_d.imap.remembered import attributes_of, name_of
+from mailbox_d.imap.fetch import child as index_child
+from mailbox_d.imap.fetch.remembered import attributes_of, name_of
+from mailbox_d.imap.search import record as search_record
 from mailbox_d.limits import mime_limits
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.upkeep.reindexing import Wanted

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from mailbox_d.errors import MailError
 from mailbox_d.imap import append, authentication, idle
 from mailbox_d.imap.errors import SERVER_BUG, completion_of
-from mailbox_d.imap.fetch import TornLiteral
+from mailbox_d.imap.fetch.command import TornLiteral
 from mailbox_d.imap.news import GONE, announce
 from mailbox_d.imap.session import IMAPSession, State
 from mailbox_d.imap.table import VERBS, Verb, out_of_place

@@ -9,14 +9,14 @@ from functools import partial
 from typing import TypeVar
 
 from mailbox_d.errors import MailboxBusy, MailError, MessageGone
-from mailbox_d.imap import remembered
-from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told
-from mailbox_d.imap.fetch_ahead import AheadLimits, Crew, FetchAhead, Wanted
+from mailbox_d.imap.fetch import remembered
+from mailbox_d.imap.fetch.ahead import AheadLimits, Crew, FetchAhead, Wanted
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents, Failed, Told
 from mailbox_d.imap.python_work import in_turn
-from mailbox_d.imap.search_content import ContentSearch, Turn
-from mailbox_d.imap.search_keeping import Keeping
-from mailbox_d.imap.search_program import Verdict
-from mailbox_d.imap.search_recorded import RecordedSearch
+from mailbox_d.imap.search.content import ContentSearch, Turn
+from mailbox_d.imap.search.keeping import Keeping
+from mailbox_d.imap.search.program import Verdict
+from mailbox_d.imap.search.recorded import RecordedSearch
 from mailbox_d.imap.vanished import Vanished
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.lanes import Lane

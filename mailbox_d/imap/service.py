@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mailbox_d.imap.contents import ContentLimits
-from mailbox_d.imap.fetch_ahead import AheadLimits, Crew
+from mailbox_d.imap.fetch.ahead import AheadLimits, Crew
+from mailbox_d.imap.fetch.contents import ContentLimits
 from mailbox_d.net.login import LoginGate
 from mailbox_d.wire.imap.cursor import GrammarLimits
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits

@@ -10,18 +10,18 @@ from mailbox_d.imap import (
     append,
     authentication,
     copy,
-    fetch,
     idle,
     informational,
     listing,
     mailboxes,
     quota,
-    search,
     selection,
     status,
     store_flags,
 )
-from mailbox_d.imap.search_program import asks_for
+from mailbox_d.imap.fetch import command as fetch
+from mailbox_d.imap.search import command as search
+from mailbox_d.imap.search.program import asks_for
 from mailbox_d.imap.session import State
 from mailbox_d.wire.imap import commands
 from mailbox_d.wire.imap.responses import Completion

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from mailbox_d.imap.known_messages import KnownMessages
+from mailbox_d.imap.fetch.known_messages import KnownMessages
 from mailbox_d.imap.mailbox import IMAPMailbox, News, Opened, Stored
 from mailbox_d.store.ports import Arrived, Expunged, FlagAction, Flagged, Flags, Message
 from mailbox_d.wire.imap import responses

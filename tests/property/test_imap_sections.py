@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.imap.contents import ContentLimits, Contents, octets_in
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents, octets_in
 from mailbox_d.store.memory_mailbox import MemoryMailbox
 from mailbox_d.store.ports import Target
 from mailbox_d.wire.imap.cursor import Cursor

@@ -8,7 +8,7 @@ import pytest
 
 from mailbox_d.errors import MailboxBusy, MailError, MessageGone, NoSuchMailbox, StorageFault, StorageFull
 from mailbox_d.imap import incoming
-from mailbox_d.imap.contents import ContentLimits
+from mailbox_d.imap.fetch.contents import ContentLimits
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.memory_mailbox import MemoryDelivery, MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
@@ -144,7 +144,7 @@ def test_a_message_that_fails_half_way_ends_early_and_in_order(
     monkeypatch: pytest.MonkeyPatch, failures: list[dict[str, object]]
 ) -> None:
     connection = selected(filled_store(), SMALL)
-    monkeypatch.setattr("mailbox_d.imap.contents.envelope", raising(ValueError("secret")))
+    monkeypatch.setattr("mailbox_d.imap.fetch.contents.envelope", raising(ValueError("secret")))
     lines = said(connection, b"c FETCH 1:2 (BODY.PEEK[HEADER.FIELDS (From)] ENVELOPE)")
     assert lines[-1] == b"c NO [SERVERBUG] 2 messages could not be read: Internal error, see the server's log"
     assert lines[:3] == [b"* 1 FETCH (BODY[HEADER.FIELDS (From)] {25}", b"From: bob@example.org", b""]

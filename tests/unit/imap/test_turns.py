@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from mailbox_d.imap.contents import ContentLimits
+from mailbox_d.imap.fetch.contents import ContentLimits
 from mailbox_d.imap.mailbox import IMAPMailbox, News, Stored
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.changes import ChangeFeed

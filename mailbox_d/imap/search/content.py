@@ -15,14 +15,14 @@ from datetime import UTC, date, datetime
 from typing import Final, TypeAlias
 
 from mailbox_d.errors import MailboxBusy, MessageGone
-from mailbox_d.imap.contents import Failed, header_size
+from mailbox_d.imap.fetch.contents import Failed, header_size
 from mailbox_d.imap.python_work import PYTHON_WORK
-from mailbox_d.imap.search_keeping import Keeping
-from mailbox_d.imap.search_message import fields, header_text, sent_on, texts_of
-from mailbox_d.imap.search_program import Operator, Program, Verdict, evaluate
-from mailbox_d.imap.search_record import recorded
-from mailbox_d.imap.search_recorded import holds, wanted_by
-from mailbox_d.imap.search_text import Needles, fold
+from mailbox_d.imap.search.keeping import Keeping
+from mailbox_d.imap.search.message import fields, header_text, sent_on, texts_of
+from mailbox_d.imap.search.program import Operator, Program, Verdict, evaluate
+from mailbox_d.imap.search.record import recorded
+from mailbox_d.imap.search.recorded import holds, wanted_by
+from mailbox_d.imap.search.text import Needles, fold
 from mailbox_d.mime.encoded_words import decoded_words
 from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.mime.structure import MimeLimits

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from zlib import crc32
 
 from mailbox_d.errors import MailError
-from mailbox_d.imap.contents import Contents, Failed, Told
+from mailbox_d.imap.fetch.contents import Contents, Failed, Told
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.ports import Index
 from mailbox_d.wire.imap import responses

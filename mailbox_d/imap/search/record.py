@@ -14,10 +14,10 @@ from itertools import accumulate, pairwise
 from typing import Final
 from zlib import crc32
 
-from mailbox_d.imap.contents import header_size
+from mailbox_d.imap.fetch.contents import header_size
 from mailbox_d.imap.python_work import PYTHON_WORK
-from mailbox_d.imap.search_message import fields, sent_on, text_of, texts_of
-from mailbox_d.imap.search_text import Folding, fold
+from mailbox_d.imap.search.message import fields, sent_on, text_of, texts_of
+from mailbox_d.imap.search.text import Folding, fold
 from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.ports import COLUMNS, PIECE, Row, WireReader

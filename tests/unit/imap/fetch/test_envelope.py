@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailbox_d.imap.envelope import envelope, text
+from mailbox_d.imap.fetch.envelope import envelope, text
 from mailbox_d.mime.scanner import scan
 
 NOBODY = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"

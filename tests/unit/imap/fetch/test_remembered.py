@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.imap import remembered
-from mailbox_d.imap.contents import ContentLimits, Contents, Told
-from mailbox_d.imap.remembered import told
+from mailbox_d.imap.fetch import remembered
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents, Told
+from mailbox_d.imap.fetch.remembered import told
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.memory import MemoryStore

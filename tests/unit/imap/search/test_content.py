@@ -11,10 +11,10 @@ import pytest
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import StorageFault
-from mailbox_d.imap.search_content import ContentSearch
-from mailbox_d.imap.search_message import fields, sent_day
-from mailbox_d.imap.search_program import program_of
-from mailbox_d.imap.search_text import Needles
+from mailbox_d.imap.search.content import ContentSearch
+from mailbox_d.imap.search.message import fields, sent_day
+from mailbox_d.imap.search.program import program_of
+from mailbox_d.imap.search.text import Needles
 from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.store.memory_mailbox import MemoryMailbox
 from mailbox_d.store.message_file import HeldMessage
@@ -124,7 +124,7 @@ def test_a_message_without_a_date_is_of_no_day() -> None:
 
 
 def test_what_costs_less_decides_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailbox_d.imap.search_content.StructureScanner", None)
+    monkeypatch.setattr("mailbox_d.imap.search.content.StructureScanner", None)
     assert matches("FROM joerg OR BODY x ON 9-Sep-2001")
     assert not matches("BODY x FROM nobody")
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from mailbox_d.imap.python_work import PYTHON_WORK
-from mailbox_d.imap.search_program import Verdict, set_of
-from mailbox_d.imap.search_record import BODY, FIELDS, HEADER
-from mailbox_d.imap.search_text import fold
+from mailbox_d.imap.search.program import Verdict, set_of
+from mailbox_d.imap.search.record import BODY, FIELDS, HEADER
+from mailbox_d.imap.search.text import fold
 from mailbox_d.store.ports import PIECE, Holding, Looked, Mailbox, Numbered, Row, Wanted
 from mailbox_d.wire.imap.search import Before, Body, Clock, Header, On, SearchKey, Text
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
 from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault
-from mailbox_d.imap.bodystructure import bodystructure
-from mailbox_d.imap.envelope import envelope
-from mailbox_d.imap.glance import END_OF_HEADER, Glance
+from mailbox_d.imap.fetch.bodystructure import bodystructure
+from mailbox_d.imap.fetch.envelope import envelope
+from mailbox_d.imap.fetch.glance import END_OF_HEADER, Glance
+from mailbox_d.imap.fetch.sections import Decoded, Extent, Octets, binary_octets, octets_of
 from mailbox_d.imap.python_work import PYTHON_WORK
-from mailbox_d.imap.sections import Decoded, Extent, Octets, binary_octets, octets_of
 from mailbox_d.mime.decoded_part import DecodedPart
 from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.mime.structure import MimeLimits, Part, section

@@ -7,7 +7,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbox_d.imap.search_program import Verdict, bits_of, evaluate, indexes_of, program_of
+from mailbox_d.imap.search.program import Verdict, bits_of, evaluate, indexes_of, program_of
 from mailbox_d.wire.imap.search import And, HasFlag, Not, Or, SearchKey
 
 LEAVES = [HasFlag(name) for name in "abc"]

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbox_d.imap.contents import ContentLimits, Contents, Told
-from mailbox_d.imap.glance import Glance
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents, Told
+from mailbox_d.imap.fetch.glance import Glance
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.message_file import HeldMessage
 from mailbox_d.wire.imap.cursor import Cursor
 from mailbox_d.wire.imap.fetch import FetchAttribute, parse_fetch_attributes
 from tests.unit.imap.odd_mail import corpus
 
-GOLDEN = Path(__file__).parents[2] / "golden/mime"
+GOLDEN = Path(__file__).parents[3] / "golden/mime"
 FIELDS = b"BODY.PEEK[HEADER.FIELDS (Subject FROM x-a Content-Type)]"
 ASKED = (
     b"ENVELOPE",

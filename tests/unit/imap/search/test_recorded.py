@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.imap import search_recorded
-from mailbox_d.imap.search_content import ContentSearch
-from mailbox_d.imap.search_keeping import Keeping
-from mailbox_d.imap.search_program import Operator, Verdict, bits_of, evaluate, indexes_of, program_of
-from mailbox_d.imap.search_record import name_of, packed, record_of, unpacked
-from mailbox_d.imap.search_recorded import RecordedSearch
-from mailbox_d.imap.search_text import fold
+from mailbox_d.imap.search import recorded as search_recorded
+from mailbox_d.imap.search.content import ContentSearch
+from mailbox_d.imap.search.keeping import Keeping
+from mailbox_d.imap.search.program import Operator, Verdict, bits_of, evaluate, indexes_of, program_of
+from mailbox_d.imap.search.record import name_of, packed, record_of, unpacked
+from mailbox_d.imap.search.recorded import RecordedSearch
+from mailbox_d.imap.search.text import fold
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.message_file import HeldMessage

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.errors import MailboxBusy, MessageGone, StorageFault, UnknownEncoding
-from mailbox_d.imap.contents import ContentLimits, Contents, Failed, Told, octets_in
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents, Failed, Told, octets_in
+from mailbox_d.imap.fetch.sections import Decoded, Extent
 from mailbox_d.imap.python_work import PYTHON_WORK
-from mailbox_d.imap.sections import Decoded, Extent
 from mailbox_d.mime.scanner import StructureScanner
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.files import FileSystem

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mailbox_d.imap.bodystructure import bodystructure
-from mailbox_d.imap.envelope import envelope
+from mailbox_d.imap.fetch.bodystructure import bodystructure
+from mailbox_d.imap.fetch.envelope import envelope
 from mailbox_d.mime.fields import select_fields
 from mailbox_d.mime.scanner import scan_whole
 from mailbox_d.mime.structure import MimeLimits, Part

@@ -10,11 +10,11 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.imap import index_feeding
-from mailbox_d.imap.contents import ContentLimits, Contents
-from mailbox_d.imap.index_child import answers, question, work
-from mailbox_d.imap.index_feeding import IndexFeeding
-from mailbox_d.imap.remembered import attributes_of, name_of, told
+from mailbox_d.imap.fetch import feeding as index_feeding
+from mailbox_d.imap.fetch.child import answers, question, work
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents
+from mailbox_d.imap.fetch.feeding import IndexFeeding
+from mailbox_d.imap.fetch.remembered import attributes_of, name_of, told
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.children import ChildFailed
 from mailbox_d.net.lanes import InlineLane, Lane

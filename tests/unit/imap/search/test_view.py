@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from mailbox_d.imap import search, search_content, search_recorded, search_response, search_view
 from mailbox_d.imap.python_work import PYTHON_WORK
+from mailbox_d.imap.search import command as search
+from mailbox_d.imap.search import content as search_content
+from mailbox_d.imap.search import recorded as search_recorded
+from mailbox_d.imap.search import response as search_response
+from mailbox_d.imap.search import view as search_view
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import FlagAction

@@ -11,11 +11,11 @@ from twisted.logger import Logger
 
 from mailbox_d.errors import MailError, MessageGone
 from mailbox_d.imap.condstore import changed_since, require_qresync, tell_vanished, want_mod_sequences
-from mailbox_d.imap.contents import Contents, Failed, Pieces, Told, octets_in
 from mailbox_d.imap.failures import MessageFailures
-from mailbox_d.imap.fetch_ahead import FetchAhead, Wanted
-from mailbox_d.imap.remembered import name_of
-from mailbox_d.imap.sections import Decoded, Extent
+from mailbox_d.imap.fetch.ahead import FetchAhead, Wanted
+from mailbox_d.imap.fetch.contents import Contents, Failed, Pieces, Told, octets_in
+from mailbox_d.imap.fetch.remembered import name_of
+from mailbox_d.imap.fetch.sections import Decoded, Extent
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.vanished import Vanished
 from mailbox_d.imap.view import View

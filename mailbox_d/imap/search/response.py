@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mailbox_d.imap.search_program import asks_for, indexes_of
+from mailbox_d.imap.search.program import asks_for, indexes_of
 from mailbox_d.imap.view import View
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.search import ChangedAt, ReturnOption

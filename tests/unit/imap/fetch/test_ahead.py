@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.imap.contents import ContentLimits, Contents, Told
-from mailbox_d.imap.fetch_ahead import AheadLimits, Crew, FetchAhead, Wanted
-from mailbox_d.imap.index_child import work
+from mailbox_d.imap.fetch.ahead import AheadLimits, Crew, FetchAhead, Wanted
+from mailbox_d.imap.fetch.child import work
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents, Told
+from mailbox_d.imap.fetch.remembered import name_of, told
 from mailbox_d.imap.mailbox import IMAPMailbox
-from mailbox_d.imap.remembered import name_of, told
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.children import ChildFailed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from mailbox_d.imap.search_program import Verdict, bits_of, set_of
+from mailbox_d.imap.search.program import Verdict, bits_of, set_of
 from mailbox_d.imap.view import RECENT, View
 from mailbox_d.wire.imap.search import All, ChangedAt, HasFlag, Larger, Numbers, SearchKey, Smaller, Uids
 from mailbox_d.wire.imap.sequence import SequenceSet

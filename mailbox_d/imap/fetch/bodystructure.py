@@ -5,7 +5,7 @@ The scanner bounds how deep parts lie in parts, so what is here may follow them 
 
 from __future__ import annotations
 
-from mailbox_d.imap.envelope import envelope, text
+from mailbox_d.imap.fetch.envelope import envelope, text
 from mailbox_d.mime.structure import Disposition, Parameters, Part
 
 _EMPTY_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'

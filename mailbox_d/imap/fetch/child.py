@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from mailbox_d.errors import MailError, MessageGone
-from mailbox_d.imap.contents import ContentLimits, Contents, Told
-from mailbox_d.imap.remembered import answer_of, attributes_of
+from mailbox_d.imap.fetch.contents import ContentLimits, Contents, Told
+from mailbox_d.imap.fetch.remembered import answer_of, attributes_of
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.filename import split_name
 from mailbox_d.store.files import FileSystem

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-from mailbox_d.imap import search_view
 from mailbox_d.imap.condstore import want_mod_sequences
 from mailbox_d.imap.failures import MessageFailures
-from mailbox_d.imap.search_content import ContentSearch
-from mailbox_d.imap.search_keeping import Keeping
-from mailbox_d.imap.search_program import (
+from mailbox_d.imap.search import view as search_view
+from mailbox_d.imap.search.content import ContentSearch
+from mailbox_d.imap.search.keeping import Keeping
+from mailbox_d.imap.search.program import (
     Operator,
     Program,
     Verdict,
@@ -25,9 +25,9 @@ from mailbox_d.imap.search_program import (
     program_of,
     set_of,
 )
-from mailbox_d.imap.search_record import name_of
-from mailbox_d.imap.search_recorded import RecordedSearch
-from mailbox_d.imap.search_response import response
+from mailbox_d.imap.search.record import name_of
+from mailbox_d.imap.search.recorded import RecordedSearch
+from mailbox_d.imap.search.response import response
 from mailbox_d.imap.session import IMAPSession
 from mailbox_d.imap.view import View
 from mailbox_d.wire.imap import commands

@@ -14,8 +14,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailbox_d.imap.index_child import answers, question
-from mailbox_d.imap.remembered import OCTETS_MAX
+from mailbox_d.imap.fetch.child import answers, question
+from mailbox_d.imap.fetch.remembered import OCTETS_MAX
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.children import ChildFailed
 from mailbox_d.net.lanes import Lane

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from mailbox_d.config.limits import Limits
-from mailbox_d.imap.bodystructure import bodystructure
+from mailbox_d.imap.fetch.bodystructure import bodystructure
 from mailbox_d.mime.scanner import scan
 from mailbox_d.mime.structure import MimeLimits, Part
 

@@ -15,9 +15,9 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailbox_d.imap.fetch_ahead import Workers
-from mailbox_d.imap.index_child import answers, question
-from mailbox_d.imap.remembered import attributes_of
+from mailbox_d.imap.fetch.ahead import Workers
+from mailbox_d.imap.fetch.child import answers, question
+from mailbox_d.imap.fetch.remembered import attributes_of
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.net.children import ChildFailed
 from mailbox_d.net.lanes import Lane

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbox_d.imap import search_text
-from mailbox_d.imap.search_text import Folding, Needles, fold
+from mailbox_d.imap.search import text as search_text
+from mailbox_d.imap.search.text import Folding, Needles, fold
 
 
 @pytest.mark.parametrize(

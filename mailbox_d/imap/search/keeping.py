@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mailbox_d.imap.search_record import name_of
+from mailbox_d.imap.search.record import name_of
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.store.ports import COLUMNS, FINAL, Mailbox, Row
 
