@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.realm import Realm
+from mailbox_d.errors import TemporaryError
 
 MAX_ALIAS_DEPTH = 10
+MAX_TARGETS = 1000
+
+
+class TooManyTargets(TemporaryError):
+    """An address leads to more addresses than the limit; only the operator can change that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +29,18 @@ class ServedDomain:
 class Destination:
     """Where an address leads: to users of ours, by their own addresses, and to addresses elsewhere.
 
-    Both are empty for an address in a domain of ours that nobody has.
+    Both are empty for an address in a domain of ours that nobody has. `via`: of each address elsewhere the address of
+    ours that names it as where its mail goes; nobody does of one that was asked for itself.
     """
 
     mailboxes: tuple[EmailAddress, ...] = ()
     remote: tuple[EmailAddress, ...] = ()
     by_catch_all: bool = False
+    via: Mapping[EmailAddress, EmailAddress] = field(default_factory=dict)
+
+    @property
+    def is_nobody(self) -> bool:
+        return not (self.mailboxes or self.remote)
 
 
 class Recipients:
@@ -38,9 +50,13 @@ class Recipients:
     domain's catch-all.
     """
 
-    def __init__(self, domains: Mapping[str, ServedDomain]) -> None:
-        """`domains`: by name, in A-labels; the first is the one whose postmaster answers for all."""
+    def __init__(self, domains: Mapping[str, ServedDomain], *, most_targets: int = MAX_TARGETS) -> None:
+        """`domains`: by name, in A-labels; the first is the one whose postmaster answers for all.
+
+        `most_targets`: addresses that one may lead to by aliases, aliases between them included.
+        """
         self._domains = domains
+        self._most_targets = most_targets
 
     def is_ours(self, domain: str) -> bool:
         """Whether mail for this domain is delivered here."""
@@ -50,42 +66,51 @@ class Recipients:
         """What `<postmaster>` without a domain stands for: the first domain that has one."""
         for name in self._domains:
             address = EmailAddress("postmaster", name)
-            if (await self.resolve(address)).mailboxes:
+            if not (await self.resolve(address)).is_nobody:
                 return address
         return None
 
     async def resolve(self, address: EmailAddress) -> Destination:
-        """Follow an address to its end. Raises `AuthenticationUnavailable` where a realm cannot be asked."""
+        """Follow an address to its end. Raises `AuthenticationUnavailable` where a realm cannot be asked,
+        `TooManyTargets`."""
         if not self.is_ours(address.domain):
             return Destination(remote=(address,))
         found = await self._follow(address)
         catch_all = self._domains[address.domain].catch_all
-        if found != Destination() or catch_all is None:
+        if not found.is_nobody or catch_all is None:
             return found
-        caught = await self._follow(catch_all)
-        return Destination(caught.mailboxes, caught.remote, by_catch_all=True)
+        if not self.is_ours(catch_all.domain):
+            return Destination(remote=(catch_all,), by_catch_all=True, via={catch_all: address})
+        return replace(await self._follow(catch_all), by_catch_all=True)
 
     async def _follow(self, address: EmailAddress) -> Destination:
         """Expand aliases level by level; each address is expanded once, so loops end."""
         mailboxes: dict[EmailAddress, None] = {}
-        remote: dict[EmailAddress, None] = {}
-        seen: set[EmailAddress] = set()
+        remote: dict[EmailAddress, EmailAddress] = {}
+        seen = {address}
         level = [address]
         for _ in range(MAX_ALIAS_DEPTH):
             following: list[EmailAddress] = []
             for member in level:
-                if member in seen:
-                    continue
-                seen.add(member)
-                if not self.is_ours(member.domain):
-                    remote[member] = None
-                    continue
                 mailbox, targets = await self._look_up(member)
                 if mailbox is not None:
                     mailboxes[mailbox] = None
-                following.extend(targets)
+                for target in targets:
+                    if target in seen:
+                        continue
+                    seen.add(target)
+                    if self.is_ours(target.domain):
+                        following.append(target)
+                    else:
+                        remote[target] = member
+                self._check_number(address, len(seen) - 1)
             level = following
-        return Destination(tuple(mailboxes), tuple(remote))
+        return Destination(tuple(mailboxes), tuple(remote), via=remote)
+
+    def _check_number(self, address: EmailAddress, targets: int) -> None:
+        if targets > self._most_targets:
+            cause = f"the aliases of {address} lead to more than {self._most_targets} addresses (limits.alias_targets)"
+            raise TooManyTargets("This address leads to too many others", cause=cause)
 
     async def _look_up(self, address: EmailAddress) -> tuple[EmailAddress | None, tuple[EmailAddress, ...]]:
         """The user's own address, or an alias's targets; neither where nobody has the address."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.realm import User
+from mailbox_d.queue.message import USUAL_NOTIFY, Notify, Return
+from mailbox_d.wire.smtp.commands import Body
 
 LOCAL_PEER = "local"
 """What a peer on a unix socket is called where others have an IP address."""
@@ -27,11 +30,35 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """When the sender wants to hear of a recipient, and under which name: as `queue.message.Recipient` has it."""
+
+    notify: Notify = USUAL_NOTIFY
+    said_notify: bool = False
+    original: str = ""
+
+
+NO_WISHES = Wishes()
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
-    """An accepted recipient: the envelope's address and the users' own addresses that it stands for."""
+    """An accepted recipient: the envelope's address, the users' own addresses and those elsewhere that it stands for.
+
+    `via`: of each address elsewhere the address of ours that names it as where its mail goes; one that the envelope
+    itself names is not in it.
+    """
 
     envelope: EmailAddress
     mailboxes: tuple[EmailAddress, ...]
+    remote: tuple[EmailAddress, ...] = ()
+    via: Mapping[EmailAddress, EmailAddress] = field(default_factory=dict)
+    wishes: Wishes = NO_WISHES
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether mail for an address of ours goes elsewhere."""
+        return bool(self.via)
 
 
 @dataclass(slots=True)
@@ -43,6 +70,11 @@ class Transaction:
     smtputf8: bool = False
     announced: int = 0
     """The message's octets as its sender says (RFC 1870); 0 where nothing was said."""
+    body: Body = Body.SEVEN_BIT
+    envelope_id: str = ""
+    """ENVID, in xtext."""
+    returns: Return | None = None
+    require_tls: bool = False
     recipients: list[Delivered] = field(default_factory=list)
     copies: dict[EmailAddress, EmailAddress] = field(default_factory=dict)
     """Each mailbox once, with the envelope's address that led to it; its own address goes before others."""

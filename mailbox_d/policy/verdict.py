@@ -11,6 +11,7 @@ class Reason(Enum):
 
     UNKNOWN_RECIPIENT = auto()
     RELAYING_DENIED = auto()
+    TOO_MANY_TARGETS = auto()
     SENDER_NOT_ALLOWED = auto()
     TOO_MANY_HOPS = auto()
     HEADER_TOO_LARGE = auto()

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.realm import User
 from mailbox_d.mime.header import HeaderScanner
-from mailbox_d.policy.recipients import Destination, Recipients
+from mailbox_d.policy.recipients import Destination, Recipients, TooManyTargets
 from mailbox_d.policy.sender import check_author, check_sender
 from mailbox_d.policy.transaction import Delivered
 from mailbox_d.policy.verdict import Reason, Refused
@@ -28,7 +28,7 @@ class RefusedByPolicy(Exception):
 
 @implementer(IMessageDelivery)
 class StrangerDelivery:
-    """Anybody: may send as whom they like, to users of ours alone."""
+    """Anybody: may send as whom they like, to addresses of ours alone, wherever these lead."""
 
     user: User | None = None
     remote_refusal = "We do not relay for strangers"
@@ -42,12 +42,19 @@ class StrangerDelivery:
 
     async def validateTo(self, user: EmailAddress) -> Delivered:
         """Where mail for this recipient goes. Raises `RefusedByPolicy`, `AuthenticationUnavailable`."""
-        destination = await self.recipients.resolve(user)
-        if destination.remote:
+        if not self.may_send_to(user):
             raise RefusedByPolicy(Refused(Reason.RELAYING_DENIED, self.remote_refusal, str(user)))
-        if not destination.mailboxes:
+        try:
+            destination = await self.recipients.resolve(user)
+        except TooManyTargets as error:
+            raise RefusedByPolicy(Refused(Reason.TOO_MANY_TARGETS, error.public, error.cause)) from error
+        if destination.is_nobody:
             raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, "There is no such user here", str(user)))
-        return Delivered(user, destination.mailboxes)
+        return Delivered(user, destination.mailboxes, destination.remote, destination.via)
+
+    def may_send_to(self, address: EmailAddress) -> bool:
+        """Whether they may name this recipient at all."""
+        return self.recipients.is_ours(address.domain)
 
     async def validate_author(self, header: HeaderScanner) -> Refused | None:
         """Whether the message's From may say what it says."""
@@ -59,7 +66,7 @@ class StrangerDelivery:
 
 
 class UserDelivery(StrangerDelivery):
-    """A user who has logged in: may send only as an address that is theirs."""
+    """A user who has logged in: may send only as an address that is theirs, to everybody."""
 
     user: User
     remote_refusal = "Mail to other sites cannot be sent yet"
@@ -77,6 +84,9 @@ class UserDelivery(StrangerDelivery):
         if refused := await check_sender(self.user, origin, self.recipients):
             raise RefusedByPolicy(refused)
         return origin
+
+    def may_send_to(self, address: EmailAddress) -> bool:
+        return True
 
     async def validate_author(self, header: HeaderScanner) -> Refused | None:
         return await check_author(self.user, header, self.recipients)

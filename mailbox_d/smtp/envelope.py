@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailbox_d.address import EmailAddress
-from mailbox_d.policy.transaction import Transaction
+from mailbox_d.policy.transaction import NO_WISHES, Client, Delivered, Transaction, Wishes
 from mailbox_d.policy.verdict import Reason, Refused
+from mailbox_d.queue.message import Notify, Return
 from mailbox_d.smtp.delivery import RefusedByPolicy
 from mailbox_d.smtp.event_log import log_refused
 from mailbox_d.smtp.replies import (
@@ -22,7 +25,8 @@ from mailbox_d.smtp.replies import (
 )
 from mailbox_d.smtp.service import Kind
 from mailbox_d.smtp.session import SMTPSession
-from mailbox_d.wire.smtp.commands import NEEDS_SMTPUTF8, Mail, Plain, Recipient
+from mailbox_d.wire.smtp.commands import NEEDS_SMTPUTF8, UNKNOWN_PARAMETER, Mail, Plain, Recipient
+from mailbox_d.wire.smtp.replies import Reply
 
 _DELAYED_AT_MOST = 5.0
 """Seconds that a reply to an unknown recipient is held back at most."""
@@ -32,6 +36,8 @@ async def mail(session: SMTPSession, command: Mail) -> Answer:
     """Begin a transaction."""
     if session.service.kind is Kind.SUBMISSION and session.user is None:
         return session.bad_command(AUTH_FIRST if session.tls else TLS_FIRST)
+    if refusal := _not_offered(session, command):
+        return session.bad_command(refusal)
     limit = session.service.limits.message_size
     if command.size is not None and command.size > limit:
         return Answer.of(TOO_BIG)
@@ -44,8 +50,30 @@ async def mail(session: SMTPSession, command: Mail) -> Answer:
         sender = await session.delivery.validateFrom(client.name, command.sender)
     except RefusedByPolicy as error:
         return _refusal(session, error.refused)
-    session.begin_transaction(Transaction(client, sender, command.smtputf8, command.size or 0))
+    session.begin_transaction(_transaction(client, sender, command))
     return Answer.of(SENDER_OK)
+
+
+def _not_offered(session: SMTPSession, command: Mail) -> Reply | None:
+    """The reply to a parameter that EHLO does not offer here."""
+    if command.asks_for_reports and not session.offers_reports:
+        return UNKNOWN_PARAMETER
+    if command.require_tls and not session.offers_require_tls:
+        return TLS_FIRST if session.can_start_tls and session.service.takes_remote else UNKNOWN_PARAMETER
+    return None
+
+
+def _transaction(client: Client, sender: EmailAddress | None, command: Mail) -> Transaction:
+    return Transaction(
+        client,
+        sender,
+        command.smtputf8,
+        announced=command.size or 0,
+        body=command.body,
+        envelope_id=command.envelope_id,
+        returns=Return(command.returns) if command.returns else None,
+        require_tls=command.require_tls,
+    )
 
 
 async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
@@ -54,19 +82,41 @@ async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
     assert transaction is not None
     if command.internationalized and not transaction.smtputf8:
         return Answer.of(NEEDS_SMTPUTF8)
+    if command.asks_for_reports and not session.offers_reports:
+        return session.bad_command(UNKNOWN_PARAMETER)
     if len(transaction.recipients) >= session.service.limits.recipients:
         session.refused_recipients += 1
         return Answer.of(TOO_MANY_RECIPIENTS)
     try:
         address = command.address or await _postmaster(session)
-        delivered = await session.delivery.validateTo(address)
+        delivered = await _destination(session, transaction, address)
     except RefusedByPolicy as error:
         return await _refused_recipient(session, error.refused)
     if refused := await session.service.mailbox_room.check(delivered.mailboxes, transaction.announced):
         session.refused_recipients += 1
         return _refusal(session, refused)
-    transaction.add(delivered)
+    transaction.add(replace(delivered, wishes=_wishes(command)))
     return Answer.of(RECIPIENT_OK)
+
+
+async def _destination(session: SMTPSession, transaction: Transaction, address: EmailAddress) -> Delivered:
+    """Where mail for an address goes. Raises `RefusedByPolicy`, `AuthenticationUnavailable`."""
+    delivered = await session.delivery.validateTo(address)
+    if delivered.remote and not session.service.takes_remote:
+        raise RefusedByPolicy(Refused(Reason.RELAYING_DENIED, session.delivery.remote_refusal, str(address)))
+    return delivered
+
+
+def _wishes(command: Recipient) -> Wishes:
+    """What DSN's parameters ask for."""
+    if not command.asks_for_reports:
+        return NO_WISHES
+    if command.notify is None:
+        return Wishes(original=command.original)
+    notify = Notify.NEVER
+    for occasion in command.notify:
+        notify |= Notify[occasion]
+    return Wishes(notify, said_notify=True, original=command.original)
 
 
 async def rset(session: SMTPSession, command: Plain) -> Answer:
@@ -89,7 +139,8 @@ async def _refused_recipient(session: SMTPSession, refused: Refused) -> Answer:
     A stranger who tries to relay is slowed alike; what a user writes to others is no attempt at anything.
     """
     session.refused_recipients += 1
-    if session.user is None or refused.reason is Reason.UNKNOWN_RECIPIENT:
+    tries_to_relay = session.user is None and refused.reason is Reason.RELAYING_DENIED
+    if tries_to_relay or refused.reason is Reason.UNKNOWN_RECIPIENT:
         limits = session.service.limits
         delay = min(session.unknown_recipients * limits.unknown_recipient_delay, _DELAYED_AT_MOST)
         session.unknown_recipients += 1

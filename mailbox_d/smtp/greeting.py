@@ -33,8 +33,12 @@ def offer(session: SMTPSession) -> dict[str, list[str]]:
         "SMTPUTF8": [],
         "ENHANCEDSTATUSCODES": [],
     }
+    if session.offers_reports:
+        offered["DSN"] = []
     if session.can_start_tls:
         offered["STARTTLS"] = []
+    if session.offers_require_tls:
+        offered["REQUIRETLS"] = []
     if session.service.gate is not None and session.tls and session.user is None:
         offered["AUTH"] = list(MECHANISMS)
     return offered

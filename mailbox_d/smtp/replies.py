@@ -79,6 +79,7 @@ OUR_FAULT = Reply(421, "4.3.0", "Something went wrong here, try again later")
 _REASONS: Mapping[Reason, tuple[int, str]] = {
     Reason.UNKNOWN_RECIPIENT: (550, "5.1.1"),
     Reason.RELAYING_DENIED: (550, "5.7.1"),
+    Reason.TOO_MANY_TARGETS: (451, "4.3.5"),
     Reason.SENDER_NOT_ALLOWED: (550, "5.7.1"),
     Reason.TOO_MANY_HOPS: (554, "5.4.6"),
     Reason.HEADER_TOO_LARGE: (554, "5.3.4"),

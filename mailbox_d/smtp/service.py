@@ -68,3 +68,5 @@ class Service:
     """Memory that large messages share."""
     gate: LoginGate | None = None
     """Where users log in, if they can."""
+    takes_remote: bool = False
+    """Whether there is a queue, from which mail for other sites is sent, and reports."""

@@ -81,7 +81,8 @@ def lmtp(options: Mapping[str, str]) -> Connection:
 
 def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
-    `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`."""
+    `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`,
+    `queue=yes`: mail for other sites is taken."""
     connection = Connection(protocol=None, transport=MemoryTransport())
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(
@@ -128,6 +129,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         daily=DailyMessages(int(options.get("daily", "0")), clock.seconds),
         mailbox_room=MailboxRoom(first_full, refuses=options.get("when_full") == "refuse"),
         limits=limits,
+        takes_remote=options.get("queue") == "yes",
         gate=LoginGate("submission", IMessageDelivery, portal, at_once, UserSessions(0))
         if kind is Kind.SUBMISSION
         else None,

@@ -15,6 +15,7 @@ from enum import Enum
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import AddressError
 from mailbox_d.wire.smtp.replies import Reply
+from mailbox_d.wire.smtp.xtext import as_seven_bit, decode_unitext, decode_xtext
 
 
 class CommandSyntaxError(Exception):
@@ -42,12 +43,24 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """MAIL FROM; `sender` is None for the null reverse-path. `size` is None where it is not declared."""
+    """MAIL FROM; `sender` is None for the null reverse-path. `size` is None where it is not declared.
+
+    `returns` is RET, `FULL` or `HDRS`, and `envelope_id` ENVID, in xtext (RFC 3461 sections 4.3 and 4.4); both are
+    empty where nothing was said. `require_tls`: REQUIRETLS (RFC 8689 section 2).
+    """
 
     sender: EmailAddress | None
     size: int | None = None
     body: Body = Body.SEVEN_BIT
     smtputf8: bool = False
+    returns: str = ""
+    envelope_id: str = ""
+    require_tls: bool = False
+
+    @property
+    def asks_for_reports(self) -> bool:
+        """Whether something was said that only DSN knows."""
+        return bool(self.returns or self.envelope_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +68,19 @@ class Recipient:
     """RCPT TO; `address` is None for `<postmaster>` without a domain (RFC 5321 section 4.5.1).
 
     `internationalized` says that the command may only stand in a transaction with SMTPUTF8 (RFC 6531 section 3.4).
+    `notify` is NOTIFY: `SUCCESS`, `FAILURE`, `DELAY`, none of them for `NEVER`; None where it was not said. `original`
+    is ORCPT, type and encoded address, all in ASCII; empty where it was not said (RFC 3461 sections 4.1 and 4.2).
     """
 
     address: EmailAddress | None
     internationalized: bool = False
+    notify: frozenset[str] | None = None
+    original: str = ""
+
+    @property
+    def asks_for_reports(self) -> bool:
+        """Whether something was said that only DSN knows."""
+        return self.notify is not None or bool(self.original)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +105,14 @@ _VERB = re.compile(rb"([A-Za-z]{1,16}+)(?:[ \t]++(.*+))?", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _DOMAIN_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?\.?")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([^\x00-\x20=\x7f]++))?")
-_XTEXT = re.compile(r"(?>(?:[!-*,-<>-~]|\+[0-9A-F]{2})*)")
+_ORIGINAL = re.compile(r"([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}+);(.++)")
 _SOURCE_ROUTE = re.compile(r"@[A-Za-z0-9.,@\-\[\]]++:(?=.)")
 
 _HTTP = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI)[ \t]|[A-Za-z0-9-]++:")
+
+_OCCASIONS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
+_LONGEST_ENVELOPE_ID = 100
+_LONGEST_ORIGINAL = 500
 
 UNRECOGNISED = Reply(500, "5.5.2", "Command not recognised")
 BAD_CHARACTERS = Reply(501, "5.5.2", "Control characters are not allowed in a command")
@@ -169,16 +195,26 @@ def _mail(verb: str, argument: str) -> Mail:
     sender = _address(path, BAD_SENDER) if path else None
     if not smtputf8 and sender is not None and not argument.isascii():
         raise CommandSyntaxError(NEEDS_SMTPUTF8)
-    size = int(parameters["SIZE"]) if "SIZE" in parameters else None
-    return Mail(sender, size, Body(parameters.get("BODY", "7BIT").upper()), smtputf8)
+    return Mail(
+        sender,
+        size=int(parameters["SIZE"]) if "SIZE" in parameters else None,
+        body=Body(parameters.get("BODY", "7BIT").upper()),
+        smtputf8=smtputf8,
+        returns=parameters.get("RET", "").upper(),
+        envelope_id=parameters.get("ENVID", ""),
+        require_tls="REQUIRETLS" in parameters,
+    )
 
 
 def _recipient(verb: str, argument: str) -> Recipient:
     path, rest = _path(argument, "TO:", BAD_RECIPIENT)
-    _parameters(rest, {})
-    if path.lower() == "postmaster":
-        return Recipient(None)
-    return Recipient(_address(path, BAD_RECIPIENT), internationalized=not path.isascii())
+    parameters = _parameters(rest, _RECIPIENT_PARAMETERS)
+    return Recipient(
+        None if path.lower() == "postmaster" else _address(path, BAD_RECIPIENT),
+        internationalized=not argument.isascii(),
+        notify=_notify(parameters["NOTIFY"]) if "NOTIFY" in parameters else None,
+        original=as_seven_bit(parameters.get("ORCPT", "")),
+    )
 
 
 def _path(argument: str, keyword: str, bad: Reply) -> tuple[str, str]:
@@ -239,8 +275,48 @@ def _is_size(value: str) -> bool:
 
 
 def _is_xtext_address(value: str) -> bool:
-    """`<>` or an address in xtext (RFC 4954 section 5); what it decodes to holds no control character."""
-    return value == "<>" or (_XTEXT.fullmatch(value) is not None and not re.search(r"\+[01][0-9A-F]|\+7F", value))
+    """`<>` or an address in xtext (RFC 4954 section 5)."""
+    return value == "<>" or _decodes(decode_xtext, value)
+
+
+def _is_envelope_id(value: str) -> bool:
+    """Up to a hundred octets, for printable ASCII (RFC 3461 section 4.4)."""
+    return 0 < len(value) <= _LONGEST_ENVELOPE_ID and _decodes(_decode_ascii_xtext, value)
+
+
+def _decodes(decode: Callable[[str], str], value: str) -> bool:
+    """Whether a value can be decoded, to something printable."""
+    try:
+        decode(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _decode_ascii_xtext(value: str) -> str:
+    """xtext where it may stand for ASCII alone. Raises `ValueError`."""
+    decoded = decode_xtext(value)
+    decoded.encode("ascii")
+    return decoded
+
+
+def _notify(value: str) -> frozenset[str]:
+    """What NOTIFY asks for; `NEVER` asks for nothing."""
+    return frozenset(value.upper().split(",")) - {"NEVER"}
+
+
+def _is_notify(value: str) -> bool:
+    """`NEVER` alone, or a list in which each word stands once (RFC 3461 section 4.1)."""
+    words = value.upper().split(",")
+    return words == ["NEVER"] or (len(words) == len(set(words)) and _OCCASIONS.issuperset(words))
+
+
+def _is_original(value: str) -> bool:
+    """A type and an encoded address, up to 500 octets (RFC 3461 section 4.2, RFC 6533 section 3)."""
+    matched = _ORIGINAL.fullmatch(value)
+    if matched is None or len(value.encode()) > _LONGEST_ORIGINAL:
+        return False
+    return _decodes(decode_unitext if matched[1].lower() == "utf-8" else _decode_ascii_xtext, matched[2])
 
 
 _MAIL_PARAMETERS: Mapping[str, Callable[[str], bool]] = {
@@ -248,6 +324,14 @@ _MAIL_PARAMETERS: Mapping[str, Callable[[str], bool]] = {
     "BODY": lambda value: value.upper() in Body._value2member_map_,
     "SMTPUTF8": lambda value: value == "",
     "AUTH": _is_xtext_address,
+    "RET": lambda value: value.upper() in ("FULL", "HDRS"),
+    "ENVID": _is_envelope_id,
+    "REQUIRETLS": lambda value: value == "",
+}
+
+_RECIPIENT_PARAMETERS: Mapping[str, Callable[[str], bool]] = {
+    "NOTIFY": _is_notify,
+    "ORCPT": _is_original,
 }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.realm import User
-from mailbox_d.policy.recipients import MAX_ALIAS_DEPTH, Destination, Recipients, ServedDomain
+from mailbox_d.policy.recipients import MAX_ALIAS_DEPTH, Destination, Recipients, ServedDomain, TooManyTargets
 
 
 def address(text: str) -> EmailAddress:
@@ -36,12 +37,17 @@ class Realm:
         raise NotImplementedError
 
 
-def resolve(text: str, aliases: dict[str, list[str]], catch_all: str | None = None) -> Destination:
+def resolve(
+    text: str, aliases: dict[str, list[str]], catch_all: str | None = None, most_targets: int = 1000
+) -> Destination:
     realm = Realm({"alice@a.example": ["own@a.example"], "bob@a.example": [], "x+y@a.example": []}, aliases)
     caught = address(catch_all) if catch_all else None
-    recipients = Recipients({"a.example": ServedDomain(realm, caught)})
+    recipients = Recipients({"a.example": ServedDomain(realm, caught)}, most_targets=most_targets)
     results: list[Destination] = []
-    Deferred.fromCoroutine(recipients.resolve(address(text))).addCallback(results.append)
+    raised: list[Failure] = []
+    Deferred.fromCoroutine(recipients.resolve(address(text))).addCallback(results.append).addErrback(raised.append)
+    for failure in raised:
+        failure.raiseException()
     return results[0]
 
 
@@ -68,7 +74,7 @@ def test_the_order_of_look_ups(text: str, mailboxes: list[str], remote: list[str
         "pool@a.example": ["loop@a.example"],
     }
     found = resolve(text, aliases)
-    assert found == Destination(tuple(map(address, mailboxes)), tuple(map(address, remote)))
+    assert (found.mailboxes, found.remote) == (tuple(map(address, mailboxes)), tuple(map(address, remote)))
 
 
 def test_the_catch_all_takes_what_nobody_has_and_is_told() -> None:
@@ -79,3 +85,44 @@ def test_the_catch_all_takes_what_nobody_has_and_is_told() -> None:
 def test_a_chain_of_aliases_has_a_bound() -> None:
     chain = {f"a{step}@a.example": [f"a{step + 1}@a.example"] for step in range(MAX_ALIAS_DEPTH + 5)}
     assert resolve("a0@a.example", chain) == Destination()
+
+
+def test_of_an_address_elsewhere_is_known_which_of_ours_leads_to_it() -> None:
+    aliases = {
+        "team@a.example": ["alice@a.example", "away@a.example", "dave@c.example"],
+        "away@a.example": ["carol@b.example", "dave@c.example"],
+    }
+    found = resolve("team+x@a.example", aliases)
+    assert found.mailboxes == (address("alice@a.example"),)
+    assert found.via == {
+        address("dave@c.example"): address("team+x@a.example"),
+        address("carol@b.example"): address("away@a.example"),
+    }
+    assert resolve("dave@c.example", aliases).via == {}
+
+
+def test_a_catch_all_may_lead_elsewhere() -> None:
+    found = resolve("any@a.example", {}, "carol@b.example")
+    assert found.remote == (address("carol@b.example"),)
+    assert found.via == {address("carol@b.example"): address("any@a.example")}
+    assert found.by_catch_all
+
+
+def test_attack_120_an_address_leads_to_so_many_and_no_more() -> None:
+    many = {"all@a.example": [f"u{number}@b.example" for number in range(30)]}
+    assert len(resolve("all@a.example", many, most_targets=30).remote) == 30
+    with pytest.raises(TooManyTargets) as caught:
+        resolve("all@a.example", many, most_targets=29)
+    assert "all@a.example" in caught.value.cause
+    assert "@" not in caught.value.public
+
+
+def test_attack_120_aliases_that_multiply() -> None:
+    layers = {
+        f"a{layer}.{number}@a.example": [f"a{layer + 1}.{target}@a.example" for target in range(10)]
+        for layer in range(8)
+        for number in range(10)
+    }
+    assert resolve("a0.0@a.example", layers, most_targets=80).is_nobody
+    with pytest.raises(TooManyTargets):
+        resolve("a0.0@a.example", layers, most_targets=79)
