@@ -113,11 +113,17 @@ class TlsClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One message for one server: header and body as on the wire (CRLF line ends), `header` with its signatures."""
+    """One message for one server, as on the wire (CRLF line ends): `header`, fields that are put in front of it, such as
+    signatures, then `content`."""
 
     message: Queued
     recipients: tuple[Recipient, ...]
     content: Content
+    header: bytes = b""
+
+    @property
+    def octets(self) -> int:
+        return len(self.header) + self.content.octets
 
 
 class Content(Protocol):
@@ -148,9 +154,10 @@ class PeerReply:
 
 
 class PeerFailure(MailError):
-    """A conversation that came to nothing, or broke off. `stage`: connect, greeting, hello, tls, login, mail, data,
-    body, end. `reply`: the server's word, where it is the reason. `may_have_it`: the whole message was sent and no
-    reply came. `failure`: a result type of RFC 8460 section 4.3 where TLS is the reason."""
+    """A conversation that came to nothing, or broke off. `stage`: connect, greeting, hello, tls, login, mail, rcpt,
+    data, body, end. `reply`: the server's word, where it is the reason. `may_have_it`: the whole message was sent and
+    no reply came. `failure`: a result type of RFC 8460 section 4.3 where TLS is the reason. `may_be_plain`: TLS came
+    to nothing where none is demanded, so that the server may be tried again without."""
 
     def __init__(
         self,
@@ -162,6 +169,7 @@ class PeerFailure(MailError):
         reply: PeerReply | None = None,
         may_have_it: bool = False,
         failure: str = "",
+        may_be_plain: bool = False,
         cause: str = "",
     ) -> None:
         super().__init__(public, cause=cause)
@@ -171,6 +179,7 @@ class PeerFailure(MailError):
         self.reply = reply
         self.may_have_it = may_have_it
         self.failure = failure
+        self.may_be_plain = may_be_plain
 
 
 @dataclass(frozen=True, slots=True)
