@@ -113,7 +113,7 @@ class TlsClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One message for one server, as on the wire (CRLF line ends): `header`, fields that are put in front of it, such as
+    """One message for one server, as on the wire (CRLF line ends): `header`, fields put in front of it, such as
     signatures, then `content`."""
 
     message: Queued
