@@ -176,9 +176,11 @@ class Server:
 class Mailboxd(Server):
     """`twistd mailboxd` of this tree."""
 
-    def __init__(self, folder: Path, profile: Path | None = None) -> None:
+    def __init__(self, folder: Path, profile: Path | None = None, settings: str = "") -> None:
+        """`settings`: what stands in its configuration besides."""
         super().__init__("mailboxd", folder, "the message's file and its directory fsynced in the Maildir")
         self._profile = profile
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -186,7 +188,7 @@ class Mailboxd(Server):
         self.ports = dict(zip(("smtp", "submission"), free_ports(2), strict=True))
         files = make_certificate(self.folder / "tls", ("mail.example.org",))
         configuration = self.folder / "mailboxd.yaml"
-        configuration.write_text(MAILBOXD.format(**self.ports, files=files))
+        configuration.write_text(MAILBOXD.format(**self.ports, files=files) + self._settings)
         record = f'{{password: "{hash_password(PASSWORD.encode())}"}}'
         (self.folder / "users.yaml").write_text(
             "users:\n" + "".join(f"  {user}@{DOMAIN}: {record}\n" for user in USERS)
@@ -211,11 +213,13 @@ class Mailboxd(Server):
 class Postfix(Server):
     """A Postfix with a configuration, queue and log of its own; virtual(8) delivers. Dovecot checks its logins."""
 
-    def __init__(self, folder: Path, in_flow_delay: str) -> None:
+    def __init__(self, folder: Path, in_flow_delay: str, settings: str = "") -> None:
+        """`settings`: what stands in its main.cf besides."""
         name = "Postfix" if in_flow_delay != "0" else "Postfix, in_flow_delay=0"
         behind = "the queue file fsynced, its directory not; the Maildir comes later"
         super().__init__(name, folder, behind, can_login=shutil.which("dovecot") is not None)
         self._in_flow_delay = in_flow_delay
+        self._settings = settings
         self._dovecot: subprocess.Popen[bytes] | None = None
 
     @staticmethod
@@ -257,7 +261,7 @@ class Postfix(Server):
         owner = pwd.getpwnam("postfix")
         values = {"folder": self.folder, "files": files, "owner": owner, "in_flow_delay": self._in_flow_delay}
         auth = "yes" if self.can_login else "no"
-        (self.folder / "etc/main.cf").write_text(POSTFIX_MAIN.format(**values))
+        (self.folder / "etc/main.cf").write_text(POSTFIX_MAIN.format(**values) + self._settings)
         (self.folder / "etc/master.cf").write_text(POSTFIX_MASTER.format(**self.ports, auth=auth))
         (self.folder / "users").write_text("".join(f"{user}@{DOMAIN} {user}/\n" for user in USERS))
         (self.folder / "dovecot.conf").write_text(DOVECOT_AUTH.format(**values))
