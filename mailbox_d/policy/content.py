@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import AddressError
 from mailbox_d.mime.header import HeaderScanner
+from mailbox_d.policy.transaction import Transaction
 from mailbox_d.policy.verdict import Reason, Refused
 
 
@@ -24,3 +27,24 @@ def check_header(header: HeaderScanner, limits: HeaderLimits) -> Refused | None:
     if header.counts["received"] > limits.hops:
         return Refused(Reason.TOO_MANY_HOPS, "Too many hops: the message runs in a circle")
     return None
+
+
+def check_circle(header: HeaderScanner, transaction: Transaction) -> Refused | None:
+    """Refuse mail that an address of ours has forwarded and is to forward again (RFC 5321 section 6.3).
+
+    Its Delivered-To says so. A user may send mail on that has come to them by the same address.
+    """
+    if transaction.client.user is not None:
+        return None
+    forwarding = {via for recipient in transaction.recipients for via in recipient.via.values()}
+    for value in header.values["delivered-to"] if forwarding else ():
+        if (address := _delivered_to(value)) in forwarding:
+            return Refused(Reason.TOO_MANY_HOPS, "The message runs in a circle", f"{address} has forwarded it before")
+    return None
+
+
+def _delivered_to(value: str) -> EmailAddress | None:
+    try:
+        return EmailAddress.parse(value.strip())
+    except AddressError:
+        return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError, OverQuota
-from mailbox_d.policy.content import check_header
+from mailbox_d.policy.content import check_circle, check_header
 from mailbox_d.policy.trace import delivery_blocks
 from mailbox_d.policy.transaction import Transaction
 from mailbox_d.policy.verdict import Refused
@@ -117,6 +117,9 @@ async def _examine(session: SMTPSession, incoming: IncomingMessage) -> None:
 
 async def _check(session: SMTPSession, incoming: IncomingMessage) -> Refused | None:
     if refused := check_header(incoming.header, session.service.limits.header):
+        return refused
+    assert session.transaction is not None
+    if refused := check_circle(incoming.header, session.transaction):
         return refused
     return await session.delivery.validate_author(incoming.header)
 

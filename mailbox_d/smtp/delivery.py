@@ -17,6 +17,8 @@ from mailbox_d.policy.sender import check_author, check_sender
 from mailbox_d.policy.transaction import Delivered
 from mailbox_d.policy.verdict import Reason, Refused
 
+NO_SUCH_USER = "There is no such user here"
+
 
 class RefusedByPolicy(Exception):
     """A step of the policy said no."""
@@ -49,7 +51,7 @@ class StrangerDelivery:
         except TooManyTargets as error:
             raise RefusedByPolicy(Refused(Reason.TOO_MANY_TARGETS, error.public, error.cause)) from error
         if destination.is_nobody:
-            raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, "There is no such user here", str(user)))
+            raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, NO_SUCH_USER, str(user)))
         return Delivered(user, destination.mailboxes, destination.remote, destination.via)
 
     def may_send_to(self, address: EmailAddress) -> bool:

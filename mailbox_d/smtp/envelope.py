@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.policy.srs import is_rewritten
 from mailbox_d.policy.transaction import NO_WISHES, Client, Delivered, Transaction, Wishes
 from mailbox_d.policy.verdict import Reason, Refused
 from mailbox_d.queue.message import Notify, Return
-from mailbox_d.smtp.delivery import RefusedByPolicy
+from mailbox_d.smtp.delivery import NO_SUCH_USER, RefusedByPolicy
 from mailbox_d.smtp.event_log import log_refused
 from mailbox_d.smtp.replies import (
     AUTH_FIRST,
@@ -101,10 +102,27 @@ async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
 
 async def _destination(session: SMTPSession, transaction: Transaction, address: EmailAddress) -> Delivered:
     """Where mail for an address goes. Raises `RefusedByPolicy`, `AuthenticationUnavailable`."""
-    delivered = await session.delivery.validateTo(address)
+    delivered = await _returned(session, transaction, address) or await session.delivery.validateTo(address)
     if delivered.remote and not session.service.takes_remote:
         raise RefusedByPolicy(Refused(Reason.RELAYING_DENIED, session.delivery.remote_refusal, str(address)))
     return delivered
+
+
+async def _returned(session: SMTPSession, transaction: Transaction, address: EmailAddress) -> Delivered | None:
+    """Where a report about mail that we forwarded goes: to who sent it. Raises `RefusedByPolicy`.
+
+    An address of that form is for reports alone, and nobody's else, the catch-all's neither: who has seen one could
+    write through us to whom it leads.
+    """
+    rewriting, recipients = session.service.rewriting, session.service.recipients
+    if rewriting is None or not is_rewritten(address) or not recipients.is_ours(address.domain):
+        return None
+    original = rewriting.original(address) if transaction.sender is None else None
+    if original is None:
+        raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, NO_SUCH_USER, str(address)))
+    if recipients.is_ours(original.domain):
+        return await session.delivery.validateTo(original)
+    return Delivered(address, (), (original,), via={original: address})
 
 
 def _wishes(command: Recipient) -> Wishes:
@@ -129,7 +147,7 @@ async def _postmaster(session: SMTPSession) -> EmailAddress:
     """Whom `<postmaster>` means; where no domain has one it is an unknown recipient like others."""
     address = await session.service.recipients.postmaster()
     if address is None:
-        raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, "There is no such user here", "postmaster"))
+        raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, NO_SUCH_USER, "postmaster"))
     return address
 
 

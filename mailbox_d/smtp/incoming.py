@@ -22,7 +22,7 @@ LARGE_BATCH = 262144
 LARGE_MESSAGE = 1 << 20
 """Octets after which a message is large."""
 
-_FIELDS = ("from", "received")
+_FIELDS = ("from", "received", "delivered-to")
 
 
 class BatchRoom:

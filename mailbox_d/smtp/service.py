@@ -13,6 +13,7 @@ from mailbox_d.policy.mailbox_room import MailboxRoom
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
+from mailbox_d.policy.srs import SenderRewriting
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.ports import Store
 
@@ -70,3 +71,5 @@ class Service:
     """Where users log in, if they can."""
     takes_remote: bool = False
     """Whether there is a queue, from which mail for other sites is sent, and reports."""
+    rewriting: SenderRewriting | None = None
+    """What finds the senders of mail that we forwarded, to whom reports go on."""

@@ -20,6 +20,7 @@ from mailbox_d.policy.mailbox_room import MailboxRoom
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.policy.space import FreeSpace
+from mailbox_d.policy.srs import SenderRewriting
 from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind, Service, SMTPLimits
@@ -27,6 +28,8 @@ from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import QuotaLimits
 from mailbox_d.store.quota import QuotaRules
 from tests.dialogues.memory import Connection, MemoryTransport
+
+NOW = 1_700_000_000.0
 
 
 class SampleRealm:
@@ -123,13 +126,14 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         store=store,
         lane=InlineLane(),
         space=FreeSpace(free_octets, clock.seconds),
-        clock=lambda: 1_700_000_000.0,
+        clock=lambda: NOW,
         monotonic=clock.seconds,
         sleep=at_once,
         daily=DailyMessages(int(options.get("daily", "0")), clock.seconds),
         mailbox_room=MailboxRoom(first_full, refuses=options.get("when_full") == "refuse"),
         limits=limits,
         takes_remote=options.get("queue") == "yes",
+        rewriting=SenderRewriting((b"the key of the dialogues",), lambda: NOW),
         gate=LoginGate("submission", IMessageDelivery, portal, at_once, UserSessions(0))
         if kind is Kind.SUBMISSION
         else None,
