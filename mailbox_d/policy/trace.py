@@ -18,11 +18,11 @@ def delivery_blocks(transaction: Transaction, *, hostname: str, identifier: str,
     A mailbox is given one copy, however many of the envelope's addresses lead to it. Delivered-To tells the envelope's
     address where it is not the mailbox's own.
     """
-    trace = _return_path(transaction.sender) + _received(transaction, hostname, identifier, now)
+    trace = _return_path(transaction.sender) + received(transaction, hostname, identifier, now)
     groups: dict[bytes, list[Target]] = {}
     for mailbox, envelope in transaction.copies.items():
-        delivered_to = b"" if envelope == mailbox else b"Delivered-To: %s\r\n" % str(envelope).encode()
-        groups.setdefault(delivered_to + trace, []).append(Target(mailbox))
+        named = b"" if envelope == mailbox else delivered_to(envelope)
+        groups.setdefault(named + trace, []).append(Target(mailbox))
     return tuple(Block(header, tuple(targets)) for header, targets in groups.items())
 
 
@@ -30,7 +30,13 @@ def _return_path(sender: EmailAddress | None) -> bytes:
     return b"Return-Path: <%s>\r\n" % (str(sender).encode() if sender else b"")
 
 
-def _received(transaction: Transaction, hostname: str, identifier: str, now: float) -> bytes:
+def delivered_to(address: EmailAddress) -> bytes:
+    """The field that tells whose mail this was: by it a loop is seen, too."""
+    return b"Delivered-To: %s\r\n" % str(address).encode()
+
+
+def received(transaction: Transaction, hostname: str, identifier: str, now: float) -> bytes:
+    """The field that tells how the message came here."""
     client = transaction.client
     security = f"\r\n\t({client.tls})" if client.tls else ""
     return (
