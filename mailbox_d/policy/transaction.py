@@ -54,6 +54,7 @@ class Delivered:
     remote: tuple[EmailAddress, ...] = ()
     via: Mapping[EmailAddress, EmailAddress] = field(default_factory=dict)
     wishes: Wishes = NO_WISHES
+    by_catch_all: bool = False
 
     @property
     def is_forwarded(self) -> bool:

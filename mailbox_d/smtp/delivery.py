@@ -52,7 +52,13 @@ class StrangerDelivery:
             raise RefusedByPolicy(Refused(Reason.TOO_MANY_TARGETS, error.public, error.cause)) from error
         if destination.is_nobody:
             raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, NO_SUCH_USER, str(user)))
-        return Delivered(user, destination.mailboxes, destination.remote, destination.via)
+        return Delivered(
+            user,
+            destination.mailboxes,
+            destination.remote,
+            via=destination.via,
+            by_catch_all=destination.by_catch_all,
+        )
 
     def may_send_to(self, address: EmailAddress) -> bool:
         """Whether they may name this recipient at all."""
