@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from mailbox_d.relay.mta_sts import Mode, Policy
 from mailbox_d.relay.mta_sts_cache import FetchFailed, FoundPolicy, MtaStsPolicies
 from mailbox_d.relay.mta_sts_files import PolicyFiles
 from mailbox_d.store.files import FileSystem
+from tests.unit.relay.at_once import at_once, done
 from tests.unit.relay.zone import Zone
 
 DOMAIN = "example.org"
@@ -70,19 +70,6 @@ class Place:
     def publish(self, identifier: str) -> None:
         self.zone.forget("_mta-sts.example.org")
         self.zone.add(RECORD.replace("id=1", f"id={identifier}"))
-
-
-async def at_once(work: Callable[..., Any], *args: Any) -> Any:
-    return work(*args)
-
-
-def done(work: Any) -> Any:
-    outcome: list[Any] = []
-    Deferred.fromCoroutine(work).addBoth(outcome.append)
-    assert outcome, "it waits for something"
-    if hasattr(outcome[0], "raiseException"):
-        outcome[0].raiseException()
-    return outcome[0]
 
 
 @pytest.fixture
