@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from mailbox_d import __version__
-from mailbox_d.control.telling import USAGE
-from mailbox_d.tap import DEFAULT_CONFIGURATION
+from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_configuration
 from mailbox_d.wire.control.requests import WAIT_MAX, Request, Verb
 
 
@@ -90,18 +89,15 @@ _EXAMPLES: Final = """examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, and where help is."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
-
-
-def parse(arguments: Sequence[str]) -> Arguments:
+def parse(arguments: Sequence[str]) -> Arguments | OwnCommand:
     """Read the command line. Prints help, or what is wrong, and ends the process where that is all there is to do."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.subject is None or getattr(given, "verb", None) is None:
+    if given.subject is None:
+        parser.error("say what to do, such as: store verify")
+    if given.subject != "store":
+        return OwnCommand(given.work, given)
+    if given.verb is None:
         parser.error("say what to do: store verify, repair, reindex, stats, adopt or release")
     if bool(given.user) == given.all:
         parser.error("name a user, or say --all")
@@ -122,32 +118,32 @@ def parse(arguments: Sequence[str]) -> Arguments:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = CommandParser(
         prog="mailboxctl",
         description="Looks after a mailboxd: through the running daemon, or by itself where none runs.",
         epilog=f"{_EXAMPLES}\n{_EXITS}",
-        formatter_class=_Verbatim,
+        formatter_class=Verbatim,
     )
     parser.add_argument("--version", action="version", version=f"mailboxctl {__version__}")
     _add_general(parser)
-    subjects = parser.add_subparsers(dest="subject", metavar="store", parser_class=_Parser)
+    subjects = parser.add_subparsers(dest="subject", metavar="COMMAND", parser_class=CommandParser)
     store = subjects.add_parser("store", help="look after mailboxes", description="Looks after mailboxes.")
     _add_general(store, again=True)
-    verbs = store.add_subparsers(dest="verb_name", metavar="VERB", parser_class=_Parser)
+    verbs = store.add_subparsers(dest="verb_name", metavar="VERB", parser_class=CommandParser)
     store.set_defaults(verb=None)
     for verb, said in _HELP.items():
         _add_verb(verbs, verb, said)
     return parser
 
 
-def _add_verb(verbs: argparse._SubParsersAction[_Parser], verb: Verb, said: VerbHelp) -> None:
+def _add_verb(verbs: argparse._SubParsersAction[CommandParser], verb: Verb, said: VerbHelp) -> None:
     lines = [f"  mailboxctl store {verb.value} {typed}\n      {does}" for typed, does in said.examples]
     parser = verbs.add_parser(
         verb.value,
         help=said.line,
         description=said.text,
         epilog="examples:\n" + "\n".join(lines) + f"\n\n{_EXITS}",
-        formatter_class=_Verbatim,
+        formatter_class=Verbatim,
     )
     parser.set_defaults(verb=verb)
     parser.add_argument("user", nargs="?", metavar="USER", help="the address that the user logs in with")
@@ -171,14 +167,7 @@ def _add_verb(verbs: argparse._SubParsersAction[_Parser], verb: Verb, said: Verb
 def _add_general(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
     """Options that may stand anywhere; `again`: they have been given their defaults before."""
     unset = argparse.SUPPRESS
-    parser.add_argument(
-        "--config",
-        "-c",
-        type=Path,
-        metavar="FILE",
-        default=unset if again else Path(DEFAULT_CONFIGURATION),
-        help=f"the configuration (default: {DEFAULT_CONFIGURATION})",
-    )
+    add_configuration(parser, again=again)
     parser.add_argument(
         "--socket",
         type=Path,
@@ -186,7 +175,6 @@ def _add_general(parser: argparse.ArgumentParser, *, again: bool = False) -> Non
         default=unset if again else None,
         help="the daemon's control socket (default: as configured); the configuration is not read then",
     )
-    parser.add_argument("--json", action="store_true", default=unset if again else False, help="answers as JSON lines")
     parser.add_argument(
         "--offline",
         action="store_true",
@@ -203,10 +191,3 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= WAIT_MAX:
         raise argparse.ArgumentTypeError(f"from 0 to {WAIT_MAX:.0f} seconds")
     return seconds
-
-
-class _Verbatim(argparse.HelpFormatter):
-    """Fills the description, and leaves the examples as they stand."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)

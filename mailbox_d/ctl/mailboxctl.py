@@ -14,6 +14,7 @@ from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import TROUBLE, USAGE, refusal
 from mailbox_d.ctl.arguments import Arguments, parse
 from mailbox_d.ctl.asking import NobodyAnswers, NotAllowed, ask, connected
+from mailbox_d.ctl.parsing import OwnCommand
 from mailbox_d.ctl.privileges import become_owner
 from mailbox_d.ctl.terminal import JsonLines, Teller, Terminal
 from mailbox_d.net.state_folder import StateFolderTaken
@@ -28,9 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     given = parse(sys.argv[1:] if arguments is None else arguments)
-    teller: Teller = JsonLines() if given.as_json else Terminal(given.request.verb)
     try:
-        return _answer(given, teller)
+        return given.run() if isinstance(given, OwnCommand) else _look_after_store(given)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return TROUBLE
 
 
-def _answer(given: Arguments, teller: Teller) -> int:
+def _look_after_store(given: Arguments) -> int:
+    teller: Teller = JsonLines() if given.as_json else Terminal(given.request.verb)
     if given.socket is not None:
         return _through_daemon(given.socket, given, teller)
     try:
