@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import dns.exception
@@ -108,7 +108,7 @@ def alias_loop(query: dns.message.Message, reply: dns.message.Message, by_tcp: b
 
 
 def many_records(count: int) -> Behaviour:
-    """So many addresses or exchangers, in one reply; by TCP, for no datagram holds them."""
+    """So many addresses or exchangers, 4000 at most, in one reply; by TCP, for no datagram holds them."""
 
     def tell_many(query: dns.message.Message, reply: dns.message.Message, by_tcp: bool) -> bytes | None:
         if not by_tcp:
@@ -215,7 +215,9 @@ class _UdpRequest(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         octets, answering = self.request
         reply = self.server.dns.reply(octets, self.client_address[1], by_tcp=False)
-        if reply is not None:
+        if reply is None:
+            return
+        with suppress(OSError):
             answering.sendto(reply, self.client_address)
 
 
@@ -232,13 +234,11 @@ class _TcpRequest(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         client: socket.socket = self.request
         client.settimeout(TCP_SECONDS)
-        with client.makefile("rb") as stream:
+        with suppress(OSError, struct.error), client.makefile("rb") as stream:
             (length,) = struct.unpack("!H", stream.read(2))
             reply = self.server.dns.reply(stream.read(length), self.client_address[1], by_tcp=True)
-            if reply is None:
-                stream.read(1)
-                return
-            client.sendall(struct.pack("!H", len(reply)) + reply)
+            if reply is not None:
+                client.sendall(struct.pack("!H", len(reply)) + reply)
             stream.read(1)
 
 

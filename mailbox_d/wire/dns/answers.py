@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +35,9 @@ LONGEST_TTL = 86400
 
 LONGEST_NEGATIVE_TTL = 900
 """The same of an answer without records: a domain that is just being made is not taken for missing for long."""
+
+LARGEST_REMEMBERED = 4096
+"""Octets of an answer, above which it is not to be remembered: ten thousand with more would be too many octets."""
 
 _HEADER_OCTETS = 12
 _AUTHORITY_RECORDS = 20
@@ -103,9 +106,10 @@ def read_answer(octets: bytes, question: Question, identifier: int, most_records
         raise failed(dns.rcode.to_text(dns.rcode.Rcode(header.code)))
     try:
         answers, authority = _sections(parser, header, most_records)
-        return _followed(question, header, answers, authority)
+        reading = _followed(question, header, answers, authority)
     except (dns.exception.DNSException, MalformedRecord) as error:
         raise failed(f"{type(error).__name__} {error}") from error
+    return reading if len(octets) <= LARGEST_REMEMBERED else replace(reading, ttl=0)
 
 
 def _failed(question: Question, cause: str) -> LookupFailed:

@@ -125,6 +125,11 @@ def test_a_ttl_with_its_highest_bit_set_is_none() -> None:
     assert read(by_hand(1, record(b"\0\1" + OF_THE_NAME, ttl=0xFFFFFFFF))).ttl == 0
 
 
+def test_a_large_answer_is_not_remembered() -> None:
+    lines = [f"{NAME} 60 IN MX {number} mx.example.com." for number in range(400)]
+    assert [read(replied(*lines[:count]), most=1000).ttl for count in (250, 400)] == [60, 0]
+
+
 def test_aliases_are_followed_within_the_answer_in_any_order() -> None:
     reading = read(replied("b. 9 IN CNAME c.", "c. 9 IN MX 1 d.", "Example.com 9 IN CNAME b.", "x. 9 IN MX 2 y."))
     assert (reading.answer.records, reading.answer.name, reading.alias) == ((MX(1, "d"),), "c", "")
