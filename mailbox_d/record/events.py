@@ -175,8 +175,8 @@ class Operated(Event):
 
 @dataclass(frozen=True, slots=True)
 class Refused(Event):
-    """It, or one recipient of it, was not taken. `stage`: `mail`, `rcpt` or `end`; `reply`: what the peer was told;
-    `cause`: what it was not told. The other fields are as in `Received`."""
+    """It, or a recipient of it, was not taken. `stage`: `mail`, `rcpt` or `end`, which refuses all recipients; `reply`:
+    what the peer was told; `cause`: what it was not told. The other fields are as in `Received`."""
 
     what = "refused"
     is_beginning = True
@@ -188,7 +188,7 @@ class Refused(Event):
     user: str = ""
     stage: str = ""
     sender: EmailAddress | None = None
-    recipient: EmailAddress | None = None
+    recipients: tuple[EmailAddress, ...] = ()
     reply: str = ""
     cause: str = ""
     message_id: str = ""

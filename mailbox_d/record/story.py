@@ -107,7 +107,7 @@ def _(event: Received) -> list[str]:
 
 @sentences.register
 def _(event: Refused) -> list[str]:
-    to = f" for <{event.recipient}>" if event.recipient is not None else ""
+    to = f" for {_list(event.recipients)}" if event.recipients else ""
     lines = [f"refused: mail from {_path(event.sender)}{to} ({_KINDS.get(event.kind, event.kind)}, at {event.stage})"]
     lines += [f"it was told: {event.reply}"] if event.reply else []
     lines += [f"because of: {event.cause}"] if event.cause else []

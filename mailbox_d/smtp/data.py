@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 
 from mailbox_d.address import EmailAddress
@@ -12,7 +11,7 @@ from mailbox_d.policy.trace import delivery_blocks
 from mailbox_d.policy.transaction import Transaction
 from mailbox_d.policy.verdict import Refused
 from mailbox_d.smtp.event_log import log_kept, log_not_kept, log_refused
-from mailbox_d.smtp.incoming import IncomingMessage
+from mailbox_d.smtp.incoming import IncomingMessage, new_identifier
 from mailbox_d.smtp.replies import (
     BARE_NEWLINE_IN_MESSAGE,
     GO_AHEAD_DATA,
@@ -26,6 +25,7 @@ from mailbox_d.smtp.replies import (
 )
 from mailbox_d.smtp.service import Kind
 from mailbox_d.smtp.session import SMTPSession, Stage
+from mailbox_d.smtp.telling import tell_refused_message, tell_taken
 from mailbox_d.store.ports import Outcome, Refusal
 from mailbox_d.wire.smtp.commands import Plain
 from mailbox_d.wire.smtp.replies import Reply
@@ -40,7 +40,7 @@ async def data(session: SMTPSession, command: Plain) -> Answer:
         return Answer.of(NO_VALID_RECIPIENTS if session.refused_recipients else RECIPIENT_FIRST)
     assert session.transaction is not None
     service = session.service
-    identifier = _new_identifier()
+    identifier = new_identifier()
     blocks = delivery_blocks(session.transaction, hostname=service.hostname, identifier=identifier, now=service.clock())
     lane = service.lane.of(*(str(target.address) for block in blocks for target in block.targets))
     session.incoming = IncomingMessage(identifier, service.store, lane, blocks, service.room)
@@ -56,12 +56,14 @@ async def piece(session: SMTPSession, octets: bytes) -> Answer | None:
         await incoming.take(octets)
     except MailError as error:
         log_not_kept(session, error)
-        await incoming.refuse(reply_to_error(error))
+        await incoming.refuse(reply_to_error(error), str(error))
     if incoming.size > session.service.limits.message_size:
         await incoming.refuse(TOO_BIG)
     if refused := check_header(incoming.header, session.service.limits.header):
         await incoming.refuse(reply_to_refusal(refused))
     if incoming.size > session.service.limits.message_size * _DISCARDED_AT_MOST:
+        assert session.transaction is not None
+        tell_refused_message(session, session.transaction, incoming, TOO_BIG)
         session.forget_transaction()
         return Answer.of(TOO_BIG, Then.CLOSE)
     return None
@@ -95,6 +97,7 @@ async def end(session: SMTPSession) -> Answer:
         await _examine(session, incoming)
     refusal = incoming.refusal
     if refusal is not None:
+        tell_refused_message(session, transaction, incoming, refusal)
         then = Then.CLOSE if refusal is BARE_NEWLINE_IN_MESSAGE else Then.CONTINUE
         answer = _for_each_recipient(session, transaction, lambda _: refusal, then)
     else:
@@ -108,11 +111,11 @@ async def _examine(session: SMTPSession, incoming: IncomingMessage) -> None:
         refused = await _check(session, incoming)
     except MailError as error:
         log_not_kept(session, error)
-        await incoming.refuse(reply_to_error(error))
+        await incoming.refuse(reply_to_error(error), str(error))
     else:
         if refused is not None:
             log_refused(session, refused)
-            await incoming.refuse(reply_to_refusal(refused))
+            await incoming.refuse(reply_to_refusal(refused), refused.cause)
 
 
 async def _check(session: SMTPSession, incoming: IncomingMessage) -> Refused | None:
@@ -132,10 +135,14 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
     except MailError as error:
         await incoming.abort()
         reply = _reply_to_not_kept(session, transaction, error)
+        tell_refused_message(session, transaction, incoming, reply, str(error))
         return _for_each_recipient(session, transaction, lambda _: reply)
     failed = _failures(session, transaction, outcomes)
     if len(failed) < len(outcomes):
+        tell_taken(session, transaction, incoming, outcomes)
         _note_kept(session, incoming, transaction)
+    else:
+        tell_refused_message(session, transaction, incoming, next(iter(failed.values())))
     accepted = Reply(250, "2.0.0", f"Ok, kept as {incoming.identifier}")
     if not is_lmtp:
         return Answer.of(next(iter(failed.values()), accepted))
@@ -181,8 +188,3 @@ def _for_each_recipient(
     """The replies behind a message: one, or in LMTP one for each accepted recipient (RFC 2033 section 4.2)."""
     recipients = transaction.recipients if session.service.kind is Kind.LMTP else transaction.recipients[:1]
     return Answer(tuple(reply(recipient.mailboxes) for recipient in recipients), then)
-
-
-def _new_identifier() -> str:
-    """Names a message in its Received field, in the reply and in the log."""
-    return secrets.token_hex(6).upper()

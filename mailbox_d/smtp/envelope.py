@@ -26,6 +26,7 @@ from mailbox_d.smtp.replies import (
 )
 from mailbox_d.smtp.service import Kind
 from mailbox_d.smtp.session import SMTPSession
+from mailbox_d.smtp.telling import tell_refused_recipient, tell_refused_sender
 from mailbox_d.wire.smtp.commands import NEEDS_SMTPUTF8, UNKNOWN_PARAMETER, Mail, Plain, Recipient
 from mailbox_d.wire.smtp.replies import Reply
 
@@ -43,14 +44,14 @@ async def mail(session: SMTPSession, command: Mail) -> Answer:
     if command.size is not None and command.size > limit:
         return Answer.of(TOO_BIG)
     if refused := await session.service.space.check(command.size or limit):
-        return _refusal(session, refused)
+        return _refused_sender(session, command.sender, refused)
     if session.user is not None and (refused := session.service.daily.check(session.user.address)):
-        return _refusal(session, refused)
+        return _refused_sender(session, command.sender, refused)
     client = session.client(smtputf8=command.smtputf8)
     try:
         sender = await session.delivery.validateFrom(client.name, command.sender)
     except RefusedByPolicy as error:
-        return _refusal(session, error.refused)
+        return _refused_sender(session, command.sender, error.refused)
     session.begin_transaction(_transaction(client, sender, command))
     return Answer.of(SENDER_OK)
 
@@ -92,10 +93,10 @@ async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
         address = command.address or await _postmaster(session)
         delivered = await _destination(session, transaction, address)
     except RefusedByPolicy as error:
-        return await _refused_recipient(session, error.refused)
+        return await _refused_recipient(session, command.address, error.refused)
     if refused := await session.service.mailbox_room.check(delivered.mailboxes, transaction.announced):
         session.refused_recipients += 1
-        return _refusal(session, refused)
+        return _refusal_of_recipient(session, address, refused)
     transaction.add(replace(delivered, wishes=_wishes(command)))
     return Answer.of(RECIPIENT_OK)
 
@@ -151,7 +152,14 @@ async def _postmaster(session: SMTPSession) -> EmailAddress:
     return address
 
 
-async def _refused_recipient(session: SMTPSession, refused: Refused) -> Answer:
+def _refused_sender(session: SMTPSession, sender: EmailAddress | None, refused: Refused) -> Answer:
+    log_refused(session, refused)
+    reply = reply_to_refusal(refused)
+    tell_refused_sender(session, sender, reply, refused.cause)
+    return Answer.of(reply)
+
+
+async def _refused_recipient(session: SMTPSession, address: EmailAddress | None, refused: Refused) -> Answer:
     """Refuse, slower with each unknown recipient: whoever tries out names gets few answers, and then none.
 
     A stranger who tries to relay is slowed alike; what a user writes to others is no attempt at anything.
@@ -166,9 +174,11 @@ async def _refused_recipient(session: SMTPSession, refused: Refused) -> Answer:
             return Answer.of(TOO_MANY_UNKNOWN, Then.CLOSE)
         if delay:
             await session.service.sleep(delay)
-    return _refusal(session, refused)
+    return _refusal_of_recipient(session, address, refused)
 
 
-def _refusal(session: SMTPSession, refused: Refused) -> Answer:
+def _refusal_of_recipient(session: SMTPSession, address: EmailAddress | None, refused: Refused) -> Answer:
     log_refused(session, refused)
-    return Answer.of(reply_to_refusal(refused))
+    reply = reply_to_refusal(refused)
+    tell_refused_recipient(session, address, reply, refused.cause)
+    return Answer.of(reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from secrets import token_hex
 
 from twisted.internet.defer import Deferred
 
@@ -22,7 +23,12 @@ LARGE_BATCH = 262144
 LARGE_MESSAGE = 1 << 20
 """Octets after which a message is large."""
 
-_FIELDS = ("from", "received", "delivered-to")
+_FIELDS = ("from", "message-id", "received", "delivered-to")
+
+
+def new_identifier() -> str:
+    """Names a message in its Received field, in the reply, in the log and in the record."""
+    return token_hex(6).upper()
 
 
 class BatchRoom:
@@ -54,6 +60,8 @@ class IncomingMessage:
         self.size = 0
         self.header = HeaderScanner(_FIELDS)
         self.refusal: Reply | None = None
+        self.cause = ""
+        """Why it was refused, for the record."""
         self._store = store
         self._lane = lane
         self._blocks = blocks
@@ -77,10 +85,11 @@ class IncomingMessage:
             self._writing = Deferred.fromCoroutine(self._lane.run(self._write, self._batch()))
             self._take_room()
 
-    async def refuse(self, reply: Reply) -> None:
+    async def refuse(self, reply: Reply, cause: str = "") -> None:
         """The message will be answered with `reply`; nothing of it stays."""
         if self.refusal is None:
             self.refusal = reply
+            self.cause = cause
             await self.abort()
 
     async def commit(self, *, all_or_nothing: bool) -> tuple[Outcome, ...]:

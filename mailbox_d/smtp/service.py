@@ -14,6 +14,7 @@ from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.policy.srs import SenderRewriting
+from mailbox_d.record.recorder import NO_RECORD, Record
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.ports import Store
 
@@ -67,6 +68,8 @@ class Service:
     mailbox_room: MailboxRoom = field(default_factory=MailboxRoom)
     room: BatchRoom = field(default_factory=lambda: BatchRoom(0))
     """Memory that large messages share."""
+    record: Record = NO_RECORD
+    """Where it is told what becomes of messages."""
     gate: LoginGate | None = None
     """Where users log in, if they can."""
     takes_remote: bool = False

@@ -81,7 +81,7 @@ def test_the_latest_messages_are_told_the_newest_last(tmp_path: Path) -> None:
 
 
 def test_what_was_refused_is_among_the_messages(tmp_path: Path) -> None:
-    refused = Refused("R1", NOON + 1, "smtp", stage="rcpt", sender=ALICE, recipient=BOB, reply="no")
+    refused = Refused("R1", NOON + 1, "smtp", stage="rcpt", sender=ALICE, recipients=(BOB,), reply="no")
     write(tmp_path, received("A1"), refused, received("B2", NOON + 2))
     assert identifiers(tmp_path, str(ALICE)) == ["A1", "R1", "B2"]
     assert identifiers(tmp_path, str(ALICE), 2) == ["R1", "B2"]

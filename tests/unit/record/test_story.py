@@ -84,7 +84,9 @@ def test_a_story_in_words() -> None:
 
 
 def test_a_refusal_in_words() -> None:
-    refused = Refused("A1", NOON, "smtp", "192.0.2.1", "pc", "", "", "rcpt", None, BOB, "550 No such user", "UNKNOWN")
+    refused = Refused(
+        "A1", NOON, "smtp", "192.0.2.1", "pc", "", "", "rcpt", None, (BOB,), "550 No such user", "UNKNOWN"
+    )
     assert list(as_lines(story(refused)))[1:] == [
         "    2023-11-14 22:13:20  refused: mail from <> for <bob@example.net> (from another server (SMTP), at rcpt)",
         "        it was told: 550 No such user",
