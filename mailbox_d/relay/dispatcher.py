@@ -1,0 +1,225 @@
+"""Sends what is due: round the domains, so that none waits for another, with so many at a time in all and for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from mailbox_d.net.lanes import Lane
+from mailbox_d.queue.mail_queue import MailQueue
+from mailbox_d.queue.message import Attempt, Parcel
+from mailbox_d.relay.conclusion import Conclusion
+from mailbox_d.relay.connections import Connections
+from mailbox_d.relay.loading import Loaded, Loading
+from mailbox_d.relay.outcomes import outcomes_of_our_fault
+from mailbox_d.relay.ports import Content
+
+LONGEST_REST = 60.0
+"""Seconds after which is looked for work in any case."""
+
+UPKEEP_INTERVAL = 1.0
+"""Seconds within which what was removed is made durable."""
+
+_END = object()
+
+STOP_SECONDS = 8.0
+"""How long what is being sent may go on when the daemon stops."""
+
+
+class Attempts(Protocol):
+    """Sends a parcel whose recipients are all in one domain."""
+
+    async def attempt(self, parcel: Parcel, domain: str, content: Content) -> list[Attempt]:
+        """What became of each recipient. Raises nothing that is not a fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchLimits:
+    """`runs`: how many at a time; `runs_each`: for one domain; `messages`: how many in a row for one domain."""
+
+    runs: int = 50
+    runs_each: int = 5
+    messages: int = 100
+
+
+class Dispatcher(Service):
+    """Runs: each sends the due mail of one domain, a message after the other, and ends when there is no more of it, or
+    when it is others' turn."""
+
+    name = "queue"
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        queue: MailQueue,
+        lane: Lane,
+        loading: Loading,
+        attempts: Attempts,
+        conclusion: Conclusion,
+        connections: Connections,
+        limits: DispatchLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._reactor = reactor
+        self._queue = queue
+        self._lane = lane
+        self._loading = loading
+        self._attempts = attempts
+        self._conclusion = conclusion
+        self._connections = connections
+        self._limits = limits
+        self._clock = clock
+        self._runs: Counter[str] = Counter()
+        self._under_way: set[Deferred[None]] = set()
+        self._resting: Deferred[None] | None = None
+        self._is_woken = False
+        self._upkeep = LoopingCall(self._look_after)
+        self._upkeep.clock = reactor
+
+    def startService(self) -> None:
+        self._queue.open()
+        Service.startService(self)
+        self._begin(self._rounds())
+        self._upkeep.start(UPKEEP_INTERVAL, now=True).addErrback(self._failed)
+
+    async def _end(self) -> None:
+        """Let what is being sent go on for a moment, then break it off: it is tried again after the next start."""
+        patience = self._reactor.callLater(STOP_SECONDS, self._break_off)
+        self.wake()
+        await DeferredList([_settled(each) for each in self._under_way])
+        if patience.active():
+            patience.cancel()
+        self._connections.close_idle()
+        await self._lane.run(self._queue.close)
+
+    def stopService(self) -> Deferred[None]:
+        Service.stopService(self)
+        if self._upkeep.running:
+            self._upkeep.stop()
+        return Deferred.fromCoroutine(self._end())
+
+    def scheduled(self) -> None:
+        """There is something new in the queue; to be called from any thread."""
+        self._reactor.callFromThread(self.wake)
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._is_woken = True
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.callback(None)
+
+    async def _rounds(self) -> None:
+        while self.running:
+            self._is_woken = False
+            free = self._limits.runs - self._runs.total()
+            busy = [domain for domain, runs in self._runs.items() if runs >= self._limits.runs_each]
+            found = await self._lane.run(self._loading.some, free, busy) if free > 0 else []
+            for loaded in found:
+                self._runs[loaded.job.domain] += 1
+                self._begin(self._run(loaded))
+            if not found and not self._is_woken:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait until something is due, or somebody wakes us."""
+        due = await self._lane.run(self._queue.next_due)
+        if self._is_woken or not self.running:
+            return
+        seconds = LONGEST_REST if due is None else min(max(due - self._clock(), 0.05), LONGEST_REST)
+        self._resting = Deferred()
+        timer = self._reactor.callLater(seconds, self.wake)
+        await self._resting
+        if timer.active():
+            timer.cancel()
+
+    async def _run(self, first: Loaded) -> None:
+        domain, loaded = first.job.domain, first
+        try:
+            for number in range(1, self._limits.messages + 1):
+                await self._send(loaded)
+                following = await self._next(domain) if number < self._limits.messages else None
+                if following is None:
+                    break
+                loaded = following
+        finally:
+            self._runs[domain] -= 1
+            if not self._runs[domain]:
+                del self._runs[domain]
+            self.wake()
+
+    async def _next(self, domain: str) -> Loaded | None:
+        return await self._lane.run(self._loading.next, domain) if self.running else None
+
+    async def _send(self, loaded: Loaded) -> None:
+        try:
+            attempts = await self._attempt(loaded)
+            await self._conclusion.conclude(loaded, attempts)
+        finally:
+            await loaded.close()
+
+    async def _attempt(self, loaded: Loaded) -> list[Attempt]:
+        try:
+            return await self._attempts.attempt(loaded.parcel, loaded.job.domain, loaded.content)
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("queue: an attempt failed by a fault of ours")
+            return outcomes_of_our_fault(loaded.parcel.waiting, "Something is wrong here", self._clock())
+
+    def _begin(self, work: Any) -> None:
+        begun: Deferred[None] = Deferred.fromCoroutine(work)
+        self._under_way.add(begun)
+        begun.addBoth(self._ended, begun)
+
+    def _ended(self, result: Any, begun: Deferred[None]) -> None:
+        self._under_way.discard(begun)
+        if result is not None and not result.check(CancelledError):
+            self._failed(result)
+
+    def _break_off(self) -> None:
+        for each in list(self._under_way):
+            each.cancel()
+
+    async def _look_after(self) -> None:
+        """Make removals durable; and look at all files, in turns, where the queue wants it."""
+        if not self._queue.wants_upkeep:
+            await self._lane.run(self._sync_removals)
+            return
+        turns = self._queue.upkeep()
+        while self.running and await self._lane.run(_turn, turns):
+            self.wake()
+
+    def _sync_removals(self) -> None:
+        try:
+            self._queue.sync_removals()
+        except Exception as error:
+            self._log.error("queue: what was removed is not durable yet: {error}", error=str(error))
+
+    def _failed(self, failure: Any) -> None:
+        self._log.failure("queue: something went wrong", failure)
+
+
+def _turn(turns: Iterator[None]) -> bool:
+    """One turn of many; false where there is no further one."""
+    return next(turns, _END) is not _END
+
+
+def _settled(waiting: Deferred[None]) -> Deferred[None]:
+    """A Deferred that fires when another one has, however that ends."""
+    settled: Deferred[None] = Deferred()
+
+    def settle(result: Any) -> Any:
+        settled.callback(None)
+        return result
+
+    waiting.addBoth(settle)
+    return settled
