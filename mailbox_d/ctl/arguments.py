@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mailbox_d import __version__
+from mailbox_d.ctl.dkim_command import add_dkim
 from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_configuration
 from mailbox_d.wire.control.requests import WAIT_MAX, Request, Verb
 
@@ -133,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     store.set_defaults(verb=None)
     for verb, said in _HELP.items():
         _add_verb(verbs, verb, said)
+    add_dkim(subjects)
     return parser
 
 
