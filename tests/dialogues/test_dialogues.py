@@ -12,6 +12,9 @@ from tests.dialogues.servers import SERVERS
 
 FOLDER = Path(__file__).parent
 PATHS = [path for name in SERVERS for path in sorted((FOLDER / name).glob("*.txt"))]
+CLIENT_S = "relay"
+"""The folder of our client's dialogues, which test_client_dialogues.py plays."""
+
 MOST_CUTS = 600
 """Turns longer than this are cut at evenly spread places only."""
 
@@ -47,4 +50,4 @@ def test_all_sent_ahead(path: Path) -> None:
 
 
 def test_every_folder_of_dialogues_has_a_server() -> None:
-    assert {path.parent.name for path in FOLDER.glob("*/*.txt")} <= SERVERS.keys()
+    assert {path.parent.name for path in FOLDER.glob("*/*.txt")} - {CLIENT_S} <= SERVERS.keys()
