@@ -87,6 +87,7 @@ def build(configuration: Configuration) -> Daemon:
             site.watch,
             site.workers,
             site.feeding,
+            *([site.recording] if site.recording is not None else []),
             StopOnce(reactor),
             Watchdog(reactor),
             site.certificate_reload,

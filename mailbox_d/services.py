@@ -101,6 +101,7 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         daily=site.daily_messages,
         mailbox_room=MailboxRoom(first_full, refuses=site.configuration.quota.when_full == "refuse"),
         room=site.room,
+        record=site.record,
         gate=login_gate(site, "submission", IMessageDelivery, avatar) if kind is Kind.SUBMISSION else None,
     )
 

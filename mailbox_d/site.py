@@ -28,8 +28,10 @@ from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
+from mailbox_d.net.recording import Recording
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
+from mailbox_d.record.recorder import NO_RECORD, Record, Recorder
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.maildir_store import MaildirStore
@@ -62,6 +64,9 @@ class Site:
     store: Store
     maildirs: MaildirStore
     """The same store, for whoever looks after it."""
+    record: Record
+    recording: Recording | None
+    """What has the record written; None where nothing is remembered."""
     connections: ConnectionLimits
     user_sessions: UserSessions
     daily_messages: DailyMessages
@@ -89,6 +94,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         watcher=watch,
         quotas=quotas,
     )
+    recorder = build_recorder(configuration, lanes)
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
     return Site(
@@ -107,6 +113,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         quotas=quotas,
         store=maildirs,
         maildirs=maildirs,
+        record=recorder or NO_RECORD,
+        recording=Recording(reactor, recorder, lanes.record) if recorder is not None else None,
         connections=ConnectionLimits(
             total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
         ),
@@ -116,6 +124,16 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         sessions=OpenSessions(reactor),
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),
+    )
+
+
+def build_recorder(configuration: Configuration, lanes: Lanes) -> Recorder | None:
+    """What remembers messages; None where nothing is to be remembered."""
+    settings = configuration.record
+    if not settings.size:
+        return None
+    return Recorder(
+        configuration.storage.state, size=settings.size, keep=settings.keep, clock=time.time, run=lanes.record.run
     )
 
 
