@@ -80,6 +80,11 @@ class Transaction:
     copies: dict[EmailAddress, EmailAddress] = field(default_factory=dict)
     """Each mailbox once, with the envelope's address that led to it; its own address goes before others."""
 
+    @property
+    def goes_elsewhere(self) -> bool:
+        """Whether some of it is for other sites."""
+        return any(recipient.remote for recipient in self.recipients)
+
     def add(self, recipient: Delivered) -> None:
         """Take one more recipient."""
         self.recipients.append(recipient)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from mailbox_d.policy.trace import delivery_blocks
 from mailbox_d.policy.transaction import Transaction
-from mailbox_d.queue.draft import QueueDraft
-from mailbox_d.queue.mail_queue import MailQueue
+from mailbox_d.queue.message import Envelope, Source
 from mailbox_d.relay.consignments import Consignment, Rewrite, consignments
-from mailbox_d.relay.passage import Passage
+from mailbox_d.relay.passage import Draft, Passage
 from mailbox_d.store.ports import Block, Delivery, Store
 
 
@@ -22,44 +22,60 @@ class Destinations:
     consignments: tuple[Consignment, ...]
 
 
-class Intake:
-    """Begins deliveries. `rewrite`: the sender that forwarded mail has; `scheduled` is called, in whatever thread,
-    when something is in the queue."""
+class Queue(Protocol):
+    """Where mail for other sites is put."""
 
-    def __init__(
-        self, store: Store, queue: MailQueue, rewrite: Rewrite, *, hostname: str, scheduled: Callable[[], None]
-    ) -> None:
+    def begin(self, identifier: str, envelope: Envelope, source: Source, user: str, header: bytes) -> Draft:
+        """A message that begins with `header`. Blocks. Raises `StorageFault`."""
+
+    def is_full(self) -> bool:
+        """Whether it takes no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What makes mail for other sites possible. `rewrite`: the sender that forwarded mail has; `scheduled` is called,
+    in whatever thread, when something is in the queue."""
+
+    queue: Queue
+    rewrite: Rewrite
+    scheduled: Callable[[], None]
+
+
+class Intake:
+    """Begins deliveries; without `outgoing` to mailboxes here alone."""
+
+    def __init__(self, store: Store, hostname: str, outgoing: Outgoing | None = None) -> None:
         self._store = store
-        self._queue = queue
-        self._rewrite = rewrite
         self._hostname = hostname
-        self._scheduled = scheduled
+        self._outgoing = outgoing
+
+    @property
+    def takes_remote(self) -> bool:
+        """Whether mail for other sites, and reports, can be sent."""
+        return self._outgoing is not None
 
     @property
     def is_full(self) -> bool:
-        """Whether the queue takes no more."""
-        return self._queue.is_full()
+        """Whether no more mail for other sites can be taken."""
+        return self._outgoing is not None and self._outgoing.queue.is_full()
 
     def destinations(self, transaction: Transaction, identifier: str, now: float) -> Destinations:
         """Of a transaction; `identifier` names the message in its Received field, and in the queue."""
-        return Destinations(
-            delivery_blocks(transaction, hostname=self._hostname, identifier=identifier, now=now),
-            consignments(transaction, self._rewrite, hostname=self._hostname, identifier=identifier, now=now),
-        )
+        names = {"hostname": self._hostname, "identifier": identifier}
+        blocks = delivery_blocks(transaction, **names, now=now)
+        if self._outgoing is None:
+            return Destinations(blocks, ())
+        return Destinations(blocks, consignments(transaction, self._outgoing.rewrite, **names, now=now))
 
     def begin(self, destinations: Destinations) -> Delivery:
         """One delivery to all of them. Blocks. Raises `StorageFault`."""
-        if not destinations.consignments:
+        if self._outgoing is None or not destinations.consignments:
             return self._store.deliver(destinations.blocks)
-        drafts = [self._draft(each) for each in destinations.consignments]
+        queue = self._outgoing.queue
+        drafts = [
+            queue.begin(each.identifier, each.envelope, each.source, each.user, each.header)
+            for each in destinations.consignments
+        ]
         local = self._store.deliver(destinations.blocks) if destinations.blocks else None
-        return Passage(local, drafts, self._scheduled)
-
-    def _draft(self, consignment: Consignment) -> QueueDraft:
-        return self._queue.begin(
-            consignment.identifier,
-            consignment.envelope,
-            consignment.source,
-            consignment.user,
-            consignment.header,
-        )
+        return Passage(local, drafts, self._outgoing.scheduled)

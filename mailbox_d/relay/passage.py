@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from mailbox_d.queue.draft import QueueDraft
 from mailbox_d.store.ports import Delivery, Outcome
+
+
+class Draft(Protocol):
+    """A message on its way into the queue. All but `schedule` and `abort` may raise `StorageFault`."""
+
+    def write(self, octets: bytes) -> None:
+        """Take the next piece."""
+
+    def publish(self) -> None:
+        """Make it durable; nobody sends it yet."""
+
+    def schedule(self) -> None:
+        """Let it be sent."""
+
+    def abort(self) -> None:
+        """Leave nothing of it; harmless once it is scheduled."""
 
 
 class Passage(Delivery):
@@ -16,7 +32,7 @@ class Passage(Delivery):
     the answer would.
     """
 
-    def __init__(self, local: Delivery | None, drafts: Sequence[QueueDraft], scheduled: Callable[[], None]) -> None:
+    def __init__(self, local: Delivery | None, drafts: Sequence[Draft], scheduled: Callable[[], None]) -> None:
         self._local = local
         self._drafts = drafts
         self._scheduled = scheduled

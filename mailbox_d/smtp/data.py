@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError, OverQuota
 from mailbox_d.policy.content import check_circle, check_header
-from mailbox_d.policy.trace import delivery_blocks
 from mailbox_d.policy.transaction import Transaction
 from mailbox_d.policy.verdict import Refused
 from mailbox_d.smtp.event_log import log_kept, log_not_kept, log_refused
@@ -41,9 +41,9 @@ async def data(session: SMTPSession, command: Plain) -> Answer:
     assert session.transaction is not None
     service = session.service
     identifier = new_identifier()
-    blocks = delivery_blocks(session.transaction, hostname=service.hostname, identifier=identifier, now=service.clock())
-    lane = service.lane.of(*(str(target.address) for block in blocks for target in block.targets))
-    session.incoming = IncomingMessage(identifier, service.store, lane, blocks, service.room)
+    destinations = service.intake.destinations(session.transaction, identifier, service.clock())
+    lane = service.lane.of(*map(str, session.transaction.copies))
+    session.incoming = IncomingMessage(identifier, partial(service.intake.begin, destinations), lane, service.room)
     session.began_data = service.monotonic()
     return Answer.of(GO_AHEAD_DATA, Then.READ_MESSAGE)
 
@@ -138,7 +138,7 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
         tell_refused_message(session, transaction, incoming, reply, str(error))
         return _for_each_recipient(session, transaction, lambda _: reply)
     failed = _failures(session, transaction, outcomes)
-    if len(failed) < len(outcomes):
+    if len(failed) < len(outcomes) or transaction.goes_elsewhere:
         tell_taken(session, transaction, incoming, outcomes)
         _note_kept(session, incoming, transaction)
     else:
@@ -152,7 +152,7 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
 
 
 def _note_kept(session: SMTPSession, incoming: IncomingMessage, transaction: Transaction) -> None:
-    """The message is in a mailbox: tell the operator, count it, and let the session begin with a clean sheet."""
+    """The message is in a mailbox or in the queue: tell the operator, count it, let the session begin anew."""
     log_kept(session, transaction, incoming)
     session.junk_commands = 0
     if session.user is not None:

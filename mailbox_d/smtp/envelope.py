@@ -61,7 +61,7 @@ def _not_offered(session: SMTPSession, command: Mail) -> Reply | None:
     if command.asks_for_reports and not session.offers_reports:
         return UNKNOWN_PARAMETER
     if command.require_tls and not session.offers_require_tls:
-        return TLS_FIRST if session.can_start_tls and session.service.takes_remote else UNKNOWN_PARAMETER
+        return TLS_FIRST if session.can_start_tls and session.service.intake.takes_remote else UNKNOWN_PARAMETER
     return None
 
 
@@ -104,8 +104,10 @@ async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
 async def _destination(session: SMTPSession, transaction: Transaction, address: EmailAddress) -> Delivered:
     """Where mail for an address goes. Raises `RefusedByPolicy`, `AuthenticationUnavailable`."""
     delivered = await _returned(session, transaction, address) or await session.delivery.validateTo(address)
-    if delivered.remote and not session.service.takes_remote:
+    if delivered.remote and not session.service.intake.takes_remote:
         raise RefusedByPolicy(Refused(Reason.RELAYING_DENIED, session.delivery.remote_refusal, str(address)))
+    if delivered.remote and session.service.intake.is_full:
+        raise RefusedByPolicy(Refused(Reason.NO_SPACE, "The queue is full, try again later", str(address)))
     return delivered
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from secrets import token_hex
 
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from mailbox_d.errors import MailError
 from mailbox_d.mime.header import HeaderScanner
 from mailbox_d.net.lanes import Lane
-from mailbox_d.store.ports import Block, Delivery, Outcome, Store
+from mailbox_d.store.ports import Delivery, Outcome
 from mailbox_d.wire.smtp.replies import Reply
 
 BATCH = 32768
@@ -55,16 +55,16 @@ class IncomingMessage:
     One batch is written while the next is gathered, so that the disk and the network work at the same time.
     """
 
-    def __init__(self, identifier: str, store: Store, lane: Lane, blocks: Sequence[Block], room: BatchRoom) -> None:
+    def __init__(self, identifier: str, begin: Callable[[], Delivery], lane: Lane, room: BatchRoom) -> None:
+        """`begin` begins the delivery; it blocks, and may raise `MailError`."""
         self.identifier = identifier
         self.size = 0
         self.header = HeaderScanner(_FIELDS)
         self.refusal: Reply | None = None
         self.cause = ""
         """Why it was refused, for the record."""
-        self._store = store
+        self._begin = begin
         self._lane = lane
-        self._blocks = blocks
         self._room = room
         self._batch_size = BATCH
         self._pieces: list[bytes] = []
@@ -130,7 +130,7 @@ class IncomingMessage:
 
     def _write(self, octets: bytes) -> Delivery:
         if self._delivery is None:
-            self._delivery = self._store.deliver(self._blocks)
+            self._delivery = self._begin()
         self._delivery.write(octets)
         return self._delivery
 

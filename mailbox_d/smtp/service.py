@@ -15,8 +15,8 @@ from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.policy.srs import SenderRewriting
 from mailbox_d.record.recorder import NO_RECORD, Record
+from mailbox_d.relay.intake import Intake
 from mailbox_d.smtp.incoming import BatchRoom
-from mailbox_d.store.ports import Store
 
 
 class Kind(Enum):
@@ -55,7 +55,7 @@ class Service:
     kind: Kind
     hostname: str
     recipients: Recipients
-    store: Store
+    intake: Intake
     lane: Lane
     """Where deliveries wait for the disk."""
     space: FreeSpace
@@ -72,7 +72,5 @@ class Service:
     """Where it is told what becomes of messages."""
     gate: LoginGate | None = None
     """Where users log in, if they can."""
-    takes_remote: bool = False
-    """Whether there is a queue, from which mail for other sites is sent, and reports."""
     rewriting: SenderRewriting | None = None
     """What finds the senders of mail that we forwarded, to whom reports go on."""

@@ -64,12 +64,12 @@ class SMTPSession:
     @property
     def offers_reports(self) -> bool:
         """Whether DSN is spoken (RFC 3461): where reports can be sent."""
-        return self.service.takes_remote and self.service.kind is not Kind.LMTP
+        return self.service.intake.takes_remote and self.service.kind is not Kind.LMTP
 
     @property
     def offers_require_tls(self) -> bool:
         """Whether REQUIRETLS is spoken (RFC 8689): inside TLS alone."""
-        return self.service.takes_remote and bool(self.tls) and self.service.kind is not Kind.LMTP
+        return self.service.intake.takes_remote and bool(self.tls) and self.service.kind is not Kind.LMTP
 
     def client(self, *, smtputf8: bool = False) -> Client:
         """The client, for the transaction and its trace fields. The greeting has been said."""

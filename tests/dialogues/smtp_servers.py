@@ -21,6 +21,8 @@ from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.policy.srs import SenderRewriting
+from mailbox_d.queue.message import Envelope, Source
+from mailbox_d.relay.intake import Intake, Outgoing
 from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind, Service, SMTPLimits
@@ -97,6 +99,41 @@ def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     return connection
 
 
+class MemoryQueue:
+    """Takes mail for other sites, and forgets it."""
+
+    def __init__(self, *, full: bool) -> None:
+        self._full = full
+
+    def begin(self, identifier: str, envelope: Envelope, source: Source, user: str, header: bytes) -> MemoryDraft:
+        return MemoryDraft()
+
+    def is_full(self) -> bool:
+        return self._full
+
+
+class MemoryDraft:
+    def write(self, octets: bytes) -> None:
+        pass
+
+    def publish(self) -> None:
+        pass
+
+    def schedule(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+def _outgoing(options: Mapping[str, str]) -> Outgoing | None:
+    """`queue`: `yes` or `full`; there is none where it is not said."""
+    if "queue" not in options:
+        return None
+    queue = MemoryQueue(full=options["queue"] == "full")
+    return Outgoing(queue, lambda sender, via: sender, lambda: None)
+
+
 def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: Any) -> Service:
     realm = SampleRealm(down=options.get("realm") == "down")
     bob = EmailAddress.parse("bob@example.net")
@@ -123,7 +160,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         kind=kind,
         hostname="mail.example.org",
         recipients=recipients,
-        store=store,
+        intake=Intake(store, "mail.example.org", _outgoing(options)),
         lane=InlineLane(),
         space=FreeSpace(free_octets, clock.seconds),
         clock=lambda: NOW,
@@ -132,7 +169,6 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         daily=DailyMessages(int(options.get("daily", "0")), clock.seconds),
         mailbox_room=MailboxRoom(first_full, refuses=options.get("when_full") == "refuse"),
         limits=limits,
-        takes_remote=options.get("queue") == "yes",
         rewriting=SenderRewriting((b"the key of the dialogues",), lambda: NOW),
         gate=LoginGate("submission", IMessageDelivery, portal, at_once, UserSessions(0))
         if kind is Kind.SUBMISSION

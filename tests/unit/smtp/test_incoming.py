@@ -39,7 +39,7 @@ class Store:
 
 
 def incoming(store: Store, room: BatchRoom) -> IncomingMessage:
-    return IncomingMessage("ABC", store, InlineLane(), (), room)  # type: ignore[arg-type]
+    return IncomingMessage("ABC", lambda: store.deliver(()), InlineLane(), room)
 
 
 def run(work: Any) -> Any:
