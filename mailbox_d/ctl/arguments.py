@@ -10,6 +10,7 @@ from typing import Final
 
 from mailbox_d import __version__
 from mailbox_d.ctl.dkim_command import add_dkim
+from mailbox_d.ctl.explain_command import add_explain
 from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_configuration
 from mailbox_d.wire.control.requests import WAIT_MAX, Request, Verb
 
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     store.set_defaults(verb=None)
     for verb, said in _HELP.items():
         _add_verb(verbs, verb, said)
+    add_explain(subjects)
     add_dkim(subjects)
     return parser
 

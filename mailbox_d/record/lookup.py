@@ -25,7 +25,7 @@ EVENTS_MAX = 20_000
 _BLOCK = 1 << 20
 _START = len(BEGINNING)
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 """Is told of octets that were just looked at."""
 
 
