@@ -1,0 +1,168 @@
+"""A message's file in the queue: a line that says what is in it, the envelope as JSON, the message as on the wire.
+
+    mailboxd-queue 1 envelope=00000231:9f3c0a55 message=000000002140:51d2c01e header=00000522 octets>127=01 :1c0ff3e1
+    {"identifier": "5F21C0A9B3D4", "sender": "alice@example.org", …}
+    Received: …
+
+Lengths are octets; behind each is its CRC-32, and the line ends with its own, so that a file that a disk or a hand has
+spoilt is never sent. `octets>127` says whether there are any in the header, and in the body. The line is as long in all
+files, since it is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.queue.message import USUAL_NOTIFY, Envelope, Notify, Queued, Recipient, Return, Source
+from mailbox_d.wire.smtp.commands import Body
+
+ENVELOPE_OCTETS_MAX = 99_999_999
+"""Far more than the largest envelope that the configuration allows."""
+
+_TOP = re.compile(
+    rb"mailboxd-queue 1 envelope=(\d{8}):([0-9a-f]{8}) message=(\d{12}):([0-9a-f]{8}) header=(\d{8})"
+    rb" octets>127=([01])([01]) :([0-9a-f]{8})\n"
+)
+TOP_OCTETS = 114
+"""Of the first line, with its end."""
+
+_QUOTED_PAIR = re.compile(r"\\(.)")
+
+
+class DamagedMessage(Exception):
+    """A file that is none of the queue's, or not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the first line says of the message: its octets, their CRC-32, those up to the header's end, and whether
+    octets above 127 stand in the header, and in the body."""
+
+    octets: int
+    checksum: int
+    header_octets: int
+    has_utf8_header: bool = False
+    is_eight_bit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFile:
+    """What a file says of its message, and where its octets begin."""
+
+    message: Queued
+    content: Content
+    offset: int
+
+
+def first_line(envelope: bytes, content: Content) -> bytes:
+    """The line in front of an envelope, for a message that is as it says."""
+    said = b"mailboxd-queue 1 envelope=%08d:%08x message=%012d:%08x header=%08d octets>127=%d%d " % (
+        len(envelope),
+        crc32(envelope),
+        content.octets,
+        content.checksum,
+        min(content.header_octets, 99_999_999),
+        content.has_utf8_header,
+        content.is_eight_bit,
+    )
+    return b"%b:%08x\n" % (said, crc32(said))
+
+
+def envelope_line(message: Queued) -> bytes:
+    """All that is known of a message before its octets come, as a line of JSON."""
+    envelope = message.envelope
+    said: dict[str, Any] = {
+        "identifier": message.identifier,
+        "arrived": message.arrived,
+        "source": message.source.value,
+        "user": message.user,
+        "sender": None if envelope.sender is None else str(envelope.sender),
+        "envid": envelope.envelope_id,
+        "ret": None if envelope.returns is None else envelope.returns.value,
+        "body": envelope.body.value,
+        "smtputf8": envelope.smtputf8,
+        "requiretls": envelope.require_tls,
+        "recipients": [_recipient_said(recipient) for recipient in envelope.recipients],
+    }
+    told = {key: value for key, value in said.items() if value is not None and value is not False and value != ""}
+    return json.dumps(told).encode("ascii") + b"\n"
+
+
+def envelope_octets(top: bytes) -> int:
+    """How many octets the envelope behind a first line has. Raises `DamagedMessage`."""
+    return _parts(top)[0]
+
+
+def read_top(octets: bytes, file_octets: int) -> MessageFile:
+    """What the beginning of a file of this size says, its envelope included. Raises `DamagedMessage`."""
+    length, checksum, content = _parts(octets)
+    line = octets[TOP_OCTETS : TOP_OCTETS + length]
+    if len(line) != length or crc32(line) != checksum:
+        raise DamagedMessage("the envelope is not what was written")
+    offset = TOP_OCTETS + length
+    if file_octets != offset + content.octets:
+        raise DamagedMessage(f"the file has {file_octets} octets and not {offset + content.octets}")
+    try:
+        return MessageFile(_message(json.loads(line), content.octets), content, offset)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedMessage(f"the envelope says nothing: {error!r}") from error
+
+
+def read_address(text: str) -> EmailAddress:
+    """An address as `str` writes it; it was checked before it was written. Raises `ValueError`."""
+    local_part, at, domain = text.rpartition("@")
+    if not at or not local_part:
+        raise ValueError("no address")
+    if local_part[0] == '"' and len(local_part) > 1:
+        local_part = _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
+    return EmailAddress(local_part, domain)
+
+
+def _parts(top: bytes) -> tuple[int, int, Content]:
+    found = _TOP.match(top)
+    if found is None:
+        raise DamagedMessage("the file is none of the queue's")
+    if crc32(top[: found.start(8) - 1]) != int(found[8], 16):
+        raise DamagedMessage("the first line is not what was written")
+    content = Content(int(found[3]), int(found[4], 16), int(found[5]), found[6] == b"1", found[7] == b"1")
+    return int(found[1]), int(found[2], 16), content
+
+
+def _recipient_said(recipient: Recipient) -> dict[str, str]:
+    said = {"to": str(recipient.address)}
+    if recipient.said_notify or recipient.notify != USUAL_NOTIFY:
+        said["notify"] = ",".join(flag.name or "" for flag in Notify if flag in recipient.notify) or "NEVER"
+        if not recipient.said_notify:
+            said["notify"] += " unsaid"
+    if recipient.original:
+        said["orcpt"] = recipient.original
+    return said
+
+
+def _message(said: dict[str, Any], octets: int) -> Queued:
+    sender, returns = said.get("sender"), said.get("ret")
+    envelope = Envelope(
+        None if sender is None else read_address(sender),
+        tuple(_recipient(one) for one in said["recipients"]),
+        said.get("envid", ""),
+        None if returns is None else Return(returns),
+        Body(said["body"]),
+        said.get("smtputf8", False),
+        said.get("requiretls", False),
+    )
+    source = Source(said["source"])
+    return Queued(said["identifier"], envelope, source, float(said["arrived"]), octets, said.get("user", ""))
+
+
+def _recipient(said: dict[str, str]) -> Recipient:
+    words, notify = said.get("notify", "").split(), USUAL_NOTIFY
+    if words:
+        notify = Notify.NEVER
+        for name in words[0].split(","):
+            notify |= Notify[name]
+    return Recipient(read_address(said["to"]), notify, len(words) == 1, said.get("orcpt", ""))

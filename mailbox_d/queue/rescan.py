@@ -1,0 +1,114 @@
+"""All files of the queue are looked at, in turns, while mail comes and goes: to mend the schedule, and to sweep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+
+from twisted.logger import Logger
+
+from mailbox_d.printable import one_line
+from mailbox_d.queue.folders import IDENTIFIER
+from mailbox_d.queue.job import jobs_of
+from mailbox_d.queue.jobs import Jobs
+from mailbox_d.queue.spool import Spool
+
+_TURN_SECONDS = 0.005
+_NAMES_A_TURN = 200
+
+
+class Rescan:
+    """Wanted after every start, for what is left in `tmp` and in `outcomes`; for `messages` where the schedule is
+    wanting. `messages` is how many there are, kept by whoever adds and removes some."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        spool: Spool,
+        jobs: Jobs,
+        hidden: Collection[str],
+        stale_after: float,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Of messages that are `hidden` nothing is due yet. `clock` tells which of the files in `tmp` are old."""
+        self.messages = 0
+        self._spool = spool
+        self._jobs = jobs
+        self._hidden = hidden
+        self._stale_after = stale_after
+        self._clock = clock
+        self._monotonic = monotonic
+        self._is_swept = False
+
+    @property
+    def is_wanted(self) -> bool:
+        return not self._is_swept or self._jobs.is_wanting
+
+    def turns(self) -> Iterator[None]:
+        """The work, a turn at a time."""
+        try:
+            if self._jobs.is_wanting:
+                yield from self._find_messages()
+            if not self._is_swept:
+                yield from self._sweep()
+                self._is_swept = True
+        except OSError as error:
+            self._jobs.is_wanting = True
+            self._log.warn("The queue's files cannot be looked at now: {why}", why=one_line(error))
+
+    def _find_messages(self) -> Iterator[None]:
+        """Find all messages that the schedule does not know. It is whole afterwards, but for what goes wrong now."""
+        self._jobs.is_wanting = False
+        before, seen = self.messages, 0
+        for name in self._in_turns(self._spool.names()):
+            if name is None:
+                yield
+            elif self._find(name):
+                seen += 1
+        self.messages = seen + (self.messages - before)
+        self._log.info("{count} messages in the queue were found again", count=seen)
+
+    def _find(self, name: bytes) -> bool:
+        """Whether there is a message of that name."""
+        if not IDENTIFIER.fullmatch(name):
+            self._spool.set_aside(self._spool.folders.messages + b"/" + name, "no message is called so")
+            return False
+        try:
+            state = self._spool.state(name.decode("ascii"))
+        except OSError as error:
+            self._log.warn("{name} in the queue cannot be read: {why}", name=one_line(name), why=one_line(error))
+            self._jobs.is_wanting = True
+            return False
+        if state is None:
+            return False
+        jobs = jobs_of(state)
+        if jobs:
+            self._jobs.find_again(jobs, self._hidden)
+        return True
+
+    def _sweep(self) -> Iterator[None]:
+        """Remove what is left of finished messages, once they cannot come back, and of drafts."""
+        folders = self._spool.folders
+        for name in self._in_turns(folders.files.each_name(folders.tmp)):
+            if name is None:
+                yield
+            else:
+                self._spool.sweep_tmp(name, self._clock() - self._stale_after)
+        folders.directories.sync(folders.messages)
+        for name in self._in_turns(folders.files.each_name(folders.outcomes)):
+            if name is None:
+                yield
+            else:
+                self._spool.sweep_log(name)
+
+    def _in_turns(self, names: Iterator[bytes]) -> Iterator[bytes | None]:
+        """Names, and None where a turn ends."""
+        ends, left = self._monotonic() + _TURN_SECONDS, _NAMES_A_TURN
+        for name in names:
+            yield name
+            left -= 1
+            if not left or self._monotonic() >= ends:
+                yield None
+                ends, left = self._monotonic() + _TURN_SECONDS, _NAMES_A_TURN

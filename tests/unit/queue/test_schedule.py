@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mailbox_d.queue.message import Fate
+from mailbox_d.queue.schedule import RowState, Schedule, Selection
+from tests.unit.queue.mail import NOON, Site
+
+NAMES = [f"A{number}" for number in range(6)]
+
+
+def filled(root: Path) -> Site:
+    """Six messages that were tried once, so that they have rows."""
+    site = Site(root)
+    site.keep_up()
+    for name in NAMES:
+        site.send(name, f"bob@{name.lower()}.example")
+        site.settle(site.take(f"{name.lower()}.example"), Fate.DEFERRED)
+    return site
+
+
+def all_due() -> dict[str, list[str]]:
+    return {f"{name.lower()}.example": [name] for name in NAMES}
+
+
+def test_a_clean_end_needs_no_look_at_the_files(tmp_path: Path) -> None:
+    site = filled(tmp_path)
+    site.restart(is_clean=True)
+    site.clock.now += 1000
+    assert not site.queue.jobs.is_wanting and site.queue.messages == 6
+    assert site.due() == all_due()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "schedule.clean").unlink(),
+        lambda root: (root / "schedule.clean").write_bytes(b""),
+        lambda root: (root / "schedule.clean").write_bytes(b"[" * 3000),
+        lambda root: (root / "schedule.clean").write_bytes(b"x" * 100_000),
+        lambda root: (root / "schedule.sqlite").unlink(),
+        lambda root: os.utime(root / "schedule.sqlite"),
+        lambda root: os.utime(root / "messages"),
+        lambda root: ((root / "schedule.clean").unlink(), (root / "schedule.clean").mkdir()),
+    ],
+)
+def test_an_end_that_was_not_clean_or_is_not_believed(tmp_path: Path, change: object) -> None:
+    site = filled(tmp_path)
+    site.queue.close()
+    change(tmp_path)  # type: ignore[operator]
+    site.queue = site.opened()
+    site.clock.now += 1000
+    assert site.queue.jobs.is_wanting and site.due() == {}
+    site.keep_up()
+    assert site.due() == all_due() and site.queue.messages == 6
+
+
+def test_the_mark_is_gone_while_the_schedule_is_open(tmp_path: Path) -> None:
+    site = filled(tmp_path)
+    site.restart(is_clean=True)
+    site.restart(is_clean=False)
+    assert site.queue.jobs.is_wanting
+
+
+@pytest.mark.parametrize("place", range(0, 40_000, 640))
+def test_a_damaged_schedule_costs_a_look_at_the_files(tmp_path: Path, place: int) -> None:
+    site = filled(tmp_path)
+    site.queue.close()
+    path = tmp_path / "schedule.sqlite"
+    status, octets = path.stat(), bytearray(path.read_bytes())
+    for offset in range(place, min(place + 16, len(octets))):
+        octets[offset] ^= 0xFF
+    with path.open("r+b") as file:
+        file.write(octets)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    site.queue = site.opened()
+    site.clock.now += 1000
+    for _ in range(3):
+        found = site.due()
+        site.keep_up()
+    for domain in found:
+        assert found[domain] == all_due()[domain]
+    if site.queue.stats(site.clock()).is_complete and not site.queue.wants_upkeep:
+        site.queue.jobs.is_wanting = True
+        site.keep_up()
+    assert site.due() == all_due()
+
+
+def test_a_file_of_another_program_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "schedule"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE job (x)")
+    schedule = Schedule(str(path))
+    schedule.open(is_clean=True)
+    assert schedule.is_wanting and schedule.next_due() is None
+
+
+def test_where_there_can_be_no_file_new_mail_is_sent_all_the_same(tmp_path: Path) -> None:
+    site = Site(tmp_path / "queue", make_schedule=lambda root: Schedule(str(root / "nowhere/schedule")))
+    site.send("A1", "bob@example.com")
+    assert site.due() == {"example.com": ["A1"]}
+    job = site.take("example.com")
+    site.settle(job, Fate.DEFERRED)
+    assert site.queue.wants_upkeep and site.queue.messages == 1
+    site.queue.close()
+    assert not (tmp_path / "queue/schedule.clean").exists()
+
+
+def test_a_disk_that_is_full_loses_rows_and_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = filled(tmp_path)
+    connection = site.queue.jobs._schedule._connection
+    assert connection is not None
+    connection.commit()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count={pages}")
+    monkeypatch.setattr("mailbox_d.queue.jobs.READY_MAX", 0)
+    site.queue.jobs._ready_max = 0
+    for number in range(300):
+        site.send(f"B{number}", f"bob@b{number}.example")
+    assert site.queue.wants_upkeep and site.queue.messages == 306
+    connection.execute("PRAGMA max_page_count=100000")
+    site.keep_up()
+    assert not site.queue.wants_upkeep and site.queue.messages == 306
+    site.clock.now += 1000
+    found = {}
+    while jobs := [job for d in site.queue.due_domains(site.clock(), 50) if (job := site.queue.take(d, site.clock()))]:
+        for job in jobs:
+            found[job.domain] = job.identifier
+    assert len(found) == 306
+
+
+def test_a_domain_with_many_does_not_hide_another(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.queue.jobs._ready_max = 3
+    for number in range(50):
+        site.send(f"A{number}", "bob@many.example")
+    site.send("B1", "bob@few.example")
+    site.send("C1", "bob@zoo.example")
+    queue = site.queue
+    assert queue.due_domains(NOON, 10) == ["few.example", "many.example", "zoo.example"]
+    assert queue.due_domains(NOON, 1, after="few.example") == ["many.example"]
+    assert queue.due_domains(NOON, 10, after="many.example") == ["zoo.example"]
+    assert queue.due_domains(NOON, 10, after="zoo.example") == []
+
+
+def test_pages_tell_each_job_once_whatever_they_leave_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailbox_d.queue.schedule._ROWS_A_PAGE", 3)
+    site = filled(tmp_path)
+    site.send("B1", "bob@a0.example", "carol@b1.example")
+    site.queue.hold("A3")
+
+    def all_pages(selection: Selection, limit: int) -> list[str]:
+        after: int | None = 0
+        found = []
+        while after is not None:
+            jobs, after = site.queue.page(selection, after, limit)
+            assert len(jobs) <= limit
+            found += [f"{job.identifier} {job.domain}" for job in jobs]
+        return found
+
+    for limit in (1, 2, 100):
+        assert len(all_pages(Selection(), limit)) == 8
+        assert all_pages(Selection(domain="a0.example"), limit) == ["A0 a0.example", "B1 a0.example"]
+        assert all_pages(Selection(identifier="B1"), limit) == ["B1 a0.example", "B1 b1.example"]
+        assert all_pages(Selection(state=RowState.HELD), limit) == ["A3 a3.example"]
+        assert all_pages(Selection(sender="nobody@example.org"), limit) == []
+
+
+def test_figures(tmp_path: Path) -> None:
+    site = filled(tmp_path)
+    site.queue.hold("A3")
+    site.clock.now += 2 * 3600.0
+    site.send("B1", "bob@a0.example", "carol@b1.example")
+    job = site.take("b1.example")
+    stats = site.queue.stats(site.clock())
+    assert stats.messages == 7 and stats.being_sent == 1 and stats.ages == [1, 6, 0, 0, 0]
+    assert stats.waiting["a0.example"] == 2 and stats.held == {"a3.example": 1} and stats.is_complete
+    site.queue.release(job)
