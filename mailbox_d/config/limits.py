@@ -239,6 +239,9 @@ class Limits(Section):
     remembered_domains: Annotated[int, Count(least=100, most=1_000_000)] = 10_000
     """Domains of which is remembered how well their servers' connections were secured, and what they say by MTA-STS."""
 
+    tls_results: Annotated[int, Size(most=GIB)] = 16 * MIB
+    """Of a day's results of TLS with other servers, what is kept, for eight days; 0: none."""
+
     # The control socket
     control_connections: Annotated[int, Count(least=1, most=100)] = 4
     """Connections to the control socket at once; each may have one request under way."""
