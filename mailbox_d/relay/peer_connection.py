@@ -27,6 +27,8 @@ from mailbox_d.wire.smtp.peer_replies import MalformedReply, ReceivedReply, Repl
 INHERITED: frozenset[str] = frozenset()
 """Methods of twisted.mail's classes that stay in use: none."""
 
+_BEFORE_TLS = "plain text came behind the go-ahead for TLS"
+
 
 @implementer(IHandshakeListener, IPushProducer)
 @without_inherited(keep=INHERITED)
@@ -119,7 +121,7 @@ class PeerConnection(smtp.ESMTPClient):
         """
         self.stage = "tls"
         if self._reader.buffered:
-            self._fail(malformed("tls", "plain text came behind the go-ahead for TLS"))
+            self._fail(malformed("tls", _BEFORE_TLS))
         self._raise_failure()
         self._reader = self._new_reader()
         self._handshaking = True
@@ -163,10 +165,14 @@ class PeerConnection(smtp.ESMTPClient):
         if self._failure is not None or self._ending:
             return
         self._reader.feed(data)
-        if not self.busy:
+        if self._handshaking:
+            self._fail(malformed("tls", _BEFORE_TLS))
+        elif not self.busy:
             self._fail(lost(self.stage, "it spoke unasked"))
         self._wake()
-        if self._reader.buffered > self.limits.reply:  # nobody waits for it, or it would be less
+        if (
+            self._reader.buffered > self.limits.reply + self.limits.reply_line
+        ):  # nobody waits for it, or it would be less
             self._fail(malformed(self.stage, "it speaks without being asked"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -37,5 +37,5 @@ def test_a_dialogue_that_goes_another_way_fails(tmp_path: Path) -> None:
     path = tmp_path / "wrong.txt"
     for wrong in ("S: 220 a\nC: HELO b", "S: 220 a", "CLOSED", "S: 220 a\nC: EHLO client.example.org\nOPEN"):
         path.write_text(wrong)
-        with pytest.raises(AssertionError, match="client|open"):
+        with pytest.raises(AssertionError, match=r"client|open"):
             play(read(path))
