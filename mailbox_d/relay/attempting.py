@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Attempt, Parcel, Recipient
-from mailbox_d.relay.connections import Connections, Session
+from mailbox_d.relay.client import Client, Destination, PeerSession
+from mailbox_d.relay.connections import Connections, Link
+from mailbox_d.relay.contents import PackedContent
 from mailbox_d.relay.outcomes import NOBODY, Tried, outcomes, outcomes_of_failure
-from mailbox_d.relay.ports import Content, Host, PeerFailure, Route, Security, Shipment, TlsDemand, Undeliverable
+from mailbox_d.relay.packing import Packing
+from mailbox_d.relay.ports import Host, PeerFailure, Route, TlsDemand, Undeliverable
 from mailbox_d.relay.unreachable import Unreachable
 from mailbox_d.wire.dns.records import IPAddress
 
@@ -32,41 +35,30 @@ class TlsPolicy(Protocol):
         """Remember how it went. `failure`: a result type of RFC 8460 section 4.3; empty where all was well."""
 
 
-class Packing(Protocol):
-    """Makes of a message what can be sent to one server."""
-
-    async def shipment(
-        self, parcel: Parcel, recipients: tuple[Recipient, ...], content: Content, session: Session
-    ) -> Shipment:
-        """Raises `Undeliverable` where the server cannot take it, whatever is done to it."""
-
-
-Open = Callable[[Route, Host, IPAddress, TlsDemand], Awaitable[Session]]
-"""Opens a session. Raises `PeerFailure`."""
-
-
 @dataclass(slots=True)
 class _Progress:
-    """How far an attempt has come: who waits, who has an answer for good, what was said to those who wait."""
+    """How far an attempt has come. `answers`: what was last said to each recipient, or of the server for them."""
 
-    waiting: tuple[Recipient, ...]
-    final: list[Attempt] = field(default_factory=list)
-    last: list[Attempt] = field(default_factory=list)
+    recipients: tuple[Recipient, ...]
+    answers: dict[EmailAddress, Attempt] = field(default_factory=dict)
     reached: bool = False
     """Whether some server was there to talk to."""
     must_end: bool = False
     """Whether no further server may be tried: the last one may have the message."""
     failure: PeerFailure | None = None
 
-    def took(self, attempts: Sequence[Attempt]) -> None:
-        self.final += [attempt for attempt in attempts if attempt.is_final]
-        self.last = [attempt for attempt in attempts if not attempt.is_final]
-        open_still = {attempt.recipient for attempt in self.last}
-        self.waiting = tuple(recipient for recipient in self.waiting if recipient.address in open_still)
-
     @property
-    def attempts(self) -> list[Attempt]:
-        return self.final + self.last
+    def waiting(self) -> tuple[Recipient, ...]:
+        """Those without a final answer."""
+        found = (recipient for recipient in self.recipients if not self._is_settled(recipient))
+        return tuple(found)
+
+    def took(self, attempts: Iterable[Attempt]) -> None:
+        self.answers.update((attempt.recipient, attempt) for attempt in attempts)
+
+    def _is_settled(self, recipient: Recipient) -> bool:
+        answer = self.answers.get(recipient.address)
+        return answer is not None and answer.is_final
 
 
 class Attempting:
@@ -78,20 +70,22 @@ class Attempting:
         routing: Routing,
         policy: TlsPolicy,
         packing: Packing,
-        open_session: Open,
+        client: Client,
         connections: Connections,
         unreachable: Unreachable,
+        recipients_at_once: int,
         clock: Callable[[], float],
     ) -> None:
         self._routing = routing
         self._policy = policy
         self._packing = packing
-        self._open = open_session
+        self._client = client
         self._connections = connections
         self._unreachable = unreachable
+        self._recipients_at_once = recipients_at_once
         self._clock = clock
 
-    async def attempt(self, parcel: Parcel, domain: str, content: Content) -> list[Attempt]:
+    async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
         """What became of each recipient of a parcel, all in one domain."""
         try:
             route = await self._routing.route(domain, parcel.message.envelope.sender)
@@ -103,11 +97,11 @@ class Attempting:
         async with self._connections.place(route.key):
             return await self._over(route, parcel, content)
 
-    async def _over(self, route: Route, parcel: Parcel, content: Content) -> list[Attempt]:
+    async def _over(self, route: Route, parcel: Parcel, content: PackedContent) -> list[Attempt]:
         progress = _Progress(parcel.waiting)
-        session = None if parcel.message.envelope.require_tls else self._connections.take(route.key)
-        if session is not None:
-            await self._hand_over(session, route, parcel, content, progress)
+        link = None if parcel.message.envelope.require_tls else self._connections.take(route.key)
+        if link is not None:
+            await self._hand_over(link, route, parcel, content, progress)
         for host, address in _places(route):
             if not progress.waiting or progress.must_end:
                 break
@@ -116,52 +110,81 @@ class Attempting:
             self._unreachable.reached(route.key)
         elif progress.failure is not None:
             self._unreachable.failed(route.key, progress.failure)
-        return progress.attempts
+        return list(progress.answers.values())
 
     async def _try(
-        self, route: Route, host: Host, address: IPAddress, parcel: Parcel, content: Content, progress: _Progress
+        self, route: Route, host: Host, address: IPAddress, parcel: Parcel, content: PackedContent, progress: _Progress
     ) -> None:
         """Try one server."""
         tried = Tried(host.name, str(address))
         try:
             demand = await self._policy.demand(route, host, parcel)
             tried = Tried(host.name, str(address), policy=demand.policy)
-            session = await self._session(route, host, address, demand)
+            link = await self._link(route, host, address, demand)
         except PeerFailure as failure:
             self._policy.note(route, host, tried, failure.failure)
             progress.failure = failure
             progress.took(outcomes_of_failure(failure, progress.waiting, tried, self._clock()))
             return
-        self._policy.note(route, host, session.tried, session.tried.tls.failure)
-        await self._hand_over(session, route, parcel, content, progress)
+        self._policy.note(route, host, link.tried, link.tried.tls.failure)
+        await self._hand_over(link, route, parcel, content, progress)
 
-    async def _session(self, route: Route, host: Host, address: IPAddress, demand: TlsDemand) -> Session:
-        """Open a session; in plain text where TLS fails and nothing demands it."""
+    async def _link(self, route: Route, host: Host, address: IPAddress, demand: TlsDemand) -> Link:
+        """Open a session; without TLS where that failed and nothing demands it."""
+        destination = Destination(host, address, demand, route.login, route.implicit_tls)
         try:
-            return await self._open(route, host, address, demand)
+            session = await self._opened(destination)
         except PeerFailure as failure:
-            if failure.stage != "tls" or demand.least is not Security.PLAIN or route.login is not None:
+            if not failure.may_be_plain:
                 raise
             self._policy.note(route, host, Tried(host.name, str(address), policy=demand.policy), failure.failure)
-            return await self._open(route, host, address, TlsDemand(policy=f"{demand.policy}, TLS failed", avoid=True))
+            session = await self._opened(replace(destination, without_tls=True))
+        knows_dsn = "DSN" in session.extensions
+        return Link(session, Tried(host.name, str(address), session.tls, demand.policy, knows_dsn))
+
+    async def _opened(self, destination: Destination) -> PeerSession:
+        session = PeerSession(self._client, destination)
+        await session.open()
+        return session
 
     async def _hand_over(
-        self, session: Session, route: Route, parcel: Parcel, content: Content, progress: _Progress
+        self, link: Link, route: Route, parcel: Parcel, content: PackedContent, progress: _Progress
     ) -> None:
-        """Hand the message over, and keep the session for others where it can be."""
+        """Hand the message over, for so many recipients at a time, and keep the session where it can be."""
         progress.reached = True
+        for recipients in batches(progress.waiting, self._recipients_at_once):
+            if progress.must_end or not link.is_usable:
+                break
+            await self._hand_over_for(recipients, link, parcel, content, progress)
+        if parcel.message.envelope.require_tls:
+            self._connections.close(link)
+        else:
+            self._connections.keep(route.key, link)
+
+    async def _hand_over_for(
+        self,
+        recipients: tuple[Recipient, ...],
+        link: Link,
+        parcel: Parcel,
+        content: PackedContent,
+        progress: _Progress,
+    ) -> None:
+        session = link.session
         try:
-            shipment = await self._packing.shipment(parcel, progress.waiting, content, session)
-            handed = await session.send(shipment)
+            shipment = await self._packing.shipment(parcel.message, recipients, content, session.extensions)
+            progress.took(outcomes(await session.send(shipment), link.tried, self._clock()))
         except (PeerFailure, Undeliverable) as error:
             progress.must_end = isinstance(error, PeerFailure) and error.may_have_it
-            progress.took(outcomes_of_failure(error, progress.waiting, session.tried, self._clock()))
-        else:
-            progress.took(outcomes(handed, session.tried, self._clock()))
-        if parcel.message.envelope.require_tls:
-            self._connections.close(session)
-        else:
-            self._connections.keep(route.key, session)
+            progress.took(outcomes_of_failure(error, recipients, link.tried, self._clock()))
+        except BaseException:
+            session.abort()
+            raise
+
+
+def batches(recipients: Sequence[Recipient], most: int) -> Iterator[tuple[Recipient, ...]]:
+    """The recipients, so many at a time."""
+    for start in range(0, len(recipients), most):
+        yield tuple(recipients[start : start + most])
 
 
 def _places(route: Route) -> Iterator[tuple[Host, IPAddress]]:

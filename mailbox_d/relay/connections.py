@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
+from mailbox_d.relay.client import PeerSession
 from mailbox_d.relay.outcomes import Tried
-from mailbox_d.relay.ports import Handed, Shipment
 
 
-class Session(Protocol):
-    """A session with a server, ready for mail."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A session with a server, ready for mail, and what is to be told of that server."""
 
+    session: PeerSession
     tried: Tried
-    """Who is there, and how the connection is secured."""
-    extensions: Mapping[str, str]
-    is_usable: bool
-    """Whether it can take another message."""
 
-    async def send(self, shipment: Shipment) -> tuple[Handed, ...]:
-        """Hand a message over. Raises `PeerFailure`."""
-
-    async def close(self) -> None:
-        """Take leave, for a moment at most."""
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can take another message."""
+        return self.session.is_usable
 
 
 class Connections:
@@ -39,7 +37,7 @@ class Connections:
         self._call_later = call_later
         self._most_each = most_each
         self._idle_seconds = idle_seconds
-        self._idle: dict[str, list[tuple[Session, Any]]] = defaultdict(list)
+        self._idle: dict[str, list[tuple[Link, Any]]] = defaultdict(list)
         self._places: dict[str, DeferredSemaphore] = {}
 
     @asynccontextmanager
@@ -54,42 +52,42 @@ class Connections:
             if places.tokens == places.limit and not places.waiting:
                 self._places.pop(key, None)
 
-    def take(self, key: str) -> Session | None:
+    def take(self, key: str) -> Link | None:
         """A session that waits for mail, None where there is none."""
         waiting = self._idle.get(key, [])
-        session: Session | None = None
-        while waiting and session is None:
+        link: Link | None = None
+        while waiting and link is None:
             found, timer = waiting.pop()
             timer.cancel()
-            session = found if found.is_usable else None
+            link = found if found.is_usable else None
         if not waiting:
             self._idle.pop(key, None)
-        return session
+        return link
 
-    def keep(self, key: str, session: Session) -> None:
+    def keep(self, key: str, link: Link) -> None:
         """Let a session wait for further mail; after a while it is closed."""
-        if not session.is_usable or not self._idle_seconds:
-            self.close(session)
+        if not link.is_usable or not self._idle_seconds:
+            self.close(link)
             return
-        timer = self._call_later(self._idle_seconds, self._end, key, session)
-        self._idle[key].append((session, timer))
+        timer = self._call_later(self._idle_seconds, self._end, key, link)
+        self._idle[key].append((link, timer))
 
-    def close(self, session: Session) -> None:
+    def close(self, link: Link) -> None:
         """Take leave; nobody waits for that."""
-        Deferred.fromCoroutine(session.close()).addErrback(
+        Deferred.fromCoroutine(link.session.close()).addErrback(
             lambda failure: self._log.failure("a session did not end as it should", failure)
         )
 
     def close_idle(self) -> None:
         """Close all that wait for mail."""
         for key, waiting in list(self._idle.items()):
-            for session, timer in waiting:
+            for link, timer in waiting:
                 timer.cancel()
-                self.close(session)
+                self.close(link)
             self._idle.pop(key, None)
 
-    def _end(self, key: str, session: Session) -> None:
-        self._idle[key] = [each for each in self._idle[key] if each[0] is not session]
+    def _end(self, key: str, link: Link) -> None:
+        self._idle[key] = [each for each in self._idle[key] if each[0] is not link]
         if not self._idle[key]:
             self._idle.pop(key)
-        self.close(session)
+        self.close(link)

@@ -17,9 +17,9 @@ from mailbox_d.queue.mail_queue import MailQueue
 from mailbox_d.queue.message import Attempt, Parcel
 from mailbox_d.relay.conclusion import Conclusion
 from mailbox_d.relay.connections import Connections
+from mailbox_d.relay.contents import PackedContent
 from mailbox_d.relay.loading import Loaded, Loading
 from mailbox_d.relay.outcomes import outcomes_of_our_fault
-from mailbox_d.relay.ports import Content
 
 LONGEST_REST = 60.0
 """Seconds after which is looked for work in any case."""
@@ -36,7 +36,7 @@ STOP_SECONDS = 8.0
 class Attempts(Protocol):
     """Sends a parcel whose recipients are all in one domain."""
 
-    async def attempt(self, parcel: Parcel, domain: str, content: Content) -> list[Attempt]:
+    async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
         """What became of each recipient. Raises nothing that is not a fault of ours."""
 
 
@@ -164,7 +164,7 @@ class Dispatcher(Service):
             attempts = await self._attempt(loaded)
             await self._conclusion.conclude(loaded, attempts)
         finally:
-            await loaded.close()
+            await loaded.content.close()
 
     async def _attempt(self, loaded: Loaded) -> list[Attempt]:
         try:

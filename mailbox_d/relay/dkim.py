@@ -58,14 +58,20 @@ class Signer:
     def __init__(self, keys: KeyFolder) -> None:
         self._keys = keys
 
-    def signatures(self, message: Queued, header: bytes, body_hash: bytes, now: float) -> bytes:
-        """The fields to put in front of the header; empty where no domain of ours vouches for the message. Blocks.
+    def keys(self, message: Queued, header: bytes) -> tuple[SigningKey, ...]:
+        """The keys for a message; none where no domain of ours vouches for it. Blocks.
 
-        `header`: with CRLF line ends, with or without the empty line that ends it. What was forwarded is not signed:
-        anybody may have written it, whatever its From says.
+        What was forwarded is not signed: anybody may have written it, whatever its From says.
         """
         domain = "" if message.source is Source.FORWARDED else author_domain(header)
-        return sign(header, body_hash, self._keys.of_domain(domain), now) if domain else b""
+        return self._keys.of_domain(domain) if domain else ()
+
+    def signatures(self, message: Queued, header: bytes, body_hash: bytes, now: float) -> bytes:
+        """The fields to put in front of the header; empty where nobody signs. Blocks.
+
+        `header`: with CRLF line ends, with or without the empty line that ends it.
+        """
+        return sign(header, body_hash, self.keys(message, header), now)
 
 
 def sign(header: bytes, body_hash: bytes, keys: Sequence[SigningKey], now: float) -> bytes:

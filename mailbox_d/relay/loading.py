@@ -10,7 +10,8 @@ from mailbox_d.net.lanes import Lane
 from mailbox_d.queue.job import Job
 from mailbox_d.queue.mail_queue import MailQueue
 from mailbox_d.queue.message import Parcel
-from mailbox_d.relay.contents import FileContent, WholeContent, open_content
+from mailbox_d.relay.contents import PackedContent, open_content
+from mailbox_d.relay.signing import Signing
 
 _DOMAINS_AT_ONCE = 50
 _UNREADABLE_SECONDS = 300.0
@@ -23,20 +24,16 @@ class Loaded:
 
     job: Job
     parcel: Parcel
-    content: WholeContent | FileContent
-
-    async def close(self) -> None:
-        """Give back what is open for it."""
-        if isinstance(self.content, FileContent):
-            await self.content.close()
+    content: PackedContent
 
 
 class Loading:
     """Takes jobs, going round the domains. Its methods block; one thread at a time."""
 
-    def __init__(self, queue: MailQueue, lane: Lane, clock: Callable[[], float]) -> None:
+    def __init__(self, queue: MailQueue, lane: Lane, signing: Signing, clock: Callable[[], float]) -> None:
         self._queue = queue
         self._lane = lane
+        self._signing = signing
         self._clock = clock
         self._after = ""
 
@@ -74,7 +71,7 @@ class Loading:
         try:
             file = self._queue.content(job.identifier)
             if file is not None:
-                return Loaded(job, parcel, open_content(file, self._lane))
+                return Loaded(job, parcel, open_content(file, parcel.message, self._lane, self._signing))
         except StorageFault:
             self._queue.release(replace(job, due=self._clock() + _UNREADABLE_SECONDS))
             return None

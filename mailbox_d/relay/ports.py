@@ -81,8 +81,6 @@ class TlsDemand:
     tlsa: tuple[TLSA, ...] = ()
     policy: str = "opportunistic"
     needs_requiretls: bool = False
-    avoid: bool = False
-    """Not to begin TLS at all: it was tried, failed, and nothing demands it."""
 
 
 @dataclass(frozen=True, slots=True)
