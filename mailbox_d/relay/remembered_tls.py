@@ -24,7 +24,7 @@ FORGOTTEN_AFTER = 30 * 86400.0
 NOTED_AGAIN = 3600.0
 """Seconds after which times on disk are brought up to date, though no level has changed."""
 
-_LINE = re.compile(r"([a-z0-9_.-]{1,253}) (encrypted|authenticated) ([0-9]{1,12})")
+_LINE = re.compile(r"(\S{1,300}) (encrypted|authenticated) ([0-9]{1,12})")
 _FILE_MAX = 256 << 20
 
 _log = Logger()
@@ -72,7 +72,7 @@ class RememberedTls:
         except OSError as fault:
             _log.error("How other servers' connections were secured cannot be read: {fault}", fault=fault)
             return
-        levels = [level for line in (text or b"").decode("ascii", "replace").splitlines() for level in _read(line)]
+        levels = [level for line in (text or b"").decode("utf-8", "replace").split("\n") for level in _read(line)]
         levels.sort(key=lambda level: level.seen)
         self._levels = OrderedDict((level.domain, level) for level in levels[-self._most :])
 
@@ -110,7 +110,7 @@ class RememberedTls:
         self._is_new, self._written = False, self._clock()
         lines = [f"{one.domain} {one.level.word} {one.seen:.0f}\n" for one in self.all()]
         try:
-            await self._run(self._write, "".join(lines).encode("ascii"))
+            await self._run(self._write, "".join(lines).encode("utf-8"))
         except OSError as fault:
             self._is_new = True
             _log.error("How other servers' connections were secured cannot be kept: {fault}", fault=fault)

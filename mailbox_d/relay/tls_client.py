@@ -99,7 +99,7 @@ class ConnectionCreator:
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> ClientConnection:  # noqa: N802, N803
         connection = ClientConnection(self._context)
-        if not _is_address(self._name):
+        if self._name.isascii() and not _is_address(self._name):
             connection.set_tlsext_host_name(self._name.encode("ascii"))
         return connection
 

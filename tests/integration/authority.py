@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,10 +116,12 @@ class Authority:
         begins: datetime | None = None,
         expires: datetime | None = None,
         key: PrivateKey | None = None,
+        uses: Sequence[x509.ObjectIdentifier] = (),
         with_root: bool = False,
     ) -> Pair:
-        """A certificate for DNS names and IP addresses; without any it has a common name alone. `with_root`: the root
-        is sent along, as servers with DANE-TA records do."""
+        """A certificate for DNS names and IP addresses; without any it has a common name alone. `uses`: what alone it
+        may be used for (extended key usage); `with_root`: the root is sent along, as servers with DANE-TA records
+        do."""
         key = key or new_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
         begins, expires = begins or now() - WEEK, expires or now() + WEEK
@@ -127,6 +130,8 @@ class Authority:
         if names:
             alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
             builder = builder.add_extension(alternatives, critical=False)
+        if uses:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         chain = (*self.chain, *((self._root.certificate,) if with_root else ()))
         return Pair(builder.sign(self._key, hashes.SHA256()), key, chain)
 

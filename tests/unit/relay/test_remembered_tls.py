@@ -121,6 +121,13 @@ def test_of_too_many_domains_those_seen_longest_ago_are_forgotten(tmp_path: Path
     assert len(place.restart().all()) <= 2
 
 
+def test_addresses_are_domains_too(place: Place) -> None:
+    for domain in ("[192.0.2.1]", "[ipv6:2001:db8::1]", "bücher.example"):
+        place.tls.note(domain, ENCRYPTED)
+        place.save()
+        assert place.restart().level(domain) is ENCRYPTED
+
+
 @given(st.binary(max_size=200))
 def test_lines_that_are_none_are_passed_over(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     place = Place(tmp_path_factory.mktemp("tls"))

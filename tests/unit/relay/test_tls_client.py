@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from OpenSSL import SSL
 
 from mailbox_d.relay.ports import Host, Security, TlsDemand, TlsState
@@ -175,6 +176,26 @@ def test_below_an_anchor_a_server_is_no_authority(tls: OutgoingTls, matching: in
     impostor.name, impostor._key, impostor.certificate = leaf.certificate.subject, leaf.key, leaf.certificate
     pair = impostor.issue(NAME, with_root=True)
     assert state_of(tls, pair, by_dane(record(OTHER.pair, 2, 1, matching))).failure == "certificate-not-trusted"
+
+
+USES = {"servers": [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH], "clients": [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]}
+USES |= {"both": USES["servers"] + USES["clients"], "anything": [x509.oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_certificate_is_for_servers(tls: OutgoingTls, use: str) -> None:
+    """By an authority for servers explicitly (RFC 5280 leaves "anything" to us, OpenSSL says no)."""
+    pair = ROOT.issue(NAME, uses=USES[use], with_root=True)
+    right = use in ("servers", "both")
+    assert state_of(tls, pair).failure == ("" if right else "certificate-not-trusted")
+    below = state_of(tls, pair, by_dane(record(ROOT.pair, 2, 0, 1)))
+    assert below.failure == ("" if use != "clients" else "certificate-not-trusted")
+    assert state_of(tls, pair, by_dane(record(pair, 3, 0, 1))).failure == ""
+
+
+def test_names_of_servers_that_are_none_fit_no_certificate(tls: OutgoingTls) -> None:
+    for name in ("", "münchen.example", "x" * 300, "a b", "192.0.2.1", "."):
+        assert state_of(tls, ROOT.issue("192.0.2.1", NAME), TlsDemand(), Host(name, 25, ())).security < 2
 
 
 def test_the_server_hears_the_name_it_is_asked_by(tls: OutgoingTls) -> None:
