@@ -10,6 +10,7 @@ from typing import Final
 
 from mailbox_d import __version__
 from mailbox_d.ctl.dkim_command import add_dkim
+from mailbox_d.ctl.dns_command import add_dns
 from mailbox_d.ctl.explain_command import add_explain
 from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_configuration
 from mailbox_d.wire.control.requests import WAIT_MAX, Request, Verb
@@ -137,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_verb(verbs, verb, said)
     add_explain(subjects)
     add_dkim(subjects)
+    add_dns(subjects)
     return parser
 
 
