@@ -6,7 +6,6 @@ counts when it took the whole message, and not before: a reply that comes earlie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from mailbox_d.queue.message import Recipient
@@ -23,12 +22,6 @@ TOO_MANY_RECIPIENTS = "5.5.3"
 _DATA = command("DATA")
 _RESET = command("RSET")
 _LONE_DOT = b".\r\n"
-
-
-def parts(shipment: Shipment, most: int) -> Iterator[Shipment]:
-    """The shipment for at most so many recipients at a time (RFC 5321 section 4.5.3.1.8)."""
-    for at in range(0, len(shipment.recipients), most):
-        yield replace(shipment, recipients=shipment.recipients[at : at + most])
 
 
 @dataclass(frozen=True, slots=True)

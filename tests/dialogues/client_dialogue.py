@@ -168,7 +168,7 @@ class _Play:
 
 
 def _destination(options: Mapping[str, str]) -> Destination:
-    """Options: `least=<security>`, `login=<name>:<password>`; `requiretls`, `implicit_tls`, `without_tls`, all `=yes`."""
+    """Options: `least=<security>`, `login=<name>:<password>`; `requiretls`, `implicit_tls`, `without_tls`: `yes`."""
     name, _, password = options.get("login", "").partition(":")
     return Destination(
         replace(HOST, port=465 if "implicit_tls" in options else 25),

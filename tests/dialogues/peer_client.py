@@ -74,9 +74,16 @@ class MarkedTls:
 
 
 class ClientTransport(MemoryTransport):
-    """A transport that tells the client that the connection is gone once it was aborted, in a later turn."""
+    """A transport that tells the client that the connection is gone once it was aborted, in a later turn. `is_full`:
+    the server reads nothing for now, so that each write is one too many."""
 
     on_abort: Any = None
+    is_full = False
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self.is_full:
+            self.producer.pauseProducing()
 
     def abortConnection(self) -> None:
         super().abortConnection()
@@ -120,6 +127,11 @@ class PeerClient:
     def told(self) -> bytes:
         """What the client said since the last look."""
         return self.transport.take()
+
+    @property
+    def connection(self) -> Any:
+        """Our protocol, without what Twisted's endpoint puts around it."""
+        return self.protocol._wrappedProtocol
 
     def start(self, work: Coroutine[Deferred[Any], Any, Any]) -> Outcome:
         """Run one of the session's coroutines as far as it goes."""
