@@ -88,6 +88,7 @@ def build(configuration: Configuration) -> Daemon:
             site.workers,
             site.feeding,
             *([site.recording] if site.recording is not None else []),
+            *site.outgoing.services,
             StopOnce(reactor),
             Watchdog(reactor),
             site.certificate_reload,

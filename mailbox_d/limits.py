@@ -9,9 +9,11 @@ from mailbox_d.imap.fetch.ahead import AheadLimits
 from mailbox_d.imap.fetch.contents import ContentLimits
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.mime.structure import MimeLimits
+from mailbox_d.net.dns_client import DnsLimits
 from mailbox_d.net.session import SessionLimits
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.pop3.service import POP3Limits
+from mailbox_d.relay.limits import RelayLimits
 from mailbox_d.smtp.service import Kind, SMTPLimits
 from mailbox_d.wire.imap.cursor import DEFAULT_LIMITS
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits
@@ -117,4 +119,23 @@ def pop3_limits(limits: Limits) -> POP3Limits:
         login_failures=limits.login_failures,
         bad_commands_before_login=limits.pop3_bad_commands_preauth,
         bad_commands_in_a_row=limits.pop3_bad_commands,
+    )
+
+
+def dns_limits(limits: Limits) -> DnsLimits:
+    """The configured limits that lookups keep to."""
+    return DnsLimits(timeout=limits.dns_timeout, records=limits.dns_records, cache=limits.dns_cache)
+
+
+def relay_limits(limits: Limits) -> RelayLimits:
+    """The configured limits that sessions with other servers keep to."""
+    return RelayLimits(
+        connect=limits.relay_connect_timeout,
+        greeting=limits.relay_greeting_timeout,
+        command=limits.relay_command_timeout,
+        data=limits.relay_data_timeout,
+        end=limits.relay_end_timeout,
+        handshake=limits.tls_handshake_timeout,
+        reply=limits.smtp_reply,
+        reply_line=limits.smtp_reply_line,
     )

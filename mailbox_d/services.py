@@ -36,7 +36,6 @@ from mailbox_d.policy.space import FreeSpace
 from mailbox_d.pop3.maildrop import POP3Maildrop
 from mailbox_d.pop3.server import POP3Server
 from mailbox_d.pop3.service import POP3Service
-from mailbox_d.relay.intake import Intake
 from mailbox_d.site import NotServed, Site
 from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.replies import TOO_MANY_CONNECTIONS
@@ -92,7 +91,8 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         kind=kind,
         hostname=site.configuration.hostname,
         recipients=site.recipients,
-        intake=Intake(site.store, site.configuration.hostname),
+        intake=site.outgoing.intake,
+        forwarding=site.outgoing.forwarding,
         lane=site.lanes.delivery,
         space=FreeSpace(free_octets, time.monotonic),
         clock=time.time,

@@ -29,6 +29,7 @@ from mailbox_d.net.directory_watch import DirectoryWatch
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.net.recording import Recording
+from mailbox_d.outgoing import Assembly, OutgoingMail
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.record.recorder import NO_RECORD, Record, Recorder
@@ -67,6 +68,7 @@ class Site:
     record: Record
     recording: Recording | None
     """What has the record written; None where nothing is remembered."""
+    outgoing: OutgoingMail
     connections: ConnectionLimits
     user_sessions: UserSessions
     daily_messages: DailyMessages
@@ -95,6 +97,11 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         quotas=quotas,
     )
     recorder = build_recorder(configuration, lanes)
+    recipients = Recipients(
+        {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()},
+        most_targets=limits.alias_targets,
+    )
+    record = recorder or NO_RECORD
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
     return Site(
@@ -107,14 +114,13 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         crew=Crew(workers, at_once=2 * children),
         realms=realms,
         directory=directory,
-        recipients=Recipients(
-            {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()}
-        ),
+        recipients=recipients,
         quotas=quotas,
         store=maildirs,
         maildirs=maildirs,
-        record=recorder or NO_RECORD,
+        record=record,
         recording=Recording(reactor, recorder, lanes.record) if recorder is not None else None,
+        outgoing=Assembly(configuration, reactor, lanes, recipients, maildirs, record).build(),
         connections=ConnectionLimits(
             total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
         ),

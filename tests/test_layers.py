@@ -36,6 +36,7 @@ FLOORS = {
     "site": 5,
     "services": 5,
     "limits": 5,
+    "outgoing": 5,
     "control": 5,
     "tap": 6,
     "ctl": 6,

@@ -94,6 +94,8 @@ class Lanes(Service):
         """Users' files and certificates."""
         self.control = Lane(reactor, "control", 2)
         """What operators have done to the store."""
+        self.queue = Lane(reactor, "queue", DISK_WIDTH)
+        """Outgoing mail."""
         self.record = Lane(reactor, "record", 1)
         """The record of messages, which keeps nothing else waiting."""
 
@@ -103,7 +105,7 @@ class Lanes(Service):
             lane.stop()
 
     def _all(self) -> tuple[Lane, ...]:
-        return (self.delivery, self.store, self.hashing, self.files, self.control, self.record)
+        return (self.delivery, self.store, self.hashing, self.files, self.control, self.queue, self.record)
 
 
 class InlineLane(Lane):

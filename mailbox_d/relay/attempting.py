@@ -70,7 +70,7 @@ class Attempting:
         routing: Routing,
         policy: TlsPolicy,
         packing: Packing,
-        client: Client,
+        client_of: Callable[[Route], Client],
         connections: Connections,
         unreachable: Unreachable,
         recipients_at_once: int,
@@ -79,7 +79,7 @@ class Attempting:
         self._routing = routing
         self._policy = policy
         self._packing = packing
-        self._client = client
+        self._client_of = client_of
         self._connections = connections
         self._unreachable = unreachable
         self._recipients_at_once = recipients_at_once
@@ -133,17 +133,17 @@ class Attempting:
         """Open a session; without TLS where that failed and nothing demands it."""
         destination = Destination(host, address, demand, route.login, route.implicit_tls)
         try:
-            session = await self._opened(destination)
+            session = await self._opened(route, destination)
         except PeerFailure as failure:
             if not failure.may_be_plain:
                 raise
             self._policy.note(route, host, Tried(host.name, str(address), policy=demand.policy), failure.failure)
-            session = await self._opened(replace(destination, without_tls=True))
+            session = await self._opened(route, replace(destination, without_tls=True))
         knows_dsn = "DSN" in session.extensions
         return Link(session, Tried(host.name, str(address), session.tls, demand.policy, knows_dsn))
 
-    async def _opened(self, destination: Destination) -> PeerSession:
-        session = PeerSession(self._client, destination)
+    async def _opened(self, route: Route, destination: Destination) -> PeerSession:
+        session = PeerSession(self._client_of(route), destination)
         await session.open()
         return session
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,7 +51,7 @@ class DispatchLimits:
 
 class Dispatcher(Service):
     """Runs: each sends the due mail of one domain, a message after the other, and ends when there is no more of it, or
-    when it is others' turn."""
+    when it is others' turn. `ready` comes back when all is known that must be before anything is sent."""
 
     name = "queue"
     _log = Logger()
@@ -66,6 +66,8 @@ class Dispatcher(Service):
         conclusion: Conclusion,
         connections: Connections,
         limits: DispatchLimits,
+        *,
+        ready: Callable[[], Awaitable[None]],
         clock: Callable[[], float],
     ) -> None:
         self._reactor = reactor
@@ -76,6 +78,7 @@ class Dispatcher(Service):
         self._conclusion = conclusion
         self._connections = connections
         self._limits = limits
+        self._ready = ready
         self._clock = clock
         self._runs: Counter[str] = Counter()
         self._under_way: set[Deferred[None]] = set()
@@ -118,6 +121,7 @@ class Dispatcher(Service):
             resting.callback(None)
 
     async def _rounds(self) -> None:
+        await self._ready()
         while self.running:
             self._is_woken = False
             free = self._limits.runs - self._runs.total()

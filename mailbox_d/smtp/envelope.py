@@ -117,10 +117,10 @@ async def _returned(session: SMTPSession, transaction: Transaction, address: Ema
     An address of that form is for reports alone, and nobody's else, the catch-all's neither: who has seen one could
     write through us to whom it leads.
     """
-    rewriting, recipients = session.service.rewriting, session.service.recipients
-    if rewriting is None or not is_rewritten(address) or not recipients.is_ours(address.domain):
+    forwarding, recipients = session.service.forwarding, session.service.recipients
+    if forwarding is None or not is_rewritten(address) or not recipients.is_ours(address.domain):
         return None
-    original = rewriting.original(address) if transaction.sender is None else None
+    original = forwarding.original(address) if transaction.sender is None else None
     if original is None:
         raise RefusedByPolicy(Refused(Reason.UNKNOWN_RECIPIENT, NO_SUCH_USER, str(address)))
     if recipients.is_ours(original.domain):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
+from mailbox_d.address import EmailAddress
 from mailbox_d.net.lanes import Lane
 from mailbox_d.net.login import LoginGate
 from mailbox_d.policy.content import HeaderLimits
@@ -13,7 +15,6 @@ from mailbox_d.policy.mailbox_room import MailboxRoom
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
-from mailbox_d.policy.srs import SenderRewriting
 from mailbox_d.record.recorder import NO_RECORD, Record
 from mailbox_d.relay.intake import Intake
 from mailbox_d.smtp.incoming import BatchRoom
@@ -48,6 +49,13 @@ class SMTPLimits:
     header: HeaderLimits = field(default_factory=HeaderLimits)
 
 
+class Rewritten(Protocol):
+    """Knows the senders of mail that we forwarded."""
+
+    def original(self, address: EmailAddress) -> EmailAddress | None:
+        """The sender that an address of ours was made of; None where we did not make it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """One kind of service with everything its sessions use."""
@@ -72,5 +80,5 @@ class Service:
     """Where it is told what becomes of messages."""
     gate: LoginGate | None = None
     """Where users log in, if they can."""
-    rewriting: SenderRewriting | None = None
+    forwarding: Rewritten | None = None
     """What finds the senders of mail that we forwarded, to whom reports go on."""

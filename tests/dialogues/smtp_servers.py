@@ -169,7 +169,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         daily=DailyMessages(int(options.get("daily", "0")), clock.seconds),
         mailbox_room=MailboxRoom(first_full, refuses=options.get("when_full") == "refuse"),
         limits=limits,
-        rewriting=SenderRewriting((b"the key of the dialogues",), lambda: NOW),
+        forwarding=SenderRewriting((b"the key of the dialogues",), lambda: NOW),
         gate=LoginGate("submission", IMessageDelivery, portal, at_once, UserSessions(0))
         if kind is Kind.SUBMISSION
         else None,

@@ -1,0 +1,254 @@
+"""Outbound mail of a site: the queue, and everything that sends from it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mailbox_d.config.model import Configuration
+from mailbox_d.limits import dns_limits, mime_limits, relay_limits
+from mailbox_d.net.dns_client import DnsClient
+from mailbox_d.net.dns_servers import dns_servers
+from mailbox_d.net.lanes import Lanes, sleep
+from mailbox_d.net.own_addresses import own_addresses
+from mailbox_d.policy.recipients import Recipients
+from mailbox_d.queue.backoff import Backoff
+from mailbox_d.queue.mail_queue import MailQueue, QueueSettings
+from mailbox_d.queue.message import Attempt, Parcel
+from mailbox_d.record.recorder import Record
+from mailbox_d.relay.attempting import Attempting
+from mailbox_d.relay.client import Client
+from mailbox_d.relay.conclusion import Conclusion, ReportSettings
+from mailbox_d.relay.connections import Connections
+from mailbox_d.relay.contents import PackedContent
+from mailbox_d.relay.conversion import Conversion
+from mailbox_d.relay.courier import Courier
+from mailbox_d.relay.dispatcher import Dispatcher, DispatchLimits
+from mailbox_d.relay.dkim import Signer
+from mailbox_d.relay.dkim_keys import KeyFolder
+from mailbox_d.relay.forwarding import Forwarding
+from mailbox_d.relay.intake import Intake, Outgoing
+from mailbox_d.relay.loading import Loading
+from mailbox_d.relay.local_attempt import LocalAttempting
+from mailbox_d.relay.mta_sts_cache import MtaStsPolicies
+from mailbox_d.relay.mta_sts_fetch import FetchSettings, PolicyFetcher
+from mailbox_d.relay.mta_sts_files import PolicyFiles
+from mailbox_d.relay.packing import Packing
+from mailbox_d.relay.preparation import TlsKnowledge
+from mailbox_d.relay.remembered_tls import RememberedTls
+from mailbox_d.relay.routing import Routing
+from mailbox_d.relay.signing import Signing
+from mailbox_d.relay.srs_keys import FILE_NAME as SRS_KEYS
+from mailbox_d.relay.tls_client import OutgoingTls, client_context
+from mailbox_d.relay.tls_policy import TlsPolicies, TlsRules
+from mailbox_d.relay.tls_results import TlsResults
+from mailbox_d.relay.unreachable import Unreachable
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.ports import Store
+
+QUEUE_FOLDER = "queue"
+TLS_RESULTS_OCTETS = 64 << 20
+_PASSWORD_OCTETS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """The parts that others need: the queue; what takes messages for it; what finds the senders of forwarded mail; and
+    the services, in the order in which they start."""
+
+    queue: MailQueue
+    intake: Intake
+    forwarding: Forwarding
+    remembered: RememberedTls | None
+    unreachable: Unreachable
+    dispatcher: Dispatcher
+    services: tuple[Any, ...]
+
+
+class EitherAttempt:
+    """Mail for domains of ours stays here, whatever DNS says of them."""
+
+    def __init__(self, is_ours: Callable[[str], bool], local: LocalAttempting, remote: Attempting) -> None:
+        self._is_ours = is_ours
+        self._local = local
+        self._remote = remote
+
+    async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
+        """What became of each recipient."""
+        if self._is_ours(domain):
+            return await self._local.attempt(parcel)
+        return await self._remote.attempt(parcel, domain, content)
+
+
+class Assembly:
+    """Puts the outbound side together, part by part."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        reactor: Any,
+        lanes: Lanes,
+        recipients: Recipients,
+        store: Store,
+        record: Record,
+    ) -> None:
+        self.configuration = configuration
+        self.reactor = reactor
+        self.lanes = lanes
+        self.recipients = recipients
+        self.store = store
+        self.record = record
+        self.limits = configuration.limits
+        self.state = configuration.storage.state
+        self.resolver = self._resolver()
+        self.routing = self._routing()
+
+    def build(self) -> OutgoingMail:
+        """Everything, not yet started. Raises `OpenSSL.SSL.Error` where `queue.ca` is no file of certificates."""
+        queue = MailQueue(self.state / QUEUE_FOLDER, self._backoff(), self._queue_settings())
+        forwarding = Forwarding(
+            self.state / SRS_KEYS,
+            self.recipients.is_ours,
+            rewrites=self.configuration.queue.srs,
+            clock=time.time,
+        )
+        rules = self._tls_rules()
+        knowledge = TlsKnowledge(self.reactor, rules)
+        woken = _Waking()
+        outgoing = Outgoing(queue, forwarding.sender, woken.scheduled)
+        intake = Intake(self.store, self.configuration.hostname, outgoing)
+        unreachable = Unreachable(time.monotonic)
+        dispatcher = self._dispatcher(queue, intake, rules, unreachable, woken.scheduled, knowledge)
+        woken.dispatcher = dispatcher
+        services = (forwarding, knowledge, dispatcher)
+        return OutgoingMail(queue, intake, forwarding, rules.remembered, unreachable, dispatcher, services)
+
+    def _dispatcher(
+        self,
+        queue: MailQueue,
+        intake: Intake,
+        rules: TlsRules,
+        unreachable: Unreachable,
+        scheduled: Callable[[], None],
+        knowledge: TlsKnowledge,
+    ) -> Dispatcher:
+        lane, hostname = self.lanes.queue, self.configuration.hostname
+        connections = Connections(
+            self.reactor.callLater,
+            most_each=self.limits.queue_connections_per_domain,
+            idle_seconds=self.limits.queue_idle_connection,
+        )
+        signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), time.time)
+        remote = self._attempting(rules, connections, unreachable, signing)
+        local = LocalAttempting(queue, self.lanes.delivery, self.recipients, intake, hostname=hostname, clock=time.time)
+        conclusion = Conclusion(
+            queue,
+            lane,
+            Courier(queue, lane, scheduled),
+            self.record,
+            ReportSettings(hostname, self.limits.returned_message, self.configuration.queue.give_up_after),
+            clock=time.time,
+            sleep=partial(sleep, self.reactor),
+        )
+        return Dispatcher(
+            self.reactor,
+            queue,
+            lane,
+            Loading(queue, lane, signing, time.time),
+            EitherAttempt(self.recipients.is_ours, local, remote),
+            conclusion,
+            connections,
+            DispatchLimits(
+                self.limits.queue_connections,
+                self.limits.queue_connections_per_domain,
+                self.limits.queue_messages_per_connection,
+            ),
+            ready=knowledge.load,
+            clock=time.time,
+        )
+
+    def _attempting(
+        self, rules: TlsRules, connections: Connections, unreachable: Unreachable, signing: Signing
+    ) -> Attempting:
+        limits, tls = relay_limits(self.limits), OutgoingTls(self.configuration.queue.ca)
+        conversion = Conversion(mime_limits(self.limits), lambda: sleep(self.reactor, 0))
+        clients = {
+            is_relay: Client(
+                self.configuration.hostname,
+                limits,
+                tls,
+                self.reactor,
+                partial(self.routing.is_allowed, is_relay=is_relay),
+            )
+            for is_relay in (False, True)
+        }
+        return Attempting(
+            routing=self.routing,
+            policy=TlsPolicies(rules),
+            packing=Packing(signing, self.lanes.queue, conversion.convert),
+            client_of=lambda route: clients[route.is_relay],
+            connections=connections,
+            unreachable=unreachable,
+            recipients_at_once=self.limits.queue_recipients_per_message,
+            clock=time.time,
+        )
+
+    def _resolver(self) -> DnsClient:
+        queue = self.configuration.queue
+        return DnsClient(self.reactor, dns_servers(queue.resolver, queue.resolver_validates), dns_limits(self.limits))
+
+    def _routing(self) -> Routing:
+        return Routing(
+            self.configuration.queue,
+            self.resolver,
+            hostname=self.configuration.hostname,
+            most_hosts=self.limits.queue_hosts,
+            read_password=lambda path: self.lanes.files.run(_read_password, path),
+            own=own_addresses(),
+        )
+
+    def _tls_rules(self) -> TlsRules:
+        queue, files, run = self.configuration.queue, FileSystem(), self.lanes.record.run
+        most, state = self.limits.remembered_domains, os.fsencode(self.state)
+        settings = FetchSettings(
+            queue.mta_sts_port, self.limits.mta_sts_policy, self.limits.mta_sts_timeout, self.routing.is_allowed
+        )
+        fetcher = PolicyFetcher(self.reactor, self.resolver, client_context(queue.ca, level=2), settings)
+        policies = PolicyFiles(files, state + b"/mta-sts")
+        return TlsRules(
+            mta_sts=MtaStsPolicies(self.resolver, fetcher, policies, run=run, clock=time.time, most=most)
+            if queue.mta_sts
+            else None,
+            remembered=RememberedTls(files, state + b"/remembered-tls", run=run, clock=time.time, most=most)
+            if queue.remember_tls
+            else None,
+            results=TlsResults(files, state + b"/tlsrpt", run=run, clock=time.time, octets=TLS_RESULTS_OCTETS),
+            dane=queue.dane,
+        )
+
+    def _backoff(self) -> Backoff:
+        queue = self.configuration.queue
+        return Backoff(queue.retry_after, queue.retry_most, queue.warn_after, queue.give_up_after)
+
+    def _queue_settings(self) -> QueueSettings:
+        return QueueSettings(hold=self.limits.message_in_memory, messages_max=self.limits.queue_messages)
+
+
+class _Waking:
+    """Tells the dispatcher of what is new, once there is one: it is made after those who tell."""
+
+    dispatcher: Dispatcher | None = None
+
+    def scheduled(self) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.scheduled()
+
+
+def _read_password(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(_PASSWORD_OCTETS).rstrip("\r\n")
