@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import crypto
 from service_identity.exceptions import CertificateError
 from service_identity.hazmat import DNS_ID, DNSPattern
 
@@ -22,6 +23,9 @@ NOT_TRUSTED = "certificate-not-trusted"
 
 NAMES_READ = 1000
 """Names of one certificate that are looked at."""
+
+_LONG_KEYS = (crypto.TYPE_RSA, crypto.TYPE_DSA, 912)
+"""912: RSA-PSS, by OpenSSL's number."""
 
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10
 _PROBLEMS = {
@@ -62,6 +66,14 @@ def chain_fault(errors: Sequence[int]) -> CertificateFault | None:
     if _HAS_EXPIRED in errors:
         return CertificateFault(_problem(_HAS_EXPIRED), EXPIRED)
     return CertificateFault(_problem(errors[0]), NOT_TRUSTED) if errors else None
+
+
+def key_fault(keys: Sequence[crypto.PKey]) -> CertificateFault | None:
+    """What is wrong if a key of a chain is worth less than 112 bits (NIST SP 800-57): RSA and DSA of less than 2048,
+    others of less than 224."""
+    if all(key.bits() >= (2048 if key.type() in _LONG_KEYS else 224) for key in keys):
+        return None
+    return CertificateFault(_problem(66), NOT_TRUSTED)
 
 
 def name_fault(der: bytes, names: Sequence[str]) -> CertificateFault | None:

@@ -17,12 +17,12 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
 from mailbox_d.relay.dane import dane_fault
-from mailbox_d.relay.peer_certificates import NOT_TRUSTED, CertificateFault, chain_fault, name_fault
+from mailbox_d.relay.peer_certificates import NOT_TRUSTED, CertificateFault, chain_fault, key_fault, name_fault
 from mailbox_d.relay.ports import Host, Security, TlsDemand, TlsState
 
 CIPHERS = "DEFAULT:!aNULL:!eNULL:!RC4:!3DES:@SECLEVEL={level}"
-"""OpenSSL's list for TLS 1.2. What must be authenticated needs keys of 112 bits (level 2); elsewhere 80 will do (level
-1), which is better than the plaintext that would follow (RFC 7435)."""
+"""OpenSSL's list for TLS 1.2. At level 1 a key exchange worth 80 bits will do, which is better than the plaintext that
+would follow (RFC 7435); level 2 asks for 112."""
 
 ERRORS_KEPT = 100
 """Verification errors of one handshake."""
@@ -46,13 +46,13 @@ class OutgoingTls:
     """
 
     def __init__(self, ca: Path | None = None, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._strong, self._any = client_context(ca, level=2), client_context(ca, level=1)
+        self._context = client_context(ca, level=1)
         self._clock = clock
 
     def handshake(self, host: Host, demand: TlsDemand) -> PeerHandshake:
-        """For one connection."""
-        context = self._strong if demand.least >= Security.AUTHENTICATED else self._any
-        return PeerHandshake(context, host.name, demand, self._clock)
+        """For one connection. All are made and judged alike, whatever is demanded: what a server once had, it has when
+        that is demanded."""
+        return PeerHandshake(self._context, host.name, demand, self._clock)
 
 
 class PeerHandshake:
@@ -86,7 +86,7 @@ class PeerHandshake:
             return dane_fault(self._demand.tlsa, chain, names, self._clock())
         if not isinstance(connection, ClientConnection):
             raise TypeError("a connection that was not made for this handshake")
-        return chain_fault(connection.errors) or name_fault(chain[0], names)
+        return chain_fault(connection.errors) or key_fault(_keys(connection)) or name_fault(chain[0], names)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -127,6 +127,11 @@ def _remember(connection: SSL.Connection, _certificate: crypto.X509, error: int,
     if not good and len(connection.errors) < ERRORS_KEPT:
         connection.errors.append(error)
     return True
+
+
+def _keys(connection: ClientConnection) -> list[crypto.PKey]:
+    """The keys of the chain that was verified."""
+    return [certificate.get_pubkey() for certificate in connection.get_verified_chain() or ()]
 
 
 def _der(certificate: crypto.X509) -> bytes:

@@ -69,9 +69,11 @@ class Pair:
         key.chmod(0o600)
         return certificate, key
 
-    def context(self, *, least: int = SSL.TLS1_2_VERSION, most: int = 0) -> SSL.Context:
-        """A server's context with this certificate; versions as pyOpenSSL names them, 0: any."""
+    def context(self, *, least: int = SSL.TLS1_2_VERSION, most: int = 0, level: int = 1) -> SSL.Context:
+        """A server's context with this certificate; versions as pyOpenSSL names them, 0: any; `level`: how much OpenSSL
+        asks of keys, 0: nothing."""
         context = SSL.Context(SSL.TLS_METHOD)
+        context.set_cipher_list(b"DEFAULT:@SECLEVEL=%d" % level)
         context.set_min_proto_version(least)
         context.set_max_proto_version(most)
         context.use_certificate(self.certificate)

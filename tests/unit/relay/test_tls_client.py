@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from mailbox_d.relay.ports import Host, Security, TlsDemand, TlsState
@@ -191,6 +192,17 @@ def test_a_certificate_is_for_servers(tls: OutgoingTls, use: str) -> None:
     below = state_of(tls, pair, by_dane(record(ROOT.pair, 2, 0, 1)))
     assert below.failure == ("" if use != "clients" else "certificate-not-trusted")
     assert state_of(tls, pair, by_dane(record(pair, 3, 0, 1))).failure == ""
+
+
+@pytest.mark.parametrize("demand", [VERIFIED, TlsDemand()])
+def test_a_short_key_authenticates_nobody_whatever_is_demanded(tls: OutgoingTls, demand: TlsDemand) -> None:
+    """Else a server that nothing was demanded of would have had what it has no more when that is demanded."""
+    for size, failure in ((1024, "certificate-not-trusted"), (2048, "")):
+        pair = ROOT.issue(NAME, key=rsa.generate_private_key(65537, size))
+        context = pair.context(level=0)
+        assert shake_hands(tls.handshake(HOST, demand), context)[0].failure == failure
+        by_record = by_dane(record(pair, 3, 1, 1))
+        assert shake_hands(tls.handshake(HOST, by_record), context)[0].failure == ""
 
 
 def test_names_of_servers_that_are_none_fit_no_certificate(tls: OutgoingTls) -> None:
