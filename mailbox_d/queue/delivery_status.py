@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Queued
 from mailbox_d.queue.notices import Notice
-from mailbox_d.queue.quoting import address_field, as_ascii, decode_xtext, field, words
+from mailbox_d.queue.quoting import address_field, as_ascii, decode_xtext, field, quoted_of_each, words
 
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _CLASS = {"failed": "5", "delayed": "4"}
@@ -19,7 +19,8 @@ _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9.-]{1,40}")
 
 def delivery_status(message: Queued, notices: Sequence[Notice], *, hostname: str, utf8: bool) -> bytes:
     """One block for the message and one for each recipient. `utf8`: as message/global-delivery-status."""
-    blocks = [_of_message(message, hostname, utf8), *(_of_recipient(notice, utf8) for notice in notices)]
+    most = quoted_of_each(len(notices))
+    blocks = [_of_message(message, hostname, utf8), *(_of_recipient(notice, utf8, most) for notice in notices)]
     return "\r\n".join("".join(block) for block in blocks).encode()
 
 
@@ -44,7 +45,7 @@ def _of_message(message: Queued, hostname: str, utf8: bool) -> Iterator[str]:
     yield field("Arrival-Date", date(message.arrived))
 
 
-def _of_recipient(notice: Notice, utf8: bool) -> Iterator[str]:
+def _of_recipient(notice: Notice, utf8: bool, most: int) -> Iterator[str]:
     attempt = notice.attempt
     if notice.recipient.original:
         yield field("Original-Recipient", _original(notice.recipient.original, utf8))
@@ -54,9 +55,9 @@ def _of_recipient(notice: Notice, utf8: bool) -> Iterator[str]:
     if attempt.host or attempt.address:
         yield field("Remote-MTA", f"dns; {words(attempt.host or f'[{attempt.address}]', ascii_only=True)}")
     if attempt.reply:
-        yield field("Diagnostic-Code", f"smtp; {words(attempt.reply, ascii_only=not utf8)}")
+        yield field("Diagnostic-Code", f"smtp; {words(attempt.reply, ascii_only=not utf8, most=most)}")
     elif attempt.reason:
-        yield field("Diagnostic-Code", f"x-mailboxd; {words(attempt.reason, ascii_only=not utf8)}")
+        yield field("Diagnostic-Code", f"x-mailboxd; {words(attempt.reason, ascii_only=not utf8, most=most)}")
     yield field("Last-Attempt-Date", date(attempt.at))
     if notice.until is not None:
         yield field("Will-Retry-Until", date(notice.until))

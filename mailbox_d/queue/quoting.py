@@ -11,6 +11,9 @@ from mailbox_d.printable import one_line
 QUOTED = 2000
 """Characters that are quoted of one server's reply, or of one field."""
 
+QUOTED_IN_ALL, QUOTED_LEAST = 100_000, 200
+"""The same of all replies of a report together; where there are very many, of each at least."""
+
 LINE = 76
 """Characters of a line, as far as words allow."""
 
@@ -21,14 +24,18 @@ LONGEST_LINE = 998
 """Octets of a line without its CRLF (RFC 5322 section 2.1.1)."""
 
 _XTEXT_OCTET = re.compile(rb"\+([0-9A-F]{2})")
-_LONG_LINE = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 
 
-def words(text: str, *, ascii_only: bool) -> str:
-    """Text as one line without blanks at its ends or side by side; what is not ASCII becomes `\\x{HEX}` (RFC 6533
-    section 3) where that is asked for."""
-    line = " ".join(one_line(text, QUOTED).split())
+def quoted_of_each(count: int) -> int:
+    """Characters that are quoted of each of so many replies."""
+    return max(QUOTED_LEAST, min(QUOTED, QUOTED_IN_ALL // max(count, 1)))
+
+
+def words(text: str, *, ascii_only: bool, most: int = QUOTED) -> str:
+    """Text as one line without blanks at its ends or side by side, `most` characters of it; what is not ASCII becomes
+    `\\x{HEX}` (RFC 6533 section 3) where that is asked for."""
+    line = " ".join(one_line(text, most).split())
     return as_ascii(line) if ascii_only else line
 
 
@@ -86,7 +93,7 @@ def is_seven_bit(octets: bytes) -> bool:
 
 def is_eight_bit(octets: bytes) -> bool:
     """Whether octets may stand in a MIME part as 8bit: no NUL, no lone CR or LF, no line that is too long."""
-    return _BARE.search(octets) is None and _LONG_LINE.search(octets) is None
+    return _BARE.search(octets) is None and max(map(len, octets.split(b"\r\n"))) <= LONGEST_LINE
 
 
 def quoted_printable(octets: bytes) -> bytes:

@@ -11,7 +11,7 @@ from mailbox_d.printable import escaped
 from mailbox_d.queue.delivery_status import date, status_of
 from mailbox_d.queue.message import Queued
 from mailbox_d.queue.notices import Action, Notice
-from mailbox_d.queue.quoting import fill, words
+from mailbox_d.queue.quoting import fill, quoted_of_each, words
 
 SUBJECTS: Final = {
     Action.FAILED: "Your message could not be delivered",
@@ -67,29 +67,31 @@ _TOLD: Final = {b"subject": "Subject", b"date": "Date", b"message-id": "Message-
 
 def report_text(message: Queued, notices: Sequence[Notice], header: bytes, *, hostname: str) -> str:
     """The whole text with CRLF line ends. `header`: of the message that it is about."""
+    most = quoted_of_each(len(notices))
     lines = [f"This is the mail server {hostname}.", ""]
     for action, what in _WHAT.items():
         about = [notice for notice in notices if notice.action is action]
         if about:
-            lines += [*fill(what), "", *(line for notice in about for line in _of_recipient(notice))]
+            lines += [*fill(what), "", *(line for notice in about for line in _of_recipient(notice, most))]
     lines += ["The message:", "", *_of_message(message, header), ""]
     return "\r\n".join(lines)
 
 
-def _of_recipient(notice: Notice) -> Iterator[str]:
+def _of_recipient(notice: Notice, most: int) -> Iterator[str]:
     yield escaped(f"<{notice.recipient.address}>")
-    for sentence in _sentences(notice):
+    for sentence in _sentences(notice, most):
         yield from (_INDENT + line for line in fill(sentence, _TEXT_WIDTH))
     yield ""
 
 
-def _sentences(notice: Notice) -> Iterator[str]:
+def _sentences(notice: Notice, most: int) -> Iterator[str]:
     attempt = notice.attempt
     server = " ".join(filter(None, (attempt.host, f"[{attempt.address}]" if attempt.address else "")))
     if attempt.reply:
-        yield f"{words(server, ascii_only=True) or 'The server'} said: {words(attempt.reply, ascii_only=False)}"
+        reply = words(attempt.reply, ascii_only=False, most=most)
+        yield f"{words(server, ascii_only=True) or 'The server'} said: {reply}"
     if attempt.reason:
-        yield words(attempt.reason, ascii_only=False)
+        yield words(attempt.reason, ascii_only=False, most=most)
     if notice.action is Action.FAILED:
         yield _advice(status_of(notice))
     if notice.until is not None:

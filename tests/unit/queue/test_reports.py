@@ -179,3 +179,12 @@ def test_a_message_id_is_only_repeated_where_it_is_one() -> None:
 def test_a_failure_has_a_status_of_class_five(status: str, shown: str) -> None:
     _, parts = parsed(report_of(replace(refused(), status=status)))
     assert blocks(parts[1])[1]["Status"] == shown
+
+
+def test_attack_118_a_thousand_long_replies_make_a_report_of_bounded_size() -> None:
+    recipients = [EmailAddress.parse(f"r{number}@example.net") for number in range(1000)]
+    reply = "550 5.7.1 " + "\U0001f600" * 32_000
+    report = report_of(*(refused(reply, recipient) for recipient in recipients))
+    _, parts = parsed(report)
+    assert len(blocks(parts[1])) == 1001
+    assert len(report.octets) < 6_000_000
