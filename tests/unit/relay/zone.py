@@ -17,9 +17,9 @@ from tests.dns_zone import Records
 class Zone:
     """A `Resolver`. `records` is text as in `tests/dns_zone.py` (`example.com MX 10 mx.example.com`).
 
-    Names in `failing` cannot be looked up: `example.com`, or of one type `example.com MX`; names in `insecure` are not
-    signed, all others are where `secure` is true. All three can be changed. `asked` is what was asked for, as
-    `example.com MX`.
+    Names in `failing` cannot be looked up, names in `insecure` are not signed, while all others are where `secure` is
+    true: `example.com`, or of one type `example.com MX`. All three can be changed. `asked` is what was asked for, in
+    that form.
     """
 
     def __init__(
@@ -72,6 +72,6 @@ class Zone:
             octets = question_octets(question, 0)
         except ImpossibleName:
             return Answer(exists=False)
-        secure = self.secure and name not in self.insecure
+        secure = self.secure and not self.insecure & {name, str(question)}
         reply = self.records.reply(dns.message.from_wire(octets), secure=secure)
         return read_answer(reply.to_wire(), question, 0, 1000).answer
