@@ -224,7 +224,7 @@ class Limits(Section):
     dns_timeout: Annotated[float, Duration(least=0.1, most=MINUTE)] = 5.0
     """For a DNS server to answer one question, which is asked three times."""
 
-    dns_records: Annotated[int, Count(least=10, most=10_000)] = 200
+    dns_records: Annotated[int, Count(least=10, most=400)] = 200
     """Records of one DNS answer that are looked at."""
 
     dns_cache: Annotated[int, Count(least=100, most=1_000_000)] = 10_000
