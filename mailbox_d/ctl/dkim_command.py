@@ -98,6 +98,8 @@ def _do(verb: Callable[[argparse.Namespace, Path], int], given: argparse.Namespa
         return verb(given, configuration.dkim_keys)
     except (ConfigurationError, Refusal) as error:
         return _complain(str(error), USAGE)
+    except NoKeys as error:
+        return _complain(str(error), USAGE)
     except _Refused as error:
         return _complain(str(error), error.status)
     except OSError as error:
@@ -152,10 +154,7 @@ def _list(given: argparse.Namespace, keys: Path) -> int:
 
 
 def _use(given: argparse.Namespace, keys: Path) -> int:
-    try:
-        used = use_selector(keys, given.domain, given.selector)
-    except NoKeys as error:
-        raise _Refused(str(error)) from None
+    used = use_selector(keys, given.domain, given.selector)
     if given.json:
         print(json.dumps(_as_json(used)))
     else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.unit.ctl.site_files import make_site
 
 pytestmark = pytest.mark.integration
 
+NOBODY = 65534
 PTR = "25.2.0.192.in-addr.arpa PTR mail.example.org\n"
 
 
@@ -58,3 +61,15 @@ def test_a_person_is_told_what_is_wrong(tmp_path: Path) -> None:
         in said
     )
     assert "MISSING   example.org TXT" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_keys_that_root_makes_belong_to_the_daemons_user() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        site = make_site(path)
+        os.chown(path / "state", NOBODY, NOBODY)
+        mailboxctl(site, "dkim", "keygen", "example.org", "--activate")
+        made = [*(path / "state").rglob("*")]
+        assert len(made) == 5 and {found.stat().st_uid for found in made} == {NOBODY}

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.ctl.arguments import parse
 from mailbox_d.ctl.mailboxctl import main
+from mailbox_d.ctl.parsing import OwnCommand
 from mailbox_d.relay.dkim_keys import KeyFolder, selectors
 from mailbox_d.store.files import FileSystem
 from tests.unit.ctl.site_files import make_site
@@ -133,3 +135,14 @@ def test_nothing_is_made_before_the_daemon_was_there(site: Path, capsys: pytest.
     (site.parent / "state").rmdir()
     assert dkim(site, "keygen", "example.org") == 3
     assert "start the daemon once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("dkim", "keygen"), ("dkim", "list"), ("dkim", "use"), ("dns",)])
+def test_help_has_examples_that_can_be_typed(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse([*words, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0 and "exit status:" in text
+    examples = [line.split()[1:] for line in text.splitlines() if line.startswith("  mailboxctl ")]
+    assert examples and all(isinstance(parse(typed), OwnCommand) for typed in examples)
+    assert f"mailboxctl {' '.join(words)}" in (Path(__file__).parents[3] / "docs/mailboxctl.md").read_text("utf-8")
