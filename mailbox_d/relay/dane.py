@@ -116,7 +116,7 @@ def _anchors(records: Sequence[TLSA], chain: Sequence[bytes]) -> Iterator[bytes]
             continue
         yield from (der for der in chain[1:] if _fits(record, der))
         if record.matching == EXACT and record.selector == WHOLE_CERTIFICATE:
-            yield record.data
+            yield from () if record.data == chain[0] else (record.data,)
         elif record.matching == EXACT:
             yield from (der for der in chain if _is_signed_by(der, record.data))
 

@@ -164,9 +164,11 @@ def test_below_an_anchor_certificates_expire(tls: OutgoingTls) -> None:
     assert state_of(tls, with_root, by_dane(record(OTHER.pair, 2, 0, 1))).failure == "certificate-expired"
 
 
-def test_the_anchor_itself_is_no_servers_certificate_by_dane_ta(tls: OutgoingTls) -> None:
+@pytest.mark.parametrize(("selector", "matching"), [field for field in FIELDS if field != (1, 0)])
+def test_a_servers_own_certificate_is_no_anchor(tls: OutgoingTls, selector: int, matching: int) -> None:
+    """But by a key in the record, which has signed it."""
     pair = self_signed(NAME)
-    assert state_of(tls, pair, by_dane(record(pair, 2, 1, 1))).failure == "tlsa-invalid"
+    assert state_of(tls, pair, by_dane(record(pair, 2, selector, matching))).failure == "tlsa-invalid"
 
 
 @pytest.mark.parametrize("matching", [0, 1])
