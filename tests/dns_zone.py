@@ -6,13 +6,14 @@ both answer by this.
 
 from __future__ import annotations
 
+from typing import Any
+
 import dns.flags
 import dns.message
 import dns.name
-import dns.node
 import dns.rcode
-import dns.rdata
 import dns.rdataclass
+import dns.rdataset
 import dns.rdatatype
 import dns.rrset
 import dns.tokenizer
@@ -75,9 +76,26 @@ def _soa(name: dns.name.Name) -> dns.rrset.RRset:
     return dns.rrset.from_text(zone, TTL, "IN", "SOA", f"ns.{zone} root.{zone} 1 3600 600 86400 60")
 
 
+class _AnyZones(dns.zonefile.RRSetsReaderManager):
+    def writer(self, replacement: bool = False) -> dns.zonefile.RRsetsReaderTransaction:
+        return _AnyRecords(self, True, False)
+
+
+class _AnyRecords(dns.zonefile.RRsetsReaderTransaction):
+    """Takes the SOA of a zone wherever it begins."""
+
+    def add(self, *args: Any) -> None:
+        name, ttl, data = args
+        if data.rdtype == dns.rdatatype.SOA:
+            self._put_rdataset(name, dns.rdataset.from_rdata(ttl, data))
+        else:
+            super().add(name, ttl, data)
+
+
 def _read(text: str) -> list[dns.rrset.RRset]:
-    """The records of a zone file, whose names may be of any domain."""
-    transactions = dns.zonefile.RRSetsReaderManager()
-    with transactions.writer(True) as transaction:
-        dns.zonefile.Reader(dns.tokenizer.Tokenizer(text), dns.rdataclass.IN, transaction, default_ttl=TTL).read()
-    return transactions.rrsets
+    """The records of zone files, of any domains."""
+    zones = _AnyZones()
+    with zones.writer() as transaction:
+        tokens = dns.tokenizer.Tokenizer(text)
+        dns.zonefile.Reader(tokens, dns.rdataclass.IN, transaction, default_ttl=TTL).read()
+    return zones.rrsets

@@ -138,15 +138,16 @@ def rebinding(*answers: str) -> Behaviour:
 class FakeDns:
     """The server. All that it knows and does can be changed while it runs."""
 
-    def __init__(self, records: str = "", *, secure: bool = False) -> None:
-        """`secure`: it says that it has checked signatures (AD)."""
+    def __init__(self, records: str = "", *, secure: bool = False, host: str = HOST) -> None:
+        """`secure`: it says that it has checked signatures (AD). `host`: where it listens."""
         self.records = Records(records)
         self.secure = secure
         self.asked: list[Asked] = []
         self.port = free_ports(1)[0]
         self._behaviours: dict[str, Behaviour] = {}
         self._lock = threading.Lock()
-        self._servers = (_UdpServer((HOST, self.port), _UdpRequest), _TcpServer((HOST, self.port), _TcpRequest))
+        kinds = (_UdpServer, _TcpServer) if "." in host else (_Udp6Server, _Tcp6Server)
+        self._servers = tuple(kind((host, self.port), kind.request) for kind in kinds)
         for server in self._servers:
             server.dns = self
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -202,13 +203,6 @@ def serving(records: str = "", *, secure: bool = False) -> Iterator[FakeDns]:
         server.stop()
 
 
-class _UdpServer(socketserver.ThreadingUDPServer):
-    daemon_threads = True
-    block_on_close = False
-    max_packet_size = 65535
-    dns: FakeDns
-
-
 class _UdpRequest(socketserver.BaseRequestHandler):
     server: _UdpServer
 
@@ -219,13 +213,6 @@ class _UdpRequest(socketserver.BaseRequestHandler):
             return
         with suppress(OSError):
             answering.sendto(reply, self.client_address)
-
-
-class _TcpServer(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-    dns: FakeDns
 
 
 class _TcpRequest(socketserver.BaseRequestHandler):
@@ -240,6 +227,30 @@ class _TcpRequest(socketserver.BaseRequestHandler):
             if reply is not None:
                 client.sendall(struct.pack("!H", len(reply)) + reply)
             stream.read(1)
+
+
+class _UdpServer(socketserver.ThreadingUDPServer):
+    daemon_threads = True
+    block_on_close = False
+    max_packet_size = 65535
+    request = _UdpRequest
+    dns: FakeDns
+
+
+class _TcpServer(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request = _TcpRequest
+    dns: FakeDns
+
+
+class _Udp6Server(_UdpServer):
+    address_family = socket.AF_INET6
+
+
+class _Tcp6Server(_TcpServer):
+    address_family = socket.AF_INET6
 
 
 def _many_data(query: dns.message.Message, number: int) -> bytes:

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import skipUnless
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -40,6 +41,18 @@ alias.example.com 300 CNAME example.com
 passing.example.com 0 A 192.0.2.2
 1.2.0.192.in-addr.arpa 300 PTR mx.example.com
 {"".join(f"big.example.com 300 TXT {'x' * 200}{n}{chr(10)}" for n in range(10))}
+"""
+
+
+ZONE_FILE = """\
+$ORIGIN example.net.
+$TTL 1h
+@       IN  SOA  ns root ( 1 ; serial
+                 3600 600 86400 60 )
+        IN  MX   10 mail
+        IN  TXT  "v=spf1 mx " "-all"
+mail    300 IN A 192.0.2.3
+www     CNAME    example.net.
 """
 
 
@@ -152,6 +165,24 @@ class DnsClientTest(TestCase):
     async def test_many_records_are_cut(self) -> None:
         self.dns.misbehave("example.com", fake_dns.many_records(4000))
         self.assertEqual(len((await self.client(records=50).mx("example.com")).records), 50)
+
+    @skipUnless(Path("/proc/net/if_inet6").exists(), "no IPv6 here")
+    async def test_a_server_may_have_an_ipv6_address(self) -> None:
+        other = FakeDns(RECORDS, host="::1")
+        self.addCleanup(other.stop)
+        client = self.client(DnsServer("::1", other.port))
+        self.assertEqual(len((await client.mx("example.com")).records), 2)
+        self.assertEqual(len((await client.txt("big.example.com")).records), 10)
+        self.assertEqual([one.by_tcp for one in other.asked], [False, False, True])
+
+    async def test_a_zone_file_is_served(self) -> None:
+        """That is how tests judge what is printed for a zone."""
+        self.dns.records.add(ZONE_FILE)
+        client = self.client()
+        self.assertEqual((await client.mx("example.net")).records, (MX(10, "mail.example.net"),))
+        self.assertEqual((await client.a("mail.example.net")).records, (ip_address("192.0.2.3"),))
+        self.assertEqual((await client.txt("example.net")).records, (b"v=spf1 mx -all",))
+        self.assertEqual((await client.cname("www.example.net")).records, ("example.net",))
 
     async def test_no_refusal_and_no_nonsense_is_an_answer(self) -> None:
         for behaviour in (
