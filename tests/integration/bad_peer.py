@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import TypeAlias
 
@@ -193,7 +194,7 @@ class BadPeer:
         self.stopped = threading.Event()
         self._changed = threading.Condition()
         self._counts: dict[str, int] = {}
-        self._open: set[socket.socket] = set()
+        self._open: set[_Conversation] = set()
         self._threads: list[threading.Thread] = []
         self._listening = socket.create_server((address, port))
         if receive_buffer is not None:
@@ -216,9 +217,9 @@ class BadPeer:
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         with self._changed:
-            for connection in self._open:
+            for conversation in self._open:
                 with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    conversation.socket.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(WAIT)
 
@@ -285,19 +286,18 @@ class BadPeer:
             except OSError:
                 return
             with self._changed:
-                self._open.add(connection)
                 self.connections += 1
+                conversation = _Conversation(self, connection, self.connections)
+                self._open.add(conversation)
                 self.most_at_once = max(self.most_at_once, len(self._open))
-                number = self.connections
                 self._changed.notify_all()
-            self._begin(lambda connection=connection, number=number: self._serve(connection, number))
+            self._begin(partial(self._serve, conversation))
 
-    def _serve(self, connection: socket.socket, number: int) -> None:
-        conversation = _Conversation(self, connection, number)
+    def _serve(self, conversation: _Conversation) -> None:
         with suppress(_Gone, OSError, ssl.SSLError):
             conversation.hold()
         with self._changed:
-            self._open.discard(connection)
+            self._open.discard(conversation)
             self._changed.notify_all()
         with suppress(OSError):
             conversation.socket.close()
@@ -381,7 +381,9 @@ class _Conversation:
         self._at("tls")
         assert self.peer.tls_context is not None
         self.buffer = b""
-        self.socket = self.peer.tls_context.wrap_socket(self.socket, server_side=True)
+        wrapped = self.peer.tls_context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.socket = wrapped
+        wrapped.do_handshake()
 
     def _authenticate(self, line: str) -> None:
         """PLAIN or LOGIN; whatever comes is taken, unless the script says otherwise."""
