@@ -13,6 +13,7 @@ from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.load import Loaded, load
 from mailbox_d.config.model import Configuration
 from mailbox_d.net.certificates import CertificateReport, Certificates, declared_pairs
+from mailbox_d.relay.dkim_keys import selectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,16 @@ def _warnings(loaded: Loaded, certificates: tuple[CertificateReport, ...]) -> It
     for name, realm in configuration.realms.items():
         if realm.yaml is None:
             yield f"realms.{name}: this version serves yaml realms only, and will not start with this one"
+    yield from _key_warnings(configuration)
+
+
+def _key_warnings(configuration: Configuration) -> Iterator[str]:
+    """What is wrong with keys for signatures; the folder is only for the daemon's user to look into."""
+    try:
+        for selector in selectors(configuration.dkim_keys):
+            yield from selector.warnings
+    except OSError as error:
+        yield f"keys for signatures: {error}"
 
 
 def _lines(path: Path, summary: Summary) -> Iterator[str]:

@@ -23,6 +23,7 @@ from mailbox_d.policy.domain_records import (
     mta_sts_place,
     mta_sts_policy,
     offered_services,
+    senders_beside_us,
     wanted_records,
 )
 from mailbox_d.policy.record_checks import Checked, State, check_records
@@ -95,7 +96,8 @@ def _site(configuration: Configuration, domain: str, addresses: tuple[IPAddress,
     """What the configuration and the keys' folder say. Raises `OSError`."""
     found = [selector for selector in selectors(configuration.dkim_keys) if selector.domain == domain]
     keys = tuple(PublicKey(key.name, key.record, chosen.in_use) for chosen in found for key in chosen.keys)
-    return DomainSite(domain, configuration.hostname, offered_services(configuration.listeners), keys, addresses)
+    services, senders = offered_services(configuration.listeners), senders_beside_us(configuration.queue)
+    return DomainSite(domain, configuration.hostname, services, keys, addresses, senders)
 
 
 def _tell(wanted: Iterable[WantedRecord], teller: DnsTeller) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 
 from mailbox_d.config.endpoints import Endpoint, SystemdEndpoint, TcpEndpoint
 from mailbox_d.config.model import Listeners
+from mailbox_d.config.outgoing import Provider, Queue
 from mailbox_d.wire.dns.records import IPAddress
 
 MX_PREFERENCE: Final = 10
@@ -19,6 +20,16 @@ POLICY_SECONDS: Final = 7 * 86400
 _PORTS: Final = {"imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110, "submissions": 465, "submission": 587}
 _PRIORITIES: Final = {"imaps": 0, "imap": 10, "pop3s": 20, "pop3": 30, "submissions": 0, "submission": 10}
 """TLS from the first byte before STARTTLS, IMAP before POP3 (RFC 6186 section 3.4, RFC 8314 section 5.1)."""
+
+
+_PROVIDERS_SENDERS: Final[Mapping[Provider, str]] = {
+    "gmail": "include:_spf.google.com",
+    "outlook": "include:spf.protection.outlook.com",
+    "yahoo": "include:_spf.mail.yahoo.com",
+    "mail.ru": "include:_spf.mail.ru",
+    "yandex": "include:_spf.yandex.net",
+}
+"""What a provider has its customers write into SPF."""
 
 
 class Purpose(Enum):
@@ -71,19 +82,26 @@ class PublicKey:
 @dataclass(frozen=True, slots=True)
 class DomainSite:
     """A domain and the server that has its mail. `services`: the port of each kind that is offered to others;
-    `addresses`: the server's, as far as they are known."""
+    `addresses`: the server's, as far as they are known; `senders`: terms of SPF for those who send our mail on."""
 
     domain: str
     hostname: str
     services: Mapping[str, int]
     keys: tuple[PublicKey, ...] = ()
     addresses: tuple[IPAddress, ...] = ()
+    senders: tuple[str, ...] = ()
 
 
 def offered_services(listeners: Listeners) -> dict[str, int]:
     """The port of each kind of service that mail programs elsewhere can reach; of several the first."""
     found = {kind: _public_port(kind, endpoints) for kind, endpoints in listeners if kind in _PORTS}
     return {kind: port for kind, port in found.items() if port is not None}
+
+
+def senders_beside_us(queue: Queue) -> tuple[str, ...]:
+    """Terms of SPF for the providers that send mail on; of other relays nobody knows from where they send."""
+    relays = (queue.relay, *(route.relay for route in queue.routes))
+    return tuple(dict.fromkeys(_PROVIDERS_SENDERS[relay.preset] for relay in relays if relay and relay.preset))
 
 
 def mta_sts_policy(hostname: str) -> str:
@@ -136,7 +154,7 @@ def _incoming(site: DomainSite) -> Iterator[WantedRecord]:
 
 def _outgoing(site: DomainSite) -> Iterator[WantedRecord]:
     why = "Who may send for the domain: its MX hosts (SPF, RFC 7208). Where a relay takes your mail, add what it says."
-    yield WantedRecord(Purpose.SPF, site.domain, "TXT", "v=spf1 mx ~all", why)
+    yield WantedRecord(Purpose.SPF, site.domain, "TXT", " ".join(("v=spf1 mx", *site.senders, "~all")), why)
     if not site.keys:
         why = "The key for signatures: mailboxctl dkim keygen makes one."
         yield WantedRecord(Purpose.DKIM, f"_domainkey.{site.domain}", "TXT", "", why)

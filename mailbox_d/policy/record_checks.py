@@ -150,8 +150,11 @@ def judge_spf(record: WantedRecord, texts: Sequence[str], hostname: str, address
     if len(found) != 1:
         return _none_or_several(found)
     said = mention(found[0], record.name, hostname, addresses)
-    if said is Mention.LET:
+    lacking = [term for term in record.value.split() if ":" in term and term not in found[0].lower().split()]
+    if said is Mention.LET and not lacking:
         return Verdict(State.RIGHT)
+    if said is Mention.LET:
+        return Verdict(State.WRONG, f"it does not let our relay send: {' '.join(lacking)}", found)
     if said is Mention.PERHAPS:
         return Verdict(State.UNSURE, "what it refers to may let this server send, and is not followed", found)
     text = "it lets everybody send" if said is Mention.EVERYBODY else "it does not let this server send"

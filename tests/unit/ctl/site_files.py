@@ -8,16 +8,16 @@ CONFIGURATION = """\
 hostname: mail.example.org
 storage: {{maildirs: maildirs, state: state}}
 listeners: {listeners}
-tls: {{certificates: [{{certificate: cert.pem, key: key.pem}}]}}
+tls: {{certificates: [{{certificate: {certificate}.pem, key: {certificate}.key}}]}}
 realms: {{staff: {{yaml: users.yaml}}}}
 domains: {{example.org: {{realm: staff}}}}
 """
 LISTENERS = '{smtp: ["tcp:25"], submissions: ["tcp:465"], submission: ["tcp:587"], imaps: ["tcp:993"]}'
 
 
-def make_site(folder: Path, more: str = "", listeners: str = LISTENERS) -> Path:
-    """The configuration's path; `more` is added to it."""
+def make_site(folder: Path, more: str = "", listeners: str = LISTENERS, certificate: str = "none") -> Path:
+    """The configuration's path; `more` is added to it. `certificate`: the name of the pair's files."""
     (folder / "state").mkdir()
     path = folder / "mailboxd.yaml"
-    path.write_text(CONFIGURATION.format(listeners=listeners) + more)
+    path.write_text(CONFIGURATION.format(listeners=listeners, certificate=certificate) + more)
     return path

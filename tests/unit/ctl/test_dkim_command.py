@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.config.load import load
 from mailbox_d.ctl.arguments import parse
+from mailbox_d.ctl.check import summarise
 from mailbox_d.ctl.mailboxctl import main
 from mailbox_d.ctl.parsing import OwnCommand
+from mailbox_d.ctl.self_signed import make_certificate
 from mailbox_d.relay.dkim_keys import KeyFolder, selectors
 from mailbox_d.store.files import FileSystem
 from tests.unit.ctl.site_files import make_site
@@ -92,6 +95,17 @@ def test_keys_are_listed_with_what_is_wrong(site: Path, capsys: pytest.CaptureFi
     assert "chmod 600" in capsys.readouterr().err
     assert dkim(site, "list", "example.net", "--json") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_checking_a_configuration_says_what_is_wrong_with_keys(tmp_path: Path) -> None:
+    make_certificate(tmp_path, ("mail.example.org",))
+    site = make_site(tmp_path, certificate="mail.example.org")
+    (tmp_path / "users.yaml").write_text("users: {}\n")
+    dkim(site, "keygen", "example.org", "--selector", "s1")
+    assert summarise(load(site)).warnings == ()
+    path = keys(site) / "example.org" / "s1.rsa.pem"
+    path.chmod(0o644)
+    assert summarise(load(site)).warnings == (f"{path} can be read by others than its owner: chmod 600",)
 
 
 def test_json_has_the_records(site: Path, capsys: pytest.CaptureFixture[str]) -> None:

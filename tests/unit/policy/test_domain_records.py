@@ -9,6 +9,7 @@ import pytest
 
 from mailbox_d.config.endpoints import parse_endpoint
 from mailbox_d.config.model import Listeners
+from mailbox_d.config.outgoing import Queue, Relay, Route
 from mailbox_d.policy.domain_records import (
     DomainSite,
     Need,
@@ -16,6 +17,7 @@ from mailbox_d.policy.domain_records import (
     Purpose,
     mta_sts_policy,
     offered_services,
+    senders_beside_us,
     wanted_records,
 )
 from mailbox_d.policy.zone_file import txt_strings
@@ -101,3 +103,15 @@ def test_long_texts_are_split_and_lose_nothing(length: int) -> None:
 
 def test_quotes_in_a_text_are_escaped() -> None:
     assert txt_strings('a"b\\c') == '"a\\"b\\\\c"'
+
+
+def test_providers_that_send_our_mail_stand_in_spf_once() -> None:
+    gmail, other = Relay(preset="gmail"), Relay(host="relay.example.com")
+    queue = Queue(
+        relay=gmail, routes=(Route(relay=gmail), Route(relay=other), Route(relay=Relay(preset="yandex")), Route())
+    )
+    assert senders_beside_us(queue) == ("include:_spf.google.com", "include:_spf.yandex.net")
+    assert senders_beside_us(Queue()) == ()
+    site = DomainSite("example.org", "mail.example.org", {}, senders=senders_beside_us(queue))
+    text = "v=spf1 mx include:_spf.google.com include:_spf.yandex.net ~all"
+    assert values(site, Purpose.SPF) == {"example.org": text}

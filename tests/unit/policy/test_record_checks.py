@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -174,3 +175,18 @@ def test_what_is_only_advised_is_a_fault_where_it_is_wrong_and_not_where_it_is_m
     assert [c.is_fault for c in check(changed(name)) if c.record.name == name] == [False]
     wrong = changed(name, f'{name} TXT "v=TLSRPTv1;"')
     assert [c.is_fault for c in check(wrong) if c.record.name == name] == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("v=spf1 mx include:_spf.google.com ~all", "right"),
+        ("v=spf1 ip4:192.0.2.25 ip6:2001:db8::25 Include:_SPF.google.com -all", "right"),
+        ("v=spf1 mx ~all", "wrong"),
+        ("v=spf1 include:_spf.google.com ~all", "unsure"),
+    ],
+)
+def test_a_provider_that_sends_our_mail_must_be_let_too(text: str, state: str) -> None:
+    site = replace(SITE, senders=("include:_spf.google.com",))
+    zone = changed("example.org", f'example.org TXT "{text}"')
+    assert [c.verdict.state.value for c in check(zone, site) if c.record.purpose is Purpose.SPF] == [state]

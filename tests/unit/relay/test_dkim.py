@@ -98,7 +98,7 @@ def test_a_list_may_call_itself_one_where_the_message_is_from_none(keys: Path) -
 LINES = st.text(alphabet="ab:;= \t\r\n.é", max_size=60).map(lambda t: re.sub(r"\r?\n|\r", "\r\n ", t).encode())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 @given(
     subject=LINES,
     repeated=st.integers(min_value=0, max_value=4),
