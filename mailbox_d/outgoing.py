@@ -40,6 +40,7 @@ from mailbox_d.relay.mta_sts_fetch import FetchSettings, PolicyFetcher
 from mailbox_d.relay.mta_sts_files import PolicyFiles
 from mailbox_d.relay.packing import Packing
 from mailbox_d.relay.preparation import TlsKnowledge
+from mailbox_d.relay.remembered_routes import RememberedRoutes
 from mailbox_d.relay.remembered_tls import RememberedTls
 from mailbox_d.relay.routing import Routing
 from mailbox_d.relay.signing import Signing
@@ -188,7 +189,7 @@ class Assembly:
             for is_relay in (False, True)
         }
         return Attempting(
-            routing=self.routing,
+            routing=RememberedRoutes(self.routing, time.monotonic),
             policy=TlsPolicies(rules),
             packing=Packing(signing, self.lanes.queue, conversion.convert),
             client_of=lambda route: clients[route.is_relay],

@@ -14,15 +14,9 @@ from mailbox_d.relay.contents import PackedContent
 from mailbox_d.relay.outcomes import NOBODY, Tried, outcomes, outcomes_of_failure
 from mailbox_d.relay.packing import Packing
 from mailbox_d.relay.ports import Host, PeerFailure, Route, TlsDemand, Undeliverable
+from mailbox_d.relay.remembered_routes import Routing
 from mailbox_d.relay.unreachable import Unreachable
 from mailbox_d.wire.dns.records import IPAddress
-
-
-class Routing(Protocol):
-    """Finds the servers for a domain."""
-
-    async def route(self, domain: str, sender: EmailAddress | None) -> Route:
-        """Raises `Undeliverable`."""
 
 
 class TlsPolicy(Protocol):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import MailError, StorageFault
+from mailbox_d.errors import StorageFault
 from mailbox_d.net.lanes import Lane
 from mailbox_d.printable import one_line
 from mailbox_d.queue.mail_queue import MailQueue, Settlement
@@ -24,6 +24,8 @@ from mailbox_d.queue.reports import Report, octets_wanted, write_report
 from mailbox_d.record.events import GivenUp, Reported, Tried
 from mailbox_d.record.recorder import Record
 from mailbox_d.relay.loading import Loaded
+
+T = TypeVar("T")
 
 EXPIRED = "5.4.7"
 """Delivery time expired (RFC 3463 section 3.5)."""
@@ -73,15 +75,16 @@ class Conclusion:
         self._clock = clock
         self._sleep = sleep
 
-    async def conclude(self, loaded: Loaded, attempts: Sequence[Attempt]) -> None:
-        """Tell whom it concerns, and note it. Comes back when that is durable."""
+    async def conclude(self, loaded: Loaded, attempts: Sequence[Attempt], then: Callable[[], T]) -> T:
+        """Tell whom it concerns, and note it; when that is durable, what `then` gives, which blocks."""
         outcome = self._given_up(loaded.parcel, attempts)
         told = await self._tell_outcome(loaded, outcome)
         if not told:
             outcome = [_once_more(attempt) for attempt in outcome]
         warned = await self._tell_delay(loaded, outcome)
-        settlement = await self._settle(loaded, outcome, warned)
+        settlement, following = await self._settle(loaded, outcome, warned, then)
         self._note(loaded.parcel.message, outcome, settlement)
+        return following
 
     def _given_up(self, parcel: Parcel, attempts: Sequence[Attempt]) -> list[Attempt]:
         """The attempts, those that were the last ones for their recipients with that outcome."""
@@ -129,13 +132,23 @@ class Conclusion:
         self._note_report(message, identifier, notices, now)
         return True
 
-    async def _settle(self, loaded: Loaded, attempts: Sequence[Attempt], warned: frozenset[EmailAddress]) -> Settlement:
+    async def _settle(
+        self,
+        loaded: Loaded,
+        attempts: Sequence[Attempt],
+        warned: frozenset[EmailAddress],
+        then: Callable[[], T],
+    ) -> tuple[Settlement, T]:
         """Note the outcome; where the disk does not take it, again and again, for what was taken must not go again."""
+
+        def settle() -> tuple[Settlement, T]:
+            return self._queue.settle(loaded.job, attempts, self._clock(), warned), then()
+
         pause = FIRST_PAUSE
         while True:
             try:
-                return await self._lane.run(self._queue.settle, loaded.job, attempts, self._clock(), warned)
-            except MailError as error:
+                return await self._lane.run(settle)
+            except StorageFault as error:
                 self._log.error("an outcome could not be noted: {error}", error=one_line(error))
             await self._sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

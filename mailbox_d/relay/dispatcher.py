@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -12,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from mailbox_d.net.lanes import Lane
+from mailbox_d.net.lanes import Lane, sleep
 from mailbox_d.queue.mail_queue import MailQueue
 from mailbox_d.queue.message import Attempt, Parcel
 from mailbox_d.relay.conclusion import Conclusion
@@ -20,6 +21,9 @@ from mailbox_d.relay.connections import Connections
 from mailbox_d.relay.contents import PackedContent
 from mailbox_d.relay.loading import Loaded, Loading
 from mailbox_d.relay.outcomes import outcomes_of_our_fault
+
+ROUND_PAUSE = 0.004
+"""Seconds between two rounds: what comes meanwhile is found by one of them."""
 
 LONGEST_REST = 60.0
 """Seconds after which is looked for work in any case."""
@@ -126,31 +130,32 @@ class Dispatcher(Service):
             self._is_woken = False
             free = self._limits.runs - self._runs.total()
             busy = [domain for domain, runs in self._runs.items() if runs >= self._limits.runs_each]
-            found = await self._lane.run(self._loading.some, free, busy) if free > 0 else []
+            found, due = await self._lane.run(self._loading.look, free, busy)
             for loaded in found:
                 self._runs[loaded.job.domain] += 1
                 self._begin(self._run(loaded))
-            if not found and not self._is_woken:
-                await self._rest()
+            if found or self._is_woken:
+                await sleep(self._reactor, ROUND_PAUSE)
+            else:
+                await self._rest(due)
 
-    async def _rest(self) -> None:
+    async def _rest(self, due: float | None) -> None:
         """Wait until something is due, or somebody wakes us."""
-        due = await self._lane.run(self._queue.next_due)
-        if self._is_woken or not self.running:
-            return
         seconds = LONGEST_REST if due is None else min(max(due - self._clock(), 0.05), LONGEST_REST)
         self._resting = Deferred()
         timer = self._reactor.callLater(seconds, self.wake)
-        await self._resting
-        if timer.active():
-            timer.cancel()
+        try:
+            await self._resting
+        finally:
+            if timer.active():
+                timer.cancel()
 
     async def _run(self, first: Loaded) -> None:
         domain, loaded = first.job.domain, first
         try:
             for number in range(1, self._limits.messages + 1):
-                await self._send(loaded)
-                following = await self._next(domain) if number < self._limits.messages else None
+                goes_on = number < self._limits.messages and self.running
+                following = await self._send(loaded, partial(self._loading.next, domain) if goes_on else _nothing)
                 if following is None:
                     break
                 loaded = following
@@ -160,13 +165,11 @@ class Dispatcher(Service):
                 del self._runs[domain]
             self.wake()
 
-    async def _next(self, domain: str) -> Loaded | None:
-        return await self._lane.run(self._loading.next, domain) if self.running else None
-
-    async def _send(self, loaded: Loaded) -> None:
+    async def _send(self, loaded: Loaded, then: Callable[[], Loaded | None]) -> Loaded | None:
+        """Send a message; what `then` finds, on the same trip to the disk."""
         try:
             attempts = await self._attempt(loaded)
-            await self._conclusion.conclude(loaded, attempts)
+            return await self._conclusion.conclude(loaded, attempts, then)
         finally:
             await loaded.content.close()
 
@@ -210,6 +213,10 @@ class Dispatcher(Service):
 
     def _failed(self, failure: Any) -> None:
         self._log.failure("queue: something went wrong", failure)
+
+
+def _nothing() -> None:
+    """There is no following message."""
 
 
 def _turn(turns: Iterator[None]) -> bool:

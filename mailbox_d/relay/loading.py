@@ -37,6 +37,11 @@ class Loading:
         self._clock = clock
         self._after = ""
 
+    def look(self, most: int, busy: Collection[str]) -> tuple[list[Loaded], float | None]:
+        """What `some` finds; where that is nothing, when something is due: None for never."""
+        found = self.some(most, busy) if most > 0 else []
+        return found, None if found else self._queue.next_due()
+
     def some(self, most: int, busy: Collection[str]) -> list[Loaded]:
         """A job of each of the next domains in which something is due and which are not `busy`."""
         found: list[Loaded] = []
