@@ -86,25 +86,6 @@ class SenderRewriting:
         return int(self._clock()) // _DAY
 
 
-class ForwardingSenders:
-    """As whom mail for an address of ours goes to where that leads."""
-
-    def __init__(self, is_ours: Callable[[str], bool], rewriting: SenderRewriting | None) -> None:
-        """`is_ours`: whether a domain is; `rewriting`: None where senders are to stay as they are."""
-        self._is_ours = is_ours
-        self._rewriting = rewriting
-
-    def __call__(self, sender: EmailAddress | None, via: EmailAddress) -> EmailAddress | None:
-        """The sender of mail that `via` forwards. A report has none, and stays one.
-
-        Where a rewritten sender would be too long, `via` itself takes its place: SPF is satisfied, and a report goes
-        where mail for it goes. It has no sender, so it cannot come back once more.
-        """
-        if sender is None or self._rewriting is None or self._is_ours(sender.domain):
-            return sender
-        return self._rewriting.rewritten(sender, via.domain) or via
-
-
 def _stamp(day: int) -> str:
     high, low = divmod(day % _CYCLE, len(_ALPHABET))
     return _ALPHABET[high] + _ALPHABET[low]

@@ -6,12 +6,11 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.policy.srs import VALID_DAYS, ForwardingSenders, SenderRewriting, is_rewritten
+from mailbox_d.policy.srs import VALID_DAYS, SenderRewriting, is_rewritten
 
 DAY = 86400
 NOW = 20_000 * DAY
 KEY, OTHER_KEY = b"a key of sixteen octets", b"another key of the kind"
-ALIAS = EmailAddress.parse("sales@example.org")
 BOB = EmailAddress.parse("Bob@example.net")
 
 LOCAL_PARTS = st.text(
@@ -131,13 +130,3 @@ def test_a_sender_too_long_is_not_rewritten() -> None:
     assert rewriting().rewritten(fits, "example.org") is not None
     assert rewriting().rewritten(EmailAddress.parse("x" * 38 + "@example.net"), "example.org") is None
     assert rewriting().rewritten(BOB, "d" * 60 + "." + "d." * 80 + "org") is None
-
-
-def test_as_whom_mail_is_forwarded() -> None:
-    senders = ForwardingSenders("example.org".__eq__, rewriting())
-    assert senders(None, ALIAS) is None
-    ours = EmailAddress.parse("alice@example.org")
-    assert senders(ours, ALIAS) == ours
-    assert senders(BOB, ALIAS) == rewriting().rewritten(BOB, "example.org")
-    assert senders(EmailAddress.parse("bounce-" + "1" * 50 + "@list.example.net"), ALIAS) == ALIAS
-    assert ForwardingSenders("example.org".__eq__, None)(BOB, ALIAS) == BOB
