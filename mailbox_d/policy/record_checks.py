@@ -9,8 +9,11 @@ from enum import Enum
 from ipaddress import ip_address
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
+
 from mailbox_d.policy.domain_records import Need, Purpose, WantedRecord
 from mailbox_d.policy.spf_mentions import Mention, mention
+from mailbox_d.printable import one_line
 from mailbox_d.wire.dns.records import MX, SRV, IPAddress, LookupFailed, Resolver
 
 
@@ -51,24 +54,24 @@ class Checked:
 
 
 async def check_records(wanted: Sequence[WantedRecord], hostname: str, resolver: Resolver) -> AsyncIterator[Checked]:
-    """Ask DNS about each record, in their order. `hostname`: the mail server's."""
+    """Ask DNS about all records at once; tells each in their order. `hostname`: the mail server's."""
+    asked = [Deferred.fromCoroutine(_verdict(record, hostname, resolver)) for record in wanted]
+    for record, verdict in zip(wanted, asked, strict=True):
+        yield Checked(record, await verdict)
+
+
+async def _verdict(record: WantedRecord, hostname: str, resolver: Resolver) -> Verdict:
     try:
-        addresses = await _addresses(hostname, resolver)
-    except LookupFailed:
-        addresses = ()
-    for record in wanted:
-        try:
-            verdict = await _check(record, hostname, addresses, resolver)
-        except LookupFailed as error:
-            verdict = Verdict(State.UNKNOWN, f"DNS gave no answer: {error.public}")
-        yield Checked(record, verdict)
+        return await _check(record, hostname, resolver)
+    except LookupFailed as error:
+        return Verdict(State.UNKNOWN, one_line(error.public))
 
 
-async def _check(record: WantedRecord, hostname: str, addresses: tuple[IPAddress, ...], resolver: Resolver) -> Verdict:
+async def _check(record: WantedRecord, hostname: str, resolver: Resolver) -> Verdict:
     if record.purpose is Purpose.HOST:
         return judge_host(record, await _addresses(record.name, resolver))
     if record.purpose is Purpose.REVERSE:
-        return await _check_reverse(record, hostname, addresses, resolver)
+        return await _check_reverse(record, hostname, resolver)
     if record.purpose is Purpose.MX:
         return judge_mx(record, (await resolver.mx(record.name)).records)
     if record.purpose is Purpose.SERVICE:
@@ -79,7 +82,7 @@ async def _check(record: WantedRecord, hostname: str, addresses: tuple[IPAddress
         return Verdict(State.MISSING, "there is nothing to publish yet")
     texts = [text.decode("utf-8", "backslashreplace") for text in (await resolver.txt(record.name)).records]
     if record.purpose is Purpose.SPF:
-        return judge_spf(record, texts, hostname, addresses)
+        return judge_spf(record, texts, hostname, await _addresses(hostname, resolver))
     return _TEXTS[record.purpose](record, texts)
 
 
@@ -87,13 +90,9 @@ async def _addresses(name: str, resolver: Resolver) -> tuple[IPAddress, ...]:
     return (*(await resolver.a(name)).records, *(await resolver.aaaa(name)).records)
 
 
-async def _check_reverse(
-    record: WantedRecord, hostname: str, addresses: tuple[IPAddress, ...], resolver: Resolver
-) -> Verdict:
+async def _check_reverse(record: WantedRecord, hostname: str, resolver: Resolver) -> Verdict:
     """The name of one address, or (without a name in the record) of all that the server has."""
-    asked = [address for address in addresses if record.name in ("", address.reverse_pointer)] or (
-        [_address_of(record.name)] if record.name else []
-    )
+    asked = [_address_of(record.name)] if record.name else await _addresses(hostname, resolver)
     if not asked:
         return Verdict(State.MISSING, "the server's name has no address")
     found = {address: (await resolver.ptr(address)).records for address in asked}

@@ -11,6 +11,7 @@ import pytest
 from mailbox_d.policy.domain_records import DomainSite, PublicKey, Purpose, wanted_records
 from mailbox_d.policy.record_checks import Checked, State, check_records
 from mailbox_d.policy.zone_file import zone_line
+from mailbox_d.wire.dns.records import IPAddress
 from tests.unit.relay.zone import Zone
 
 KEY = PublicKey("s1._domainkey.example.org", "v=DKIM1; k=rsa; p=" + "A" * 400, True)
@@ -64,11 +65,21 @@ def test_in_an_empty_dns_everything_is_missing_and_what_is_needed_is_a_fault() -
     assert faults == {Purpose.HOST, Purpose.REVERSE, Purpose.MX, Purpose.SPF, Purpose.DKIM, Purpose.DMARC}
 
 
-def test_a_server_that_gives_no_answer_is_not_called_a_fault() -> None:
-    zone = Zone(RIGHT, failing={record.name for record in WANTED} | {"25.2.0.192.in-addr.arpa"})
-    checked = check(zone)
+@pytest.mark.parametrize("addresses", [SITE.addresses, ()])
+def test_a_server_that_gives_no_answer_is_not_called_a_fault(addresses: tuple[IPAddress, ...]) -> None:
+    checked = check(Zone(RIGHT, failing={record.name for record in WANTED}), replace(SITE, addresses=addresses))
     assert {c.verdict.state for c in checked} == {State.UNKNOWN}
     assert not any(c.is_fault for c in checked)
+
+
+@pytest.mark.parametrize("addresses", [SITE.addresses, ()])
+def test_networks_of_a_server_whose_addresses_cannot_be_asked_for_are_not_called_wrong(
+    addresses: tuple[IPAddress, ...],
+) -> None:
+    zone = changed("example.org", 'example.org TXT "v=spf1 ip4:192.0.2.25 -all"')
+    zone.failing = {"mail.example.org"}
+    states = {c.record.purpose: c.verdict.state for c in check(zone, replace(SITE, addresses=addresses))}
+    assert states[Purpose.SPF] is State.UNKNOWN
 
 
 @pytest.mark.parametrize(
