@@ -40,7 +40,7 @@ class Backoff:
     def wait(self, tries: int, age: float) -> float:
         """How long after the attempt of this number (from 1) the next one is due: so that the last one comes when the
         message is to be given up."""
-        plain = min(self.retry_after * 2 ** min(tries - 1, _DOUBLINGS_MAX), self.retry_most)
+        plain = min(self.retry_after * 2.0 ** min(tries - 1, _DOUBLINGS_MAX), self.retry_most)
         drawn = min(plain * (1 - _JITTER + 2 * _JITTER * self.chance()), self.retry_most)
         return max(min(drawn, self.give_up_after - age), min(drawn, self.retry_after * (1 - _JITTER)))
 

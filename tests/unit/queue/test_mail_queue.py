@@ -231,6 +231,17 @@ def test_what_comes_while_all_files_are_looked_at_is_counted_and_sent_once(site:
     assert len(sent) == len(set(sent)) >= 452 and os.listdir(site.root / "messages") == []
 
 
+def test_what_is_in_memory_is_not_found_again(site: Site) -> None:
+    for name in ("A1", "B1"):
+        site.send(name, "bob@example.com")
+    job = site.take("example.com")
+    site.queue.jobs.is_wanting = True
+    site.keep_up()
+    assert site.queue.jobs._schedule.page(Selection(), 0, 10) == ([], None)
+    assert site.due() == {"example.com": ["B1"]} and site.queue.messages == 2
+    site.queue.release(job)
+
+
 def test_a_settlement_that_the_disk_refuses_is_made_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.send("A1", "bob@example.com", "carol@example.com")
     job = site.take("example.com")
