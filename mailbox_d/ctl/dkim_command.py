@@ -179,7 +179,9 @@ def _kind(algorithm: str, private: Any) -> str:
 
 def _selector(text: str) -> str:
     if not SELECTOR.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no selector: up to 54 letters, digits and -, in lower case")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no selector: up to 54 letters, digits, -, _ and dots, in lower case"
+        )
     return text
 
 

@@ -35,8 +35,8 @@ RSA_FILE, ED25519_FILE = ".rsa.pem", ".ed25519.pem"
 LEAST_RSA_BITS: Final = 1024
 """RFC 8301 section 3.2; verifiers take no shorter key."""
 
-SELECTOR: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,52}[a-z0-9])?")
-"""A label of DNS, with room for `-ed25519`."""
+SELECTOR: Final = re.compile(r"(?=.{1,54}\Z)(?!.*\.\.)[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?")
+"""Labels of DNS (RFC 6376 section 3.1), with room for `-ed25519`."""
 _DOMAIN: Final = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,254}")
 
 PrivateKey: TypeAlias = RSAPrivateKey | Ed25519PrivateKey

@@ -99,7 +99,9 @@ def test_files_that_are_no_such_keys_are_refused(tmp_path: Path) -> None:
             read_key(path)
 
 
-@pytest.mark.parametrize("text", ["", "../s1", "a b", "S1", "x" * 300, "s1\ns2"])
+@pytest.mark.parametrize(
+    "text", ["", "../s1", "a b", "S1", "x" * 300, "s1\ns2", "a..b", ".a", "a.", "-a", "x" * 55, "a/b"]
+)
 def test_a_selector_file_that_names_none(tmp_path: Path, text: str) -> None:
     make_domain(tmp_path)
     (tmp_path / "example.org" / "selector").write_text(text)
@@ -107,6 +109,13 @@ def test_a_selector_file_that_names_none(tmp_path: Path, text: str) -> None:
         selector_in_use(tmp_path / "example.org")
     assert KeyFolder(tmp_path).of_domain("example.org") == ()
     assert [selector.in_use for selector in selectors(tmp_path)] == [False]
+
+
+@pytest.mark.parametrize("name", ["s", "mail", "2026.a", "a_b-c", "x" * 54])
+def test_selectors_as_other_programs_name_them(tmp_path: Path, name: str) -> None:
+    make_domain(tmp_path, selector=name)
+    assert names(KeyFolder(tmp_path))[0] == f"{name}._domainkey.example.org"
+    assert [selector.name for selector in selectors(tmp_path)] == [name]
 
 
 def test_all_selectors(tmp_path: Path) -> None:
