@@ -41,10 +41,10 @@ def format_event(event: Event) -> bytes:
     """The line, with its end."""
     folded: list[str] = []
     parts = [f'{{"message":{quoted(event.identifier)},"at":{event.at!r},"what":"{event.what}"']
-    for name, write in _WRITERS[type(event)]:
+    for name, label, write in _WRITERS[type(event)]:
         value = getattr(event, name)
         if value:
-            parts.append(f',"{name}":{write(value, folded)}')
+            parts.append(label + (quoted(value) if write is None else write(value, folded)))
     if folded:
         parts.append(f',"folded":[{",".join(folded)}]')
     parts.append("}\n")
@@ -118,10 +118,12 @@ _READERS: dict[str, Callable[[object], Any]] = {
     _ADDRESSES: _addresses,
 }
 _WRITE: dict[str, _Writer] = {
-    "str": lambda text, folded: quoted(text),
     "int": lambda number, folded: repr(number),
     "float": lambda seconds, folded: repr(seconds),
     _ADDRESS: _write_address,
     _ADDRESSES: _write_addresses,
 }
-_WRITERS = {kind: tuple((name, _WRITE[type_name]) for name, type_name in _FIELDS[kind]) for kind in KINDS}
+_WRITERS = {
+    kind: tuple((name, f',"{name}":', _WRITE.get(type_name)) for name, type_name in _FIELDS[kind]) for kind in KINDS
+}
+"""Of each field: its name, what stands before its value, and what writes it, if it is not text."""

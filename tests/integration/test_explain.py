@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.integration.bad_peer import BadPeer, Say
 from tests.integration.daemon import Daemon, running
+from tests.integration.outgoing import ELSEWHERE, outgoing_site
 from tests.integration.programs import require
 from tests.integration.reading import mailbox
 from tests.integration.site import ALICE, BOB, PASSWORD, Site, make_site
@@ -138,3 +140,44 @@ def test_where_nothing_is_remembered_nothing_is_known(tmp_path: Path) -> None:
 def test_what_cannot_be_understood_is_said_in_a_line_or_two(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     refused = explain(make_site(tmp_path / "site"), *arguments)
     assert refused.returncode == USAGE and "Try: mailboxctl" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_attempts_are_told_with_the_servers_words(tmp_path: Path) -> None:
+    with outgoing_site(tmp_path) as outgoing:
+        outgoing.daemon.start()
+        with BadPeer({"rcpt": [Say("450 4.2.0 Not now")]}, address=ELSEWHERE, port=outgoing.port) as peer:
+            outgoing.send("carol@elsewhere.example")
+            peer.wait_for_messages(1)
+        story = explained(outgoing.site, "carol@elsewhere.example", "was passed on")
+    lines = [line.strip() for line in story.splitlines()]
+    assert any(line.endswith("in the queue for <carol@elsewhere.example>") for line in lines)
+    (deferred,) = [n for n, line in enumerate(lines) if line.endswith("was not taken for now (4.2.0)")]
+    assert lines[deferred + 1].startswith(f"by mx.elsewhere.example [{ELSEWHERE}] (")
+    assert lines[deferred + 2] == "it said: 450 Not now"
+    assert lines[deferred + 3].startswith("tried again after ")
+    assert any("<carol@elsewhere.example> was passed on to a server" in line for line in lines[deferred:])
+
+
+def test_a_report_is_told_of_with_its_message(tmp_path: Path) -> None:
+    with outgoing_site(tmp_path) as outgoing:
+        outgoing.daemon.start()
+        with BadPeer({"rcpt": Say("550 5.1.1 No carol here")}, address=ELSEWHERE, port=outgoing.port):
+            outgoing.send("carol@elsewhere.example")
+            outgoing.wait_for_mail()
+        story = explained(outgoing.site, "carol@elsewhere.example", "report ")
+    assert "was refused for good (5.1.1)" in story and "No carol here" in story
+    assert f"(failed) of <carol@elsewhere.example> is sent to <{ALICE}>" in story
+
+
+def test_mail_that_an_alias_sends_elsewhere_says_so(tmp_path: Path) -> None:
+    aliases = "  away@example.org: [carol@elsewhere.example, bob@example.net]\n"
+    with outgoing_site(tmp_path, aliases=aliases) as outgoing:
+        outgoing.daemon.start()
+        with BadPeer(address=ELSEWHERE, port=outgoing.port) as peer:
+            outgoing.receive("away@example.org")
+            peer.wait_for_messages(1)
+        story = explained(outgoing.site, "away@example.org", "was passed on")
+    assert (
+        "recipients of <away@example.org>: accepted: an alias → <bob@example.net>, <carol@elsewhere.example>" in story
+    )
+    assert "kept for <away@example.org> in INBOX of bob@example.net" in story
