@@ -14,7 +14,7 @@ MAX_TARGETS = 1000
 
 
 class TooManyTargets(TemporaryError):
-    """An address leads to more addresses than the limit; only the operator can change that."""
+    """An address leads to more addresses than the limit, or too far; only the operator can change that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,13 @@ class Recipients:
                         remote[target] = member
                 self._check_number(address, len(seen) - 1)
             level = following
+        if level:
+            raise _too_many(f"the aliases of {address} lead over more than {MAX_ALIAS_DEPTH} others")
         return Destination(tuple(mailboxes), tuple(remote), via=remote)
 
     def _check_number(self, address: EmailAddress, targets: int) -> None:
         if targets > self._most_targets:
-            cause = f"the aliases of {address} lead to more than {self._most_targets} addresses (limits.alias_targets)"
-            raise TooManyTargets("This address leads to too many others", cause=cause)
+            raise _too_many(f"{address} leads to more than {self._most_targets} addresses (limits.alias_targets)")
 
     async def _look_up(self, address: EmailAddress) -> tuple[EmailAddress | None, tuple[EmailAddress, ...]]:
         """The user's own address, or an alias's targets; neither where nobody has the address."""
@@ -123,6 +124,10 @@ class Recipients:
             if targets:
                 return None, targets
         return None, ()
+
+
+def _too_many(cause: str) -> TooManyTargets:
+    return TooManyTargets("This address leads to too many others", cause=cause)
 
 
 def _forms(address: EmailAddress) -> Iterator[EmailAddress]:

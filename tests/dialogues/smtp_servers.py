@@ -87,7 +87,7 @@ def lmtp(options: Mapping[str, str]) -> Connection:
 def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
     `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`,
-    `queue=yes`: mail for other sites is taken."""
+    `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken."""
     connection = Connection(protocol=None, transport=MemoryTransport())
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(
@@ -137,7 +137,10 @@ def _outgoing(options: Mapping[str, str]) -> Outgoing | None:
 def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: Any) -> Service:
     realm = SampleRealm(down=options.get("realm") == "down")
     bob = EmailAddress.parse("bob@example.net")
-    recipients = Recipients({"example.org": ServedDomain(realm), "example.net": ServedDomain(realm, catch_all=bob)})
+    recipients = Recipients(
+        {"example.org": ServedDomain(realm), "example.net": ServedDomain(realm, catch_all=bob)},
+        most_targets=int(options.get("targets", "1000")),
+    )
     directory = Directory({"example.org": realm, "example.net": realm})
 
     async def free_octets() -> int:

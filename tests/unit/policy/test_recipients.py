@@ -83,8 +83,15 @@ def test_the_catch_all_takes_what_nobody_has_and_is_told() -> None:
 
 
 def test_a_chain_of_aliases_has_a_bound() -> None:
-    chain = {f"a{step}@a.example": [f"a{step + 1}@a.example"] for step in range(MAX_ALIAS_DEPTH + 5)}
-    assert resolve("a0@a.example", chain) == Destination()
+    """No target is left out in silence: whoever could be told of it would not know."""
+    length = MAX_ALIAS_DEPTH - 1
+    chain = {f"a{step}@a.example": [f"a{step + 1}@a.example"] for step in range(length)}
+    chain[f"a{length - 1}@a.example"] = ["alice@a.example"]
+    assert resolve("a0@a.example", chain).mailboxes == (address("alice@a.example"),)
+    chain["more@a.example"] = ["bob@a.example", "further@a.example"]
+    chain["further@a.example"] = ["a0@a.example"]
+    with pytest.raises(TooManyTargets):
+        resolve("more@a.example", chain)
 
 
 def test_of_an_address_elsewhere_is_known_which_of_ours_leads_to_it() -> None:
