@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import AddressError
 from mailbox_d.store.filename import split_name
-from mailbox_d.store.files import FileSystem, find, read_whole
+from mailbox_d.store.files import FileSystem, read_whole
 from mailbox_d.store.folder import Folder
 from mailbox_d.store.layout import Layout
 from mailbox_d.store.names import NameLimits, name_of
@@ -20,6 +20,8 @@ from mailbox_d.store.ports import INBOX
 
 _LIST_MAX = 256 << 20
 """Octets of the longest uidlist that is read."""
+
+_DIGITS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +32,43 @@ class Place:
     uid: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen of a folder: its mailbox, its list, and the base names in `cur` and `new`."""
+
+    mailbox: str
+    uidlist: bytes
+    bases: frozenset[bytes]
+
+
 class Whereabouts:
-    """Looks into the accounts of a store."""
+    """Looks into the accounts of a store: once into each folder, as long as the same account is asked about."""
 
     def __init__(self, files: FileSystem, layout: Layout) -> None:
         self._files = files
         self._layout = layout
+        self._account: EmailAddress | None = None
+        self._seen: list[_Seen] = []
 
     def places(self, account: EmailAddress, name: str) -> list[Place]:
         """All mailboxes of the account where the file is, INBOX first; a copy may lie in several. Raises `OSError`."""
+        if account != self._account:
+            self._account, self._seen = None, []
+            self._seen = list(self._look(account))
+            self._account = account
+        base = name.encode("utf-8", "surrogateescape")
+        return [Place(seen.mailbox, _uid(seen.uidlist, base)) for seen in self._seen if base in seen.bases]
+
+    def _look(self, account: EmailAddress) -> Iterator[_Seen]:
         try:
             maildir = self._layout.maildir(account)
         except AddressError:
-            return []
-        base = name.encode("utf-8", "surrogateescape")
-        folders = list(self._folders(maildir))
-        likely = [place for mailbox, folder in folders if (place := self._place(mailbox, folder, base, thorough=False))]
-        if likely:
-            return likely
-        return [place for mailbox, folder in folders if (place := self._place(mailbox, folder, base, thorough=True))]
+            return
+        for mailbox, folder in self._folders(maildir):
+            uidlist = read_whole(self._files, folder.uidlist, _LIST_MAX) or b""
+            # a message that is renamed meanwhile goes from `new` to `cur`
+            names = [*self._names(folder.new), *self._names(folder.cur)]
+            yield _Seen(mailbox, uidlist, frozenset(split_name(name)[0] for name in names))
 
     def _folders(self, maildir: bytes) -> Iterator[tuple[str, Folder]]:
         yield INBOX, Folder(maildir)
@@ -58,27 +78,17 @@ class Whereabouts:
                 if mailbox is not None:
                     yield mailbox, Folder(maildir, folder)
 
-    def _place(self, mailbox: str, folder: Folder, base: bytes, *, thorough: bool) -> Place | None:
-        """The message in a folder. Where it has no UID, `cur` is only looked into if the look is to be `thorough`."""
-        uid = self._uid(folder, base)
-        if find(self._files, folder.new + b"/" + base) is not None:
-            return Place(mailbox, uid)
-        if (uid is None and not thorough) or not self._is_in_cur(folder, base):
-            return None
-        return Place(mailbox, uid)
-
-    def _is_in_cur(self, folder: Folder, base: bytes) -> bool:
+    def _names(self, directory: bytes) -> list[bytes]:
         try:
-            names = self._files.names(folder.cur)
+            return self._files.names(directory)
         except FileNotFoundError:
-            return False
-        return any(name.startswith(base) and split_name(name)[0] == base for name in names)
+            return []
 
-    def _uid(self, folder: Folder, base: bytes) -> int | None:
-        """What the folder's list says."""
-        content = read_whole(self._files, folder.uidlist, _LIST_MAX) or b""
-        place = content.find(b" :" + base + b"\n")
-        if place < 0:
-            return None
-        digits = content[content.rfind(b"\n", 0, place) + 1 : place].partition(b" ")[0]
-        return int(digits) if digits.isdigit() and len(digits) <= 10 else None
+
+def _uid(uidlist: bytes, base: bytes) -> int | None:
+    """What a folder's list says of a message, if it says anything."""
+    place = uidlist.find(b" :" + base + b"\n")
+    if place < 0:
+        return None
+    digits = uidlist[uidlist.rfind(b"\n", 0, place) + 1 : place].partition(b" ")[0]
+    return int(digits) if digits.isdigit() and len(digits) <= _DIGITS_MAX else None
