@@ -284,7 +284,14 @@ def empty_strings() -> bytes:
     return by_hand(200, record(b"\0" * 300, kind=RecordType.TXT) * 200)
 
 
-HOSTILE = [pointers, long_names, self_pointer, aliases, empty_strings]
+def long_authority() -> bytes:
+    """Behind no answer, as many names of as many labels as there is room for."""
+    name = b"\1a" * 126 + b"\0"
+    again = struct.pack("!H", 0xC000 | (12 + len(QUESTION_OCTETS)))
+    return by_hand(0, record(b"", name=name, kind=2) + record(b"", name=again, kind=2) * 4000, authorities=4001)
+
+
+HOSTILE = [long_authority, pointers, long_names, self_pointer, aliases, empty_strings]
 
 
 @pytest.mark.parametrize("made", HOSTILE)
