@@ -11,13 +11,20 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from OpenSSL import crypto
 
-from mailbox_d.relay.peer_certificates import NOT_TRUSTED, CertificateFault, chain_fault, name_fault, usage_fault
+from mailbox_d.relay.peer_certificates import (
+    NOT_TRUSTED,
+    UNREADABLE,
+    CertificateFault,
+    chain_fault,
+    name_fault,
+    usage_fault,
+)
 from mailbox_d.wire.dns.records import TLSA
 
 TRUST_ANCHOR, END_ENTITY = 2, 3
@@ -94,7 +101,7 @@ def _is_readable(record: TLSA) -> bool:
         if record.selector == WHOLE_CERTIFICATE:
             return public_key_info(record.data) is not None and bool(crypto.load_certificate(_DER, record.data))
         return bool(load_der_public_key(record.data))
-    except (ValueError, crypto.Error, UnsupportedAlgorithm):
+    except (crypto.Error, *UNREADABLE):
         return False
 
 
@@ -142,7 +149,7 @@ def _is_signed_by(der: bytes, key: bytes) -> bool:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _verify(certificate, load_der_public_key(key))
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 

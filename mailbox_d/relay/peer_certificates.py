@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
 from service_identity.exceptions import CertificateError
@@ -20,6 +21,17 @@ EXPIRED = "certificate-expired"
 HOST_MISMATCH = "certificate-host-mismatch"
 NOT_TRUSTED = "certificate-not-trusted"
 """Result types of RFC 8460 section 4.3.2."""
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What is raised where a certificate, or what stands in it, cannot be read."""
 
 NAMES_READ = 1000
 """Names of one certificate that are looked at."""
@@ -68,9 +80,13 @@ def chain_fault(errors: Sequence[int]) -> CertificateFault | None:
     return CertificateFault(_problem(errors[0]), NOT_TRUSTED) if errors else None
 
 
-def key_fault(keys: Sequence[crypto.PKey]) -> CertificateFault | None:
+def key_fault(chain: Sequence[crypto.X509]) -> CertificateFault | None:
     """What is wrong if a key of a chain is worth less than 112 bits (NIST SP 800-57): RSA and DSA of less than 2048,
     others of less than 224."""
+    try:
+        keys = [certificate.get_pubkey() for certificate in chain]
+    except crypto.Error:
+        return CertificateFault("a key of the certificate's chain cannot be read", NOT_TRUSTED)
     if all(key.bits() >= (2048 if key.type() in _LONG_KEYS else 224) for key in keys):
         return None
     return CertificateFault(_problem(66), NOT_TRUSTED)
@@ -85,7 +101,7 @@ def name_fault(der: bytes, names: Sequence[str]) -> CertificateFault | None:
         certified = alternatives.get_values_for_type(x509.DNSName)[:NAMES_READ]
     except x509.ExtensionNotFound:
         certified = []
-    except ValueError as fault:
+    except UNREADABLE as fault:
         return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
     if any(_is_for(pattern, name) for pattern in _patterns(certified) for name in names):
         return None
@@ -101,7 +117,7 @@ def usage_fault(der: bytes) -> CertificateFault | None:
         uses = set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
         return None
-    except ValueError as fault:
+    except UNREADABLE as fault:
         return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
     if uses & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
         return None

@@ -86,7 +86,8 @@ class PeerHandshake:
             return dane_fault(self._demand.tlsa, chain, names, self._clock())
         if not isinstance(connection, ClientConnection):
             raise TypeError("a connection that was not made for this handshake")
-        return chain_fault(connection.errors) or key_fault(_keys(connection)) or name_fault(chain[0], names)
+        verified = connection.get_verified_chain() or ()
+        return chain_fault(connection.errors) or key_fault(verified) or name_fault(chain[0], names)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -127,11 +128,6 @@ def _remember(connection: SSL.Connection, _certificate: crypto.X509, error: int,
     if not good and len(connection.errors) < ERRORS_KEPT:
         connection.errors.append(error)
     return True
-
-
-def _keys(connection: ClientConnection) -> list[crypto.PKey]:
-    """The keys of the chain that was verified."""
-    return [certificate.get_pubkey() for certificate in connection.get_verified_chain() or ()]
 
 
 def _der(certificate: crypto.X509) -> bytes:

@@ -1,0 +1,69 @@
+"""Certificates of every kind of damage are faults, and nothing that is raised."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailbox_d.relay.dane import dane_fault, public_key_info
+from mailbox_d.relay.peer_certificates import name_fault, usage_fault
+from mailbox_d.wire.dns.records import TLSA
+from tests.integration.authority import Authority, now
+
+NAME = "mx.example.org"
+ANCHOR = Authority("Anchor")
+PAIR = ANCHOR.issue(NAME, "192.0.2.1", uses=[x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
+RECORDS = [TLSA(*ANCHOR.pair.tlsa(2, selector, 0)) for selector in (0, 1)]
+
+
+@pytest.fixture(autouse=True)
+def strange_certificates_are_meant() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def judge(der: bytes) -> None:
+    name_fault(der, [NAME])
+    usage_fault(der)
+    public_key_info(der)
+
+
+def test_every_octet_changed() -> None:
+    """As far as a signature goes: below an anchor none of these is right."""
+    for place in range(len(PAIR.der)):
+        for difference in (1, 2, 0x10, 0x20, 0x80, 0xFF):
+            changed = bytearray(PAIR.der)
+            changed[place] ^= difference
+            judge(bytes(changed))
+            assert dane_fault(RECORDS, [bytes(changed)], [NAME], now()) is not None
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(PAIR.der) - 1), st.integers(0, 255)), min_size=1, max_size=8))
+def test_several_octets_changed(changes: list[tuple[int, int]]) -> None:
+    changed = bytearray(PAIR.der)
+    for place, octet in changes:
+        changed[place] = octet
+    judge(bytes(changed))
+    assert bytes(changed) == PAIR.der or dane_fault(RECORDS, [bytes(changed)], [NAME], now()) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [(NAME, True), ("192.0.2.1", False), ("", False), ("münchen.example", False)]
+)
+def test_names(name: str, fits: bool) -> None:
+    assert (name_fault(PAIR.der, [name]) is None) == fits
+    assert name_fault(PAIR.der, [name, NAME]) is None
+
+
+def test_a_certificate_for_a_name_in_a_label_of_its_own_language() -> None:
+    pair = ANCHOR.issue("xn--mnchen-3ya.example", "*.example.net")
+    assert name_fault(pair.der, ["xn--mnchen-3ya.example"]) is None
+    assert name_fault(pair.der, ["münchen.example"]) is None
+    assert name_fault(pair.der, ["xn--mnchen-3ya.example.net"]) is not None
