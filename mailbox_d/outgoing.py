@@ -146,7 +146,9 @@ class Assembly:
         )
         signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), time.time)
         remote = self._attempting(rules, connections, unreachable, signing)
-        local = LocalAttempting(queue, self.lanes.delivery, self.recipients, intake, hostname=hostname, clock=time.time)
+        local = LocalAttempting(
+            queue, self.lanes.delivery, self.recipients, intake, self.record, hostname=hostname, clock=time.time
+        )
         conclusion = Conclusion(
             queue,
             lane,

@@ -61,6 +61,11 @@ class Delivered:
         """Whether mail for an address of ours goes elsewhere."""
         return bool(self.via)
 
+    @property
+    def is_queued_whole(self) -> bool:
+        """Whether it goes through the queue though it is for mailboxes here: from there success is reported."""
+        return bool(self.mailboxes) and bool(self.wishes.notify & Notify.SUCCESS)
+
 
 @dataclass(slots=True)
 class Transaction:
@@ -82,12 +87,12 @@ class Transaction:
 
     @property
     def goes_elsewhere(self) -> bool:
-        """Whether some of it is for other sites."""
-        return any(recipient.remote for recipient in self.recipients)
+        """Whether some of it is for the queue."""
+        return any(recipient.remote or recipient.is_queued_whole for recipient in self.recipients)
 
     def add(self, recipient: Delivered) -> None:
         """Take one more recipient."""
         self.recipients.append(recipient)
-        for mailbox in recipient.mailboxes:
+        for mailbox in () if recipient.is_queued_whole else recipient.mailboxes:
             if mailbox not in self.copies or recipient.envelope == mailbox:
                 self.copies[mailbox] = recipient.envelope

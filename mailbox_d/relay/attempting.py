@@ -22,7 +22,7 @@ from mailbox_d.wire.dns.records import IPAddress
 class TlsPolicy(Protocol):
     """Says how a connection must be secured."""
 
-    async def demand(self, route: Route, host: Host, parcel: Parcel) -> TlsDemand:
+    async def demand(self, route: Route, host: Host, parcel: Parcel, *, tls_optional: bool = False) -> TlsDemand:
         """Raises `PeerFailure` where this server must not be tried."""
 
     def note(self, route: Route, host: Host, tried: Tried, failure: str) -> None:
@@ -93,7 +93,7 @@ class Attempting:
 
     async def _over(self, route: Route, parcel: Parcel, content: PackedContent) -> list[Attempt]:
         progress = _Progress(parcel.waiting)
-        link = None if parcel.message.envelope.require_tls else self._connections.take(route.key)
+        link = None if _is_special(parcel, content) else self._connections.take(route.key)
         if link is not None:
             await self._hand_over(link, route, parcel, content, progress)
         for host, address in _places(route):
@@ -112,7 +112,7 @@ class Attempting:
         """Try one server."""
         tried = Tried(host.name, str(address))
         try:
-            demand = await self._policy.demand(route, host, parcel)
+            demand = await self._policy.demand(route, host, parcel, tls_optional=content.top.tls_optional)
             tried = Tried(host.name, str(address), policy=demand.policy)
             link = await self._link(route, host, address, demand)
         except PeerFailure as failure:
@@ -150,7 +150,7 @@ class Attempting:
             if progress.must_end or not link.is_usable:
                 break
             await self._hand_over_for(recipients, link, parcel, content, progress)
-        if parcel.message.envelope.require_tls:
+        if _is_special(parcel, content):
             self._connections.close(link)
         else:
             self._connections.keep(route.key, link)
@@ -173,6 +173,11 @@ class Attempting:
         except BaseException:
             session.abort()
             raise
+
+
+def _is_special(parcel: Parcel, content: PackedContent) -> bool:
+    """Whether its connection must be secured otherwise than that of other mail, so that they share none."""
+    return parcel.message.envelope.require_tls or content.top.tls_optional
 
 
 def batches(recipients: Sequence[Recipient], most: int) -> Iterator[tuple[Recipient, ...]]:

@@ -21,7 +21,7 @@ from mailbox_d.queue.mail_queue import MailQueue, Settlement
 from mailbox_d.queue.message import Attempt, Fate, Parcel, Queued
 from mailbox_d.queue.notices import Action, Notice, notices_of_delay, notices_of_outcome
 from mailbox_d.queue.reports import Report, octets_wanted, write_report
-from mailbox_d.record.events import GivenUp, Reported, Tried
+from mailbox_d.record.events import GivenUp, Received, Reported, Tried
 from mailbox_d.record.recorder import Record
 from mailbox_d.relay.loading import Loaded
 
@@ -129,6 +129,8 @@ class Conclusion:
         except StorageFault as error:
             self._log.error("no report could be written: {error}", error=one_line(error))
             return False
+        message_id = f"<{identifier}@{self._settings.hostname}>"
+        self._record.tell(Received(identifier, now, "report", octets=len(report.octets), message_id=message_id))
         self._note_report(message, identifier, notices, now)
         return True
 

@@ -60,6 +60,9 @@ def _groups(transaction: Transaction, rewrite: Rewrite) -> _Groups:
 def _recipients(delivered: Delivered) -> Iterator[Recipient]:
     """An address that leads to several tells of no success: nobody could say of which (RFC 3461 section 5.2.7.3)."""
     wishes = delivered.wishes
+    if delivered.is_queued_whole:
+        yield Recipient(delivered.envelope, wishes.notify, wishes.said_notify, wishes.original)
+        return
     several = len(delivered.remote) + len(delivered.mailboxes) > 1
     if several and wishes.notify & Notify.SUCCESS:
         wishes = replace(wishes, notify=wishes.notify & ~Notify.SUCCESS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from mailbox_d.net.lanes import Lane
@@ -10,18 +12,29 @@ from mailbox_d.queue.message import Queued
 from mailbox_d.relay.ports import Content
 from mailbox_d.relay.signing import Signing
 
+_TLS_OPTIONAL = re.compile(rb"^TLS-Required:[ \t]*No[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
+
 IN_MEMORY = 65536
 """Octets of a message up to which it is read whole, in one trip with all else that is wanted of it."""
 
 
-class WholeContent(Content):
-    """A message in memory. `signatures`: fields to put in front of it."""
+@dataclass(frozen=True, slots=True)
+class Top:
+    """What follows from a message's header. `signatures`: fields to put in front of it; `tls_optional`: its sender
+    wants it to arrive rather than be secured (RFC 8689 section 5)."""
 
-    def __init__(self, octets: bytes, *, is_eight_bit: bool, has_utf8_header: bool, signatures: bytes = b"") -> None:
+    signatures: bytes = b""
+    tls_optional: bool = False
+
+
+class WholeContent(Content):
+    """A message in memory."""
+
+    def __init__(self, octets: bytes, *, is_eight_bit: bool, has_utf8_header: bool, top: Top = Top()) -> None:
         self.octets = len(octets)
         self.is_eight_bit = is_eight_bit
         self.has_utf8_header = has_utf8_header
-        self.signatures = signatures
+        self.top = top
         self._whole = octets
 
     async def read(self, offset: int, length: int) -> bytes:
@@ -34,11 +47,11 @@ class WholeContent(Content):
 class FileContent(Content):
     """A message in its file, which stays open until `close`."""
 
-    def __init__(self, file: MessageContent, lane: Lane, signatures: bytes = b"") -> None:
+    def __init__(self, file: MessageContent, lane: Lane, top: Top) -> None:
         self.octets = file.octets
         self.is_eight_bit = file.is_eight_bit
         self.has_utf8_header = file.has_utf8_header
-        self.signatures = signatures
+        self.top = top
         self._file = file
         self._lane = lane
 
@@ -56,14 +69,13 @@ PackedContent: TypeAlias = WholeContent | FileContent
 def open_content(file: MessageContent, message: Queued, lane: Lane, signing: Signing) -> PackedContent:
     """Sign a message; read a small one whole and close its file. Blocks. Raises `StorageFault`."""
     try:
-        signatures = signing.fields(message, file.octets, file.header(), file.read)
+        header = file.header()
+        top = Top(signing.fields(message, file.octets, header, file.read), _TLS_OPTIONAL.search(header) is not None)
         if file.octets > IN_MEMORY:
-            return FileContent(file, lane, signatures)
+            return FileContent(file, lane, top)
         whole = file.read(0, file.octets)
     except BaseException:
         file.close()
         raise
     file.close()
-    return WholeContent(
-        whole, is_eight_bit=file.is_eight_bit, has_utf8_header=file.has_utf8_header, signatures=signatures
-    )
+    return WholeContent(whole, is_eight_bit=file.is_eight_bit, has_utf8_header=file.has_utf8_header, top=top)

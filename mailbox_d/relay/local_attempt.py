@@ -13,10 +13,12 @@ from mailbox_d.net.lanes import Lane
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.transaction import LOCAL_PEER, Client, Delivered, Transaction, Wishes
 from mailbox_d.queue.mail_queue import MailQueue
-from mailbox_d.queue.message import Attempt, Fate, Parcel, Recipient
+from mailbox_d.queue.message import Attempt, Fate, Notify, Parcel, Recipient
+from mailbox_d.record.events import Kept
+from mailbox_d.record.recorder import Record
 from mailbox_d.relay.intake import Destinations, Intake
 from mailbox_d.relay.outcomes import NOBODY, OUR_FAULT
-from mailbox_d.store.ports import Outcome, Refusal
+from mailbox_d.store.ports import Outcome, Receipt, Refusal
 
 _BLOCK = 65536
 _UNKNOWN = "There is no such user here"
@@ -32,6 +34,7 @@ class LocalAttempting:
         lane: Lane,
         recipients: Recipients,
         intake: Intake,
+        record: Record,
         *,
         hostname: str,
         clock: Callable[[], float],
@@ -40,6 +43,7 @@ class LocalAttempting:
         self._lane = lane
         self._recipients = recipients
         self._intake = intake
+        self._record = record
         self._hostname = hostname
         self._clock = clock
 
@@ -64,7 +68,7 @@ class LocalAttempting:
         found = await self._recipients.resolve(recipient.address)
         if found.is_nobody:
             return None
-        wishes = Wishes(recipient.notify, recipient.said_notify, recipient.original)
+        wishes = Wishes(recipient.notify & ~Notify.SUCCESS, recipient.said_notify, recipient.original)
         return Delivered(recipient.address, found.mailboxes, found.remote, found.via, wishes)
 
     async def _deliver(self, parcel: Parcel, known: Sequence[tuple[Recipient, Delivered]]) -> list[Attempt]:
@@ -77,7 +81,16 @@ class LocalAttempting:
         except MailError as error:
             return [self._said(recipient, Fate.DEFERRED, OUR_FAULT, error.public) for recipient, _ in known]
         refused = {each.target.address: each.error for each in outcomes if isinstance(each, Refusal)}
+        self._note(parcel.message.identifier, transaction, outcomes)
         return [self._outcome(recipient, delivered, refused) for recipient, delivered in known]
+
+    def _note(self, identifier: str, transaction: Transaction, outcomes: Sequence[Outcome]) -> None:
+        """Tell the record where the copies are."""
+        for each in outcomes:
+            if isinstance(each, Receipt):
+                target, envelope = each.target, transaction.copies[each.target.address]
+                kept = (envelope, target.address, target.mailbox, each.name, each.uid or 0)
+                self._record.tell(Kept(identifier, self._clock(), *kept))
 
     def _transaction(self, parcel: Parcel, delivered: Sequence[Delivered]) -> Transaction:
         envelope = parcel.message.envelope
@@ -112,7 +125,8 @@ class LocalAttempting:
     def _outcome(self, recipient: Recipient, delivered: Delivered, refused: dict[EmailAddress, MailError]) -> Attempt:
         error = next((refused[mailbox] for mailbox in delivered.mailboxes if mailbox in refused), None)
         if error is None:
-            return self._said(recipient, Fate.DELIVERED, "2.1.5", "")
+            host = self._hostname if delivered.remote else ""  # it is relayed then, to where the alias leads
+            return replace(self._said(recipient, Fate.DELIVERED, "2.1.5", ""), host=host)
         status = "4.2.2" if isinstance(error, OverQuota) else OUR_FAULT
         return self._said(recipient, Fate.DEFERRED, status, error.public)
 

@@ -30,7 +30,7 @@ class Packing:
         self, message: Queued, recipients: tuple[Recipient, ...], content: PackedContent, extensions: Extensions
     ) -> Shipment:
         """What is sent to a server with these extensions. Raises `Undeliverable`, `StorageFault`."""
-        shipment = Shipment(message, recipients, content, content.signatures)
+        shipment = Shipment(message, recipients, content, content.top.signatures)
         why = obstacle(extensions, shipment)
         if why is None:
             return shipment

@@ -126,8 +126,11 @@ def _words(error: MailError) -> str:
 
 
 def _elsewhere(transaction: Transaction) -> list[EmailAddress]:
-    """Every address elsewhere, once."""
-    return list(dict.fromkeys(address for recipient in transaction.recipients for address in recipient.remote))
+    """Every address that is in the queue, once."""
+    found: list[EmailAddress] = []
+    for recipient in transaction.recipients:
+        found += [recipient.envelope] if recipient.is_queued_whole else recipient.remote
+    return list(dict.fromkeys(found))
 
 
 def _user(session: SMTPSession) -> str:

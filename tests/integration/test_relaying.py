@@ -112,3 +112,12 @@ def test_a_user_elsewhere_is_told_nothing_of_users_here(outgoing: OutgoingSite) 
     outgoing.send(BOB)
     outgoing.wait_for_mail(BOB)
     assert outgoing.queued == []
+
+
+def test_a_report_of_success_is_sent_for_a_user_here_too(outgoing: OutgoingSite) -> None:
+    outgoing.send(BOB, rcpt_options=("NOTIFY=SUCCESS,FAILURE",))
+    assert len(outgoing.wait_for_mail(BOB)) == 1
+    (report,) = outgoing.wait_for_mail(ALICE)
+    assert "Action: delivered" in report.get_payload()[1].as_string()
+    outgoing.wait_until_empty()
+    assert len(outgoing.site.message_files(BOB)) == 1
