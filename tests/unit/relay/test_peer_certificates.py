@@ -20,7 +20,7 @@ ANCHOR = Authority("Anchor")
 PAIR = ANCHOR.issue(NAME, "192.0.2.1", uses=[x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
 _BEGINS = PAIR.der.index(PAIR.certificate.tbs_certificate_bytes)
 SIGNED = range(_BEGINS, _BEGINS + len(PAIR.certificate.tbs_certificate_bytes))
-"""Where what is signed stands. Of the signature some octets may differ, such as the number of bits that do not count."""
+"""Where what is signed stands. Of the signature some octets may differ, such as how many bits do not count."""
 RECORDS = [TLSA(*ANCHOR.pair.tlsa(2, selector, 0)) for selector in (0, 1)]
 
 
