@@ -39,6 +39,9 @@ LONGEST_NEGATIVE_TTL = 900
 LARGEST_REMEMBERED = 4096
 """Octets of an answer, above which it is not to be remembered: ten thousand with more would be too many octets."""
 
+STEPS_PER_RECORD = 50
+"""Pieces of a message, such as labels, that are looked at for each record that may be in it: an ordinary one has 20."""
+
 _HEADER_OCTETS = 12
 _AUTHORITY_RECORDS = 20
 _IN = dns.rdataclass.IN
@@ -60,6 +63,33 @@ class Reading(Generic[R]):
     answer: Answer[R]
     ttl: int = 0
     alias: str = ""
+
+
+class TooCostly(dns.exception.DNSException):
+    """A message has more labels than its records are worth."""
+
+
+class _Parser(dns.wire.Parser):
+    """Bounds what a message costs: raises `TooCostly` beyond. Parsers of one message share their steps."""
+
+    def __init__(self, wire: bytes, steps: list[int], start: int = 0, end: int | None = None) -> None:
+        """`steps`: how many are left, as the one number in it."""
+        super().__init__(wire, start)
+        self._steps = steps
+        if end is not None:
+            self.restrict_end(end)
+
+    def get_bytes(self, size: int) -> bytes:
+        self._steps[0] -= 1
+        if self._steps[0] < 0:
+            raise TooCostly
+        return super().get_bytes(size)
+
+    def take(self, size: int) -> _Parser:
+        """A parser for the next octets, behind which this one goes on."""
+        start = self.current
+        self.get_bytes(size)
+        return _Parser(self.wire, self._steps, start, self.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +118,13 @@ class _Record:
     name: dns.name.Name
     kind: int
     ttl: int
-    data: dns.wire.Parser
+    data: _Parser
 
 
 def read_answer(octets: bytes, question: Question, identifier: int, most_records: int) -> Reading[Any]:
     """What a server says of a question. `secure` is as it says itself. Raises `NotTheAnswer`, `Truncated`, and
     `LookupFailed` for whatever tells nothing of the name."""
-    parser = dns.wire.Parser(octets)
+    parser = _Parser(octets, [most_records * STEPS_PER_RECORD])
     header = _header(parser, identifier)
     failed = partial(_failed, question)
     if header.questions == 0 and header.code != dns.rcode.NOERROR:
@@ -116,7 +146,7 @@ def _failed(question: Question, cause: str) -> LookupFailed:
     return LookupFailed("DNS gave no answer", cause=f"{question}: {cause}")
 
 
-def _header(parser: dns.wire.Parser, identifier: int) -> _Header:
+def _header(parser: _Parser, identifier: int) -> _Header:
     if parser.remaining() < _HEADER_OCTETS:
         raise NotTheAnswer
     header = _Header(*parser.get_struct("!5H"))
@@ -126,7 +156,7 @@ def _header(parser: dns.wire.Parser, identifier: int) -> _Header:
     return header
 
 
-def _check_question(parser: dns.wire.Parser, header: _Header, question: Question) -> None:
+def _check_question(parser: _Parser, header: _Header, question: Question) -> None:
     """The question is repeated in its answer; who does not know it has seen nothing of ours."""
     try:
         name = parser.get_name(decompress=True)
@@ -137,7 +167,7 @@ def _check_question(parser: dns.wire.Parser, header: _Header, question: Question
         raise NotTheAnswer
 
 
-def _sections(parser: dns.wire.Parser, header: _Header, most: int) -> tuple[list[_Record], list[_Record]]:
+def _sections(parser: _Parser, header: _Header, most: int) -> tuple[list[_Record], list[_Record]]:
     """Answers and authority; of more answers than `most`, as many, and then no authority: it stands behind them."""
     if header.answers > most:
         return list(_records(parser, most)), []
@@ -145,14 +175,12 @@ def _sections(parser: dns.wire.Parser, header: _Header, most: int) -> tuple[list
     return answers, list(_records(parser, min(header.authorities, _AUTHORITY_RECORDS)))
 
 
-def _records(parser: dns.wire.Parser, count: int) -> Iterator[_Record]:
+def _records(parser: _Parser, count: int) -> Iterator[_Record]:
     """So many records of a section. Raises `DNSException` where the octets are no records."""
     for _ in range(count):
         name = parser.get_name(decompress=True)
         kind, record_class, ttl, length = parser.get_struct("!HHIH")
-        data = dns.wire.Parser(parser.wire, parser.current)
-        data.restrict_end(parser.current + length)
-        parser.get_bytes(length)
+        data = parser.take(length)
         if record_class == _IN:
             yield _Record(name, kind, ttl if ttl < 1 << 31 else 0, data)  # RFC 2181 section 8
 
