@@ -160,6 +160,11 @@ class Jobs:
     def claimed(self) -> int:
         return len(self._claimed)
 
+    def being_sent(self) -> tuple[str, ...]:
+        """The messages of which something is claimed, each once."""
+        with self._guard:
+            return tuple(dict.fromkeys(job.identifier for job in self._claimed.values()))
+
     def _is_in_memory(self, key: tuple[str, str]) -> bool:
         return key in self._ready_keys or key in self._claimed
 

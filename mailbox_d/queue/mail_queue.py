@@ -273,10 +273,19 @@ class MailQueue:
 
     def stats(self, now: float) -> QueueStats:
         """What is in the queue, in figures."""
-        stats = count_jobs(self.jobs, now)
-        stats.messages, stats.set_aside = self.messages, self.spool.set_aside_count
-        stats.is_complete = not self.jobs.is_wanting
+        *_, stats = self.counting(now)
         return stats
+
+    def counting(self, now: float) -> Iterator[QueueStats]:
+        """The same in turns: the figures grow, and the last ones are whole."""
+        for stats in count_jobs(self.jobs, now):
+            stats.messages, stats.set_aside = self.messages, self.spool.set_aside_count
+            stats.is_complete = not self.jobs.is_wanting
+            yield stats
+
+    def being_sent(self) -> tuple[str, ...]:
+        """The messages that somebody is sending: of what has just come, `page` knows nothing meanwhile."""
+        return self.jobs.being_sent()
 
     @storage_faults
     def show(self, identifier: str) -> MessageState | None:

@@ -104,12 +104,15 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many jobs of a domain are in a state, of one class of age (0: the youngest)."""
+    """How many jobs of a domain are in a state, of one class of age (0: the youngest); their octets, and when the first
+    of them came."""
 
     domain: str
     state: RowState
     age: int
     count: int
+    octets: int
+    oldest: float
 
 
 class Schedule:
@@ -203,7 +206,8 @@ class Schedule:
         that part the classes of age, the latest first."""
         end = self._end_of_page(after)
         age = " + ".join(["(arrived < ?)"] * len(ages)) or "0"
-        query = f"SELECT domain, state, {age}, count(*) FROM job WHERE id > ? AND id <= ? GROUP BY 1, 2, 3"
+        columns = f"domain, state, {age}, count(*), sum(octets), min(arrived)"
+        query = f"SELECT {columns} FROM job WHERE id > ? AND id <= ? GROUP BY 1, 2, 3"
         found = self._select(query, (*ages, after, end), lambda row: Figures(row[0], RowState(row[1]), *row[2:]))
         return found, None if end == _LAST_ROW else end
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.queue.job import jobs_of
+from mailbox_d.queue.mail_queue import offline
 from mailbox_d.queue.message import Fate
 from mailbox_d.queue.schedule import RowState, Schedule, Selection
+from mailbox_d.queue.stats import QueueStats
 from tests.unit.queue.mail import NOON, Site
 
 NAMES = [f"A{number}" for number in range(6)]
@@ -179,4 +182,13 @@ def test_figures(tmp_path: Path) -> None:
     stats = site.queue.stats(site.clock())
     assert stats.messages == 7 and stats.being_sent == 1 and stats.ages == [1, 6, 0, 0, 0]
     assert stats.waiting["a0.example"] == 2 and stats.held == {"a3.example": 1} and stats.is_complete
+    assert stats.oldest["a0.example"] == NOON and stats.octets > 0
+    assert site.queue.being_sent() == ("B1",)
+    by_hand = QueueStats()
+    for state in offline(tmp_path):
+        for known in jobs_of(state):
+            by_hand.add_job(known, site.clock())
+    rows = sum(stats.waiting.values()) + sum(stats.held.values())
+    assert rows + stats.being_sent == sum(by_hand.waiting.values()) + sum(by_hand.held.values())
+    assert by_hand.held == stats.held and by_hand.oldest["a0.example"] == NOON
     site.queue.release(job)
