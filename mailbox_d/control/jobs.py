@@ -18,7 +18,8 @@ from mailbox_d.store.upkeep.release import Release
 from mailbox_d.store.upkeep.repair import Repair
 from mailbox_d.store.upkeep.steps import Trouble, Work, reason
 from mailbox_d.store.upkeep.verification import Verification
-from mailbox_d.wire.control.requests import BadRequest, Request, Verb
+from mailbox_d.wire.control.objects import BadRequest
+from mailbox_d.wire.control.requests import Request, Verb
 
 CHANGING = frozenset({Verb.REPAIR, Verb.REINDEX})
 """What changes something in any case."""

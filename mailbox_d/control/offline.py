@@ -26,7 +26,8 @@ from mailbox_d.net.state_folder import StateFolder
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.upkeep.steps import Work
 from mailbox_d.wire.control.answers import Answer
-from mailbox_d.wire.control.requests import BadRequest, Request
+from mailbox_d.wire.control.objects import BadRequest
+from mailbox_d.wire.control.requests import Request
 
 log = Logger()
 

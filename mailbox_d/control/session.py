@@ -19,7 +19,8 @@ from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.printable import one_line
 from mailbox_d.store.upkeep.steps import Told, Work
 from mailbox_d.wire.control.answers import format_answer
-from mailbox_d.wire.control.requests import PROTOCOL, BadRequest, parse_request
+from mailbox_d.wire.control.objects import BadRequest
+from mailbox_d.wire.control.requests import PROTOCOL, parse_request
 from mailbox_d.wire.pop3.framer import Event, Framer, Line
 
 TOO_MANY: Final = format_answer(refusal("too many requests are under way: try again later", TROUBLE))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbox_d.wire.control.requests import BadRequest, Request, Verb, format_request, parse_request
+from mailbox_d.wire.control.objects import BadRequest
+from mailbox_d.wire.control.requests import Request, Verb, format_request, parse_request
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 REQUESTS = st.builds(
