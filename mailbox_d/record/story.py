@@ -32,9 +32,11 @@ _KINDS = {
     "smtp": "from another server (SMTP)",
     "submission": "from a user (submission)",
     "lmtp": "from a local program (LMTP)",
+    "cli": "from an operator",
+}
+_OURS = {
     "report": "written by this server, as a report",
     "forward": "forwarded by this server",
-    "cli": "from an operator",
 }
 _FATES = {
     "relayed": "was passed on to a server that tells of what follows itself",
@@ -101,7 +103,8 @@ def sentences(event: Event) -> list[str]:
 
 @sentences.register
 def _(event: Received) -> list[str]:
-    lines = [f"came in {_KINDS.get(event.kind, event.kind)}, from {_path(event.sender)}, {event.octets} octets"]
+    came = _OURS.get(event.kind) or f"came in {_KINDS.get(event.kind, event.kind)}"
+    lines = [f"{came}, from {_path(event.sender)}, {event.octets} octets"]
     return [*lines, *_peer(event.peer, event.name, event.tls, event.user, event.protocol)]
 
 

@@ -165,8 +165,12 @@ def test_a_report_is_told_of_with_its_message(tmp_path: Path) -> None:
             outgoing.send("carol@elsewhere.example")
             outgoing.wait_for_mail()
         story = explained(outgoing.site, "carol@elsewhere.example", "report ")
-    assert "was refused for good (5.1.1)" in story and "No carol here" in story
-    assert f"(failed) of <carol@elsewhere.example> is sent to <{ALICE}>" in story
+        assert "was refused for good (5.1.1)" in story and "No carol here" in story
+        told = re.search(rf"report ([0-9A-F]+) \(failed\) of <carol@elsewhere.example> is sent to <{ALICE}>", story)
+        assert told, story
+        both = explained(outgoing.site, told[1], f"kept for <{ALICE}>")
+    assert both.startswith(f"{story}\nMessage {told[1]} <{told[1]}@")
+    assert "written by this server, as a report, from <>" in both
 
 
 def test_mail_that_an_alias_sends_elsewhere_says_so(tmp_path: Path) -> None:
