@@ -323,3 +323,47 @@ def test_a_large_line_goes_in_pieces_and_the_message_is_never_held() -> None:
     assert max(map(len, pieces)) < 4 * 64 * 1024
     assert max(map(len, said.split(b"\r\n"))) <= 76
     assert summary(scan_whole(said), said)[2] == message.partition(b"\r\n\r\n")[2]
+
+
+FRAGMENTS = st.lists(
+    st.sampled_from(
+        [
+            b"Content-Type: multipart/mixed; boundary=b\r\n",
+            b"Content-Type: multipart/digest; boundary=c\r\n",
+            b"Content-Type: multipart/signed; boundary=d\r\n",
+            b"Content-Type: message/rfc822\r\n",
+            b"Content-Type: text/plain\r\n",
+            b"Content-Transfer-Encoding: 8bit\r\n",
+            b"Content-Transfer-Encoding: quoted-printable\r\n",
+            b"Content-Transfer-Encoding: base64\r\n",
+            b"\r\n",
+            b"\r\n\r\n",
+            b"--b\r\n",
+            b"--b--\r\n",
+            b"--c\r\n",
+            b"--d\r\n",
+            b"--d--",
+            b"\r",
+            b"\n",
+            b" ",
+            b"\xe9",
+            b"=\r\n",
+            b"text",
+            b"dGV4dA==",
+            b"\0",
+        ]
+    ),
+    max_size=25,
+).map(b"".join)
+
+
+@settings(max_examples=300)
+@given(FRAGMENTS)
+def test_any_octets_are_converted_or_refused(message: bytes) -> None:
+    try:
+        said = convert(message)
+    except NotConvertible:
+        return
+    assert said.isascii()
+    before, after = (summary(scan_whole(octets), octets) for octets in (message, said))
+    assert after == before
