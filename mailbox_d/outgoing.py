@@ -21,8 +21,8 @@ from mailbox_d.queue.backoff import Backoff
 from mailbox_d.queue.mail_queue import MailQueue, QueueSettings
 from mailbox_d.queue.message import Attempt, Parcel
 from mailbox_d.record.recorder import Record
-from mailbox_d.relay.attempting import Attempting
-from mailbox_d.relay.client import Client
+from mailbox_d.relay.attempting import Attempting, OpenSession
+from mailbox_d.relay.client import Client, Destination, PeerSession
 from mailbox_d.relay.conclusion import Conclusion, ReportSettings
 from mailbox_d.relay.connections import Connections
 from mailbox_d.relay.contents import PackedContent
@@ -39,6 +39,7 @@ from mailbox_d.relay.mta_sts_cache import MtaStsPolicies
 from mailbox_d.relay.mta_sts_fetch import FetchSettings, PolicyFetcher
 from mailbox_d.relay.mta_sts_files import PolicyFiles
 from mailbox_d.relay.packing import Packing
+from mailbox_d.relay.ports import Route
 from mailbox_d.relay.preparation import TlsKnowledge
 from mailbox_d.relay.remembered_routes import RememberedRoutes
 from mailbox_d.relay.remembered_tls import RememberedTls
@@ -178,8 +179,21 @@ class Assembly:
     def _attempting(
         self, rules: TlsRules, connections: Connections, unreachable: Unreachable, signing: Signing
     ) -> Attempting:
-        limits, tls = relay_limits(self.limits), OutgoingTls(self.configuration.queue.ca)
         conversion = Conversion(mime_limits(self.limits), lambda: sleep(self.reactor, 0))
+        return Attempting(
+            routing=RememberedRoutes(self.routing, time.monotonic),
+            policy=TlsPolicies(rules),
+            packing=Packing(signing, self.lanes.queue, conversion.convert),
+            open_session=self._opening(),
+            connections=connections,
+            unreachable=unreachable,
+            recipients_at_once=self.limits.queue_recipients_per_message,
+            clock=time.time,
+        )
+
+    def _opening(self) -> OpenSession:
+        """What opens sessions: a configured relay may well be on this machine, what DNS names may not."""
+        limits, tls = relay_limits(self.limits), OutgoingTls(self.configuration.queue.ca)
         clients = {
             is_relay: Client(
                 self.configuration.hostname,
@@ -190,16 +204,13 @@ class Assembly:
             )
             for is_relay in (False, True)
         }
-        return Attempting(
-            routing=RememberedRoutes(self.routing, time.monotonic),
-            policy=TlsPolicies(rules),
-            packing=Packing(signing, self.lanes.queue, conversion.convert),
-            client_of=lambda route: clients[route.is_relay],
-            connections=connections,
-            unreachable=unreachable,
-            recipients_at_once=self.limits.queue_recipients_per_message,
-            clock=time.time,
-        )
+
+        async def open_session(route: Route, destination: Destination) -> PeerSession:
+            session = PeerSession(clients[route.is_relay], destination)
+            await session.open()
+            return session
+
+        return open_session
 
     def _resolver(self) -> DnsClient:
         queue = self.configuration.queue

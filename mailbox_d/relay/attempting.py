@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Attempt, Parcel, Recipient
-from mailbox_d.relay.client import Client, Destination, PeerSession
+from mailbox_d.relay.client import Destination, PeerSession
 from mailbox_d.relay.connections import Connections, Link
 from mailbox_d.relay.contents import PackedContent
 from mailbox_d.relay.outcomes import NOBODY, Tried, outcomes, outcomes_of_failure
@@ -27,6 +27,10 @@ class TlsPolicy(Protocol):
 
     def note(self, route: Route, host: Host, tried: Tried, failure: str) -> None:
         """Remember how it went. `failure`: a result type of RFC 8460 section 4.3; empty where all was well."""
+
+
+OpenSession = Callable[[Route, Destination], Awaitable[PeerSession]]
+"""Makes a session and opens it. Raises `PeerFailure`."""
 
 
 @dataclass(slots=True)
@@ -64,7 +68,7 @@ class Attempting:
         routing: Routing,
         policy: TlsPolicy,
         packing: Packing,
-        client_of: Callable[[Route], Client],
+        open_session: OpenSession,
         connections: Connections,
         unreachable: Unreachable,
         recipients_at_once: int,
@@ -73,7 +77,7 @@ class Attempting:
         self._routing = routing
         self._policy = policy
         self._packing = packing
-        self._client_of = client_of
+        self._open_session = open_session
         self._connections = connections
         self._unreachable = unreachable
         self._recipients_at_once = recipients_at_once
@@ -127,19 +131,14 @@ class Attempting:
         """Open a session; without TLS where that failed and nothing demands it."""
         destination = Destination(host, address, demand, route.login, route.implicit_tls)
         try:
-            session = await self._opened(route, destination)
+            session = await self._open_session(route, destination)
         except PeerFailure as failure:
             if not failure.may_be_plain:
                 raise
             self._policy.note(route, host, Tried(host.name, str(address), policy=demand.policy), failure.failure)
-            session = await self._opened(route, replace(destination, without_tls=True))
+            session = await self._open_session(route, replace(destination, without_tls=True))
         knows_dsn = "DSN" in session.extensions
         return Link(session, Tried(host.name, str(address), session.tls, demand.policy, knows_dsn))
-
-    async def _opened(self, route: Route, destination: Destination) -> PeerSession:
-        session = PeerSession(self._client_of(route), destination)
-        await session.open()
-        return session
 
     async def _hand_over(
         self, link: Link, route: Route, parcel: Parcel, content: PackedContent, progress: _Progress
