@@ -35,7 +35,7 @@ class Relay(Section):
     """A server that takes outgoing mail; either its `host` or a `preset` is given."""
 
     host: Annotated[str, Hostname()] | None = None
-    """Its name."""
+    """Its name, which is looked up in DNS; `localhost` is this machine."""
 
     preset: Provider | None = None
     """A well-known provider, whose host and port are known. The password is one that the provider gives to programs."""
