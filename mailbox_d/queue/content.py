@@ -10,7 +10,7 @@ from types import TracebackType
 from zlib import crc32
 
 from mailbox_d.errors import StorageFault
-from mailbox_d.queue.message_file import TOP_OCTETS, DamagedMessage, MessageFile, envelope_octets, read_top
+from mailbox_d.queue.message_file import ENVELOPE_OCTETS_MAX, TOP_OCTETS, DamagedMessage, Top, read_top
 from mailbox_d.store.files import FileSystem, storage_faults
 
 _FIRST_READ = 8192
@@ -30,13 +30,13 @@ class MessageContent:
         self._damaged = damaged
         self._descriptor = open_entry(files, path)
         try:
-            self.file, self._kept = _opened(files, self._descriptor)
+            self.top, self._kept = _opened(files, self._descriptor)
         except BaseException:
             files.close(self._descriptor)
             raise
-        self.octets = self.file.content.octets
-        self.is_eight_bit = self.file.content.is_eight_bit
-        self.has_utf8_header = self.file.content.has_utf8_header
+        self.octets = self.top.content.octets
+        self.is_eight_bit = self.top.content.is_eight_bit
+        self.has_utf8_header = self.top.content.has_utf8_header
         self._checked_to = 0
         self._checksum = 0
 
@@ -44,7 +44,7 @@ class MessageContent:
     def read(self, offset: int, length: int) -> bytes:
         """Up to so many octets; fewer only at the end. Raises `StorageFault`."""
         length = max(min(length, self.octets - offset), 0)
-        start = self.file.offset + offset
+        start = self.top.offset + offset
         piece = self._kept[start : start + length]
         if len(piece) < length:
             piece = self._files.read(self._descriptor, start, length)
@@ -55,7 +55,7 @@ class MessageContent:
 
     def header(self, most: int = 16 * 1024 * 1024) -> bytes:
         """The header with the empty line behind it, or what of it is not too much. Raises `StorageFault`."""
-        return self.read(0, min(self.file.content.header_octets, most))
+        return self.read(0, min(self.top.content.header_octets, most))
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
@@ -78,7 +78,7 @@ class MessageContent:
             return
         self._checksum = crc32(piece, self._checksum)
         self._checked_to += len(piece)
-        if self._checked_to == self.octets and self._checksum != self.file.content.checksum:
+        if self._checked_to == self.octets and self._checksum != self.top.content.checksum:
             self._damaged("its octets are not what was written")
             raise StorageFault("The message cannot be read now", cause="a queued message is not what was written")
 
@@ -93,13 +93,16 @@ def open_entry(files: FileSystem, path: bytes) -> int:
         raise
 
 
-def _opened(files: FileSystem, descriptor: int) -> tuple[MessageFile, bytes]:
+def _opened(files: FileSystem, descriptor: int) -> tuple[Top, bytes]:
     """What the file is of, and its beginning."""
     status = files.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise DamagedMessage("it is no file")
     beginning = files.read(descriptor, 0, _FIRST_READ)
-    wanted = TOP_OCTETS + envelope_octets(beginning)
-    if len(beginning) < min(wanted, status.st_size):
-        beginning = files.read(descriptor, 0, min(wanted, status.st_size))
-    return read_top(beginning, status.st_size), beginning
+    top = read_top(beginning, status.st_size)
+    if top is None:
+        beginning = files.read(descriptor, 0, min(TOP_OCTETS + ENVELOPE_OCTETS_MAX, status.st_size))
+        top = read_top(beginning, status.st_size)
+    if top is None:
+        raise DamagedMessage("the file has become shorter")
+    return top, beginning[: max(_FIRST_READ, top.offset)]

@@ -50,8 +50,9 @@ class ContentCount:
 class DraftFile:
     """The file of one message that comes; `envelope` is its envelope's line. Every method may raise `OSError`."""
 
-    def __init__(self, folders: Folders, envelope: bytes, header: bytes, hold: int) -> None:
+    def __init__(self, folders: Folders, identifier: str, envelope: bytes, header: bytes, hold: int) -> None:
         """`hold`: octets of the message that are kept in memory."""
+        self._identifier = identifier
         self._folders = folders
         self._files = folders.files
         self._envelope = envelope
@@ -102,9 +103,12 @@ class DraftFile:
         self._pieces = []
 
     def _open(self) -> None:
-        path = self._folders.new_in_tmp()
-        self._descriptor = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        self._path = path
+        self._path = self._folders.in_tmp(self._identifier)
+        try:
+            self._descriptor = self._files.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except OSError:
+            self._path = b""
+            raise
 
     def _write_top(self, top: bytes) -> None:
         """Only now is known what the first line says: a descriptor that begins there writes it."""

@@ -40,6 +40,10 @@ class Folders:
     def log(self, identifier: str) -> bytes:
         return self.outcomes + b"/" + identifier.encode("ascii") + LOG_SUFFIX
 
+    def in_tmp(self, identifier: str) -> bytes:
+        """Where a message is while it comes."""
+        return self.tmp + b"/" + identifier.encode("ascii")
+
     def new_in_tmp(self) -> bytes:
         """A path that nothing else has."""
         return self.tmp + b"/" + self.unique.bare()

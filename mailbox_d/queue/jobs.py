@@ -2,7 +2,8 @@
 
 Most messages go out at once. They never come to the schedule: a bounded number of jobs is kept in memory alone, for
 the messages' files say all that must be known after the process's end. What does not fit, is not due or was tried
-before has a row. Each job is in one of these places, and moves under one lock. Safe for threads.
+before has a row; rows that are due are fetched some at a time. Each job is in one of these places, and moves under one
+lock. Safe for threads.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from mailbox_d.queue.schedule import Figures, RowState, Schedule, Selection
 READY_MAX = 1000
 """Jobs that are kept in memory alone; they are made rows where an operator looks at the queue."""
 
+_ROWS_AT_ONCE = 20
+"""Jobs of one domain that are fetched from the schedule at once."""
+
 
 class Jobs:
     """Jobs in memory, in front of a schedule."""
@@ -35,6 +39,7 @@ class Jobs:
         self._claimed: dict[tuple[str, str], Job] = {}
         self._next_row_due: float | None = None
         """When the first row is due, or before that; None where no row waits."""
+        self._was_turn_of_rows = False
         self._last_now = 0.0
         self._is_set_back = True
         """Whether the clock may have been ahead when some of the rows were made."""
@@ -91,7 +96,9 @@ class Jobs:
     def take(self, domain: str, now: float) -> Job | None:
         """Claim the job of a domain that has been due for longest; None where none is."""
         with self._guard:
-            job = self._claim_row(domain, now) or self._claim_ready(domain)
+            if self._is_turn_of_rows(domain):
+                self._fetch_rows(domain, now)
+            job = self._claim_ready(domain)
             if job is None:
                 return None
             job = self._claimed[job.key] = replace(job, taken=now)
@@ -182,13 +189,25 @@ class Jobs:
             del self._ready[domain]
         return job
 
-    def _claim_row(self, domain: str, now: float) -> Job | None:
+    def _is_turn_of_rows(self, domain: str) -> bool:
+        """Rows are older, and go first; but where new jobs come all the time, each second look is for those."""
+        ready = self._ready.get(domain)
+        if not ready:
+            return True
+        if ready[0].row:
+            return False
+        self._was_turn_of_rows = not self._was_turn_of_rows
+        return self._was_turn_of_rows
+
+    def _fetch_rows(self, domain: str, now: float) -> None:
+        """Have some rows that are due in memory, in front of what has just come."""
         if not self._may_have_due_rows(now):
-            return None
-        job = self._schedule.claim(domain, now, self._backoff.latest(now))
-        if job is not None and job.key in self._claimed:  # a row made again of what is being sent
-            return None
-        return job
+            return
+        room = min(_ROWS_AT_ONCE, self._ready_max - len(self._ready_keys))
+        for job in reversed(self._schedule.claim(domain, now, self._backoff.latest(now), max(room, 1))):
+            if not self._is_in_memory(job.key):  # it may be a row that was made again of what is being sent
+                self._ready_keys.add(job.key)
+                self._ready.setdefault(domain, deque()).appendleft(job)
 
     def _due_rows(self, now: float, limit: int, after: str) -> list[str]:
         self._notice(now)
@@ -217,7 +236,11 @@ class Jobs:
     def _spill(self) -> None:
         """Make rows of what is in memory alone."""
         if self._ready:
-            self._schedule.add([job for jobs in self._ready.values() for job in jobs])
+            jobs = [job for jobs in self._ready.values() for job in jobs]
+            self._schedule.add([job for job in jobs if not job.row])
+            for job in jobs:
+                if job.row:
+                    self._schedule.put(job)
             self._ready.clear()
             self._ready_keys.clear()
             self._look()

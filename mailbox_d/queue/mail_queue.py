@@ -107,7 +107,7 @@ class MailQueue:
         if not is_identifier(identifier):
             raise MailError("The message cannot be kept", cause=f"{identifier!r} is no name for a message")
         message = Queued(identifier, envelope, source, self._clock(), 0, user)
-        file = DraftFile(self.folders, envelope_line(message), header, self._settings.hold)
+        file = DraftFile(self.folders, identifier, envelope_line(message), header, self._settings.hold)
         return QueueDraft(self.folders, file, identifier, self._published, partial(self._arrived, message))
 
     def _arrived(self, message: Queued, content: Content) -> None:

@@ -51,12 +51,16 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageFile:
-    """What a file says of its message, and where its octets begin."""
+class Top:
+    """What stands in front of a message, the envelope not read yet, and where the message begins."""
 
-    message: Queued
+    envelope: bytes
     content: Content
     offset: int
+
+    def is_of(self, identifier: str) -> bool:
+        """Whether the message is called so."""
+        return self.envelope.startswith(b'{"identifier": "%b"' % identifier.encode("ascii"))
 
 
 def first_line(envelope: bytes, content: Content) -> bytes:
@@ -93,22 +97,25 @@ def envelope_line(message: Queued) -> bytes:
     return json.dumps(told).encode("ascii") + b"\n"
 
 
-def envelope_octets(top: bytes) -> int:
-    """How many octets the envelope behind a first line has. Raises `DamagedMessage`."""
-    return _parts(top)[0]
-
-
-def read_top(octets: bytes, file_octets: int) -> MessageFile:
-    """What the beginning of a file of this size says, its envelope included. Raises `DamagedMessage`."""
+def read_top(octets: bytes, file_octets: int) -> Top | None:
+    """What the beginning of a file of this size says; None where more of the file is needed. Raises
+    `DamagedMessage`."""
     length, checksum, content = _parts(octets)
-    line = octets[TOP_OCTETS : TOP_OCTETS + length]
-    if len(line) != length or crc32(line) != checksum:
-        raise DamagedMessage("the envelope is not what was written")
     offset = TOP_OCTETS + length
     if file_octets != offset + content.octets:
         raise DamagedMessage(f"the file has {file_octets} octets and not {offset + content.octets}")
+    if len(octets) < offset:
+        return None
+    line = octets[TOP_OCTETS:offset]
+    if crc32(line) != checksum:
+        raise DamagedMessage("the envelope is not what was written")
+    return Top(line, content, offset)
+
+
+def read_message(top: Top) -> Queued:
+    """The message that the envelope is of. Raises `DamagedMessage`."""
     try:
-        return MessageFile(_message(json.loads(line), content.octets), content, offset)
+        return _message(json.loads(top.envelope), top.content.octets)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedMessage(f"the envelope says nothing: {error!r}") from error
 

@@ -149,9 +149,9 @@ class Schedule:
         rows = [_row(job) for job in jobs]
         return self._run(lambda connection: self._add(connection, rows), 0)
 
-    def claim(self, domain: str, now: float, latest: float) -> Job | None:
-        """The job of a domain that has been due for longest; what is due beyond `latest` is due now."""
-        return self._run(lambda connection: self._claim(connection, domain, now, latest), None)
+    def claim(self, domain: str, now: float, latest: float, limit: int) -> list[Job]:
+        """Those jobs of a domain that have been due for longest; what is due beyond `latest` is due now."""
+        return self._run(lambda connection: self._claim(connection, domain, now, latest, limit), [])
 
     def claim_message(self, identifier: str) -> list[Job]:
         """All jobs of a message that nobody has, whether due or not."""
@@ -232,25 +232,23 @@ class Schedule:
         self._changes += len(rows)
         return added
 
-    def _claim(self, connection: sqlite3.Connection, domain: str, now: float, latest: float) -> Job | None:
-        first = f"SELECT {_COLUMNS} FROM job WHERE state = 0 AND domain = ? AND due <= ? ORDER BY due LIMIT 1"
-        row = connection.execute(first, (domain, now)).fetchone()
-        if row is None:
-            beyond = f"SELECT {_COLUMNS} FROM job WHERE state = 0 AND domain = ? AND due > ? ORDER BY due LIMIT 1"
-            row = connection.execute(beyond, (domain, latest)).fetchone()
-        if row is None:
-            return None
-        job = Job(*row)
-        connection.execute("UPDATE job SET state=? WHERE id=?", (RowState.CLAIMED, job.row))
-        self._refresh(connection, domain)
-        return job
+    def _claim(self, connection: sqlite3.Connection, domain: str, now: float, latest: float, limit: int) -> list[Job]:
+        waiting = f"SELECT {_COLUMNS} FROM job WHERE state = 0 AND domain = ?"
+        rows = connection.execute(f"{waiting} AND due <= ? ORDER BY due LIMIT ?", (domain, now, limit)).fetchall()
+        if not rows:
+            beyond = f"{waiting} AND due > ? ORDER BY due LIMIT ?"
+            rows = connection.execute(beyond, (domain, latest, limit)).fetchall()
+        return self._claimed(connection, [Job(*row) for row in rows])
 
     def _claim_message(self, connection: sqlite3.Connection, identifier: str) -> list[Job]:
         query = f"SELECT {_COLUMNS} FROM job WHERE message = ? AND state != ?"
-        jobs = [Job(*row) for row in connection.execute(query, (identifier, RowState.CLAIMED))]
-        for job in jobs:
-            connection.execute("UPDATE job SET state=? WHERE id=?", (RowState.CLAIMED, job.row))
-            self._refresh(connection, job.domain)
+        rows = connection.execute(query, (identifier, RowState.CLAIMED)).fetchall()
+        return self._claimed(connection, [Job(*row) for row in rows])
+
+    def _claimed(self, connection: sqlite3.Connection, jobs: list[Job]) -> list[Job]:
+        connection.executemany("UPDATE job SET state = 2 WHERE id = ?", [(job.row,) for job in jobs])
+        for domain in {job.domain for job in jobs}:
+            self._refresh(connection, domain)
         return jobs
 
     def _put(self, connection: sqlite3.Connection, job: Job) -> None:

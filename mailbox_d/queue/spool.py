@@ -28,7 +28,7 @@ from twisted.logger import Logger
 from mailbox_d.printable import one_line
 from mailbox_d.queue.content import MessageContent, open_entry
 from mailbox_d.queue.folders import IDENTIFIER, LOG_SUFFIX, Folders
-from mailbox_d.queue.message_file import DamagedMessage
+from mailbox_d.queue.message_file import DamagedMessage, read_message
 from mailbox_d.queue.outcomes import Change, MessageState
 from mailbox_d.store.files import find, forget, remove_tree, write_new
 
@@ -67,7 +67,7 @@ class Spool:
         except DamagedMessage as error:
             self.set_aside(path, str(error))
             return None
-        if content.file.message.identifier != identifier:
+        if not content.top.is_of(identifier):
             content.close()
             self.set_aside(path, "it is another message")
             return None
@@ -79,7 +79,11 @@ class Spool:
         if content is None:
             return None
         content.close()
-        state = MessageState(content.file.message)
+        try:
+            state = MessageState(read_message(content.top))
+        except DamagedMessage as error:
+            self.set_aside(self.folders.message(identifier), str(error))
+            return None
         self._read_log(state)
         return state
 

@@ -13,9 +13,9 @@ from mailbox_d.queue.message_file import (
     Content,
     DamagedMessage,
     envelope_line,
-    envelope_octets,
     first_line,
     read_address,
+    read_message,
     read_top,
 )
 from mailbox_d.wire.smtp.commands import Body
@@ -65,7 +65,8 @@ def said(message: Queued) -> list[object]:
 def test_what_is_written_is_read(message: Queued) -> None:
     octets = file_of(message)
     found = read_top(octets, len(octets))
-    assert said(found.message) == said(message)
+    assert found is not None and found.is_of(message.identifier) and not found.is_of("5F21C0A9B3D")
+    assert said(read_message(found)) == said(message)
     assert found.content == CONTENT and octets[found.offset :] == BODY
     assert octets.count(b"\n", 0, found.offset) == 2 and octets[: found.offset].isascii()
 
@@ -93,15 +94,17 @@ def test_each_shorter_file_is_found(length: int) -> None:
 @pytest.mark.parametrize("envelope", [b"", b"[]", b"{}", b"1", b"[" * 100_000, b'{"recipients": [{"to": 1}]}', b"\xff"])
 def test_envelopes_that_say_nothing(envelope: bytes) -> None:
     octets = first_line(envelope, CONTENT) + envelope + BODY
+    found = read_top(octets, len(octets))
+    assert found is not None
     with pytest.raises(DamagedMessage):
-        read_top(octets, len(octets))
+        read_message(found)
 
 
 def test_the_first_line_is_as_long_whatever_it_says() -> None:
     largest = Content(999_999_999_999, 2**32 - 1, 2**40, True, True)
     for content in (CONTENT, largest, Content(0, 0, 0)):
         line = first_line(b"{}\n", content)
-        assert len(line) == TOP_OCTETS and envelope_octets(line) == 3
+        assert len(line) == TOP_OCTETS and read_top(line, TOP_OCTETS + 3 + content.octets) is None
 
 
 @pytest.mark.parametrize("text", ["", "@", "@example.com", "bob"])
