@@ -42,6 +42,7 @@ async def mail(session: SMTPSession, command: Mail) -> Answer:
         return session.bad_command(refusal)
     limit = session.service.limits.message_size
     if command.size is not None and command.size > limit:
+        tell_refused_sender(session, command.sender, TOO_BIG, f"it is said to have {command.size} octets")
         return Answer.of(TOO_BIG)
     if refused := await session.service.space.check(command.size or limit):
         return _refused_sender(session, command.sender, refused)

@@ -104,6 +104,12 @@ def test_a_sender_who_is_refused() -> None:
     assert (refused.stage, refused.sender, refused.user) == ("mail", BOB, "alice@example.org")
 
 
+def test_a_message_that_is_announced_as_too_large() -> None:
+    (refused,) = talk(smtp_servers.smtp, "MAIL FROM:<peer@example.com> SIZE=101", limit_message_size="100")
+    assert isinstance(refused, Refused)
+    assert (refused.stage, refused.sender, refused.reply[:3]) == ("mail", PEER, "552") and "101" in refused.cause
+
+
 @pytest.mark.parametrize(
     ("lines", "options", "code"),
     [
