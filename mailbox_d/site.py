@@ -83,12 +83,11 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     limits = configuration.limits
     lanes = Lanes(reactor, percent_per_user=limits.threads_per_user)
     realms = build_realms(configuration, lanes)
-    domains = configuration.domains
     watch = DirectoryWatch(reactor)
     children = max(1, (os.cpu_count() or 1) - 1)
     serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)
     workers = Children(reactor, INDEX_CHILD, count=children, ready=serves_imap)
-    directory = Directory({name: realms[domain.realm] for name, domain in domains.items()})
+    directory = Directory({name: realms[domain.realm] for name, domain in configuration.domains.items()})
     quotas = quota_rules(directory, configuration.quota)
     maildirs = MaildirStore(
         configuration.storage.maildirs,
@@ -97,10 +96,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         quotas=quotas,
     )
     recorder = build_recorder(configuration, lanes)
-    recipients = Recipients(
-        {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()},
-        most_targets=limits.alias_targets,
-    )
+    recipients = build_recipients(configuration, realms)
     record = recorder or NO_RECORD
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
@@ -130,6 +126,15 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         sessions=OpenSessions(reactor),
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),
+    )
+
+
+def build_recipients(configuration: Configuration, realms: Mapping[str, YamlRealm]) -> Recipients:
+    """What says where addresses of ours lead."""
+    domains = configuration.domains
+    return Recipients(
+        {name: ServedDomain(realms[domain.realm], domain.catch_all) for name, domain in domains.items()},
+        most_targets=configuration.limits.alias_targets,
     )
 
 
