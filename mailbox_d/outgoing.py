@@ -38,6 +38,7 @@ from mailbox_d.relay.local_attempt import LocalAttempting
 from mailbox_d.relay.mta_sts_cache import MtaStsPolicies
 from mailbox_d.relay.mta_sts_fetch import FetchSettings, PolicyFetcher
 from mailbox_d.relay.mta_sts_files import PolicyFiles
+from mailbox_d.relay.outcomes import outcomes_of_our_fault
 from mailbox_d.relay.packing import Packing
 from mailbox_d.relay.ports import Route
 from mailbox_d.relay.preparation import TlsKnowledge
@@ -54,6 +55,7 @@ from mailbox_d.store.files import FileSystem
 from mailbox_d.store.ports import Store
 
 QUEUE_FOLDER = "queue"
+NOT_SENT = "No mail for other sites is sent from here (queue.send)"
 TLS_RESULTS_OCTETS = 64 << 20
 _PASSWORD_OCTETS = 4096
 
@@ -73,9 +75,9 @@ class OutgoingMail:
 
 
 class EitherAttempt:
-    """Mail for domains of ours stays here, whatever DNS says of them."""
+    """Mail for domains of ours stays here, whatever DNS says of them; so does all other, where it is not to be sent."""
 
-    def __init__(self, is_ours: Callable[[str], bool], local: LocalAttempting, remote: Attempting) -> None:
+    def __init__(self, is_ours: Callable[[str], bool], local: LocalAttempting, remote: Attempting | None) -> None:
         self._is_ours = is_ours
         self._local = local
         self._remote = remote
@@ -84,6 +86,8 @@ class EitherAttempt:
         """What became of each recipient."""
         if self._is_ours(domain):
             return await self._local.attempt(parcel)
+        if self._remote is None:
+            return outcomes_of_our_fault(parcel.waiting, NOT_SENT, time.time())
         return await self._remote.attempt(parcel, domain, content)
 
 
@@ -146,7 +150,8 @@ class Assembly:
             idle_seconds=self.limits.queue_idle_connection,
         )
         signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), time.time)
-        remote = self._attempting(rules, connections, unreachable, signing)
+        sends = self.configuration.queue.send
+        remote = self._attempting(rules, connections, unreachable, signing) if sends else None
         local = LocalAttempting(
             queue, self.lanes.delivery, self.recipients, intake, self.record, hostname=hostname, clock=time.time
         )

@@ -89,6 +89,9 @@ class Queue(Section):
     routes: Annotated[tuple[Route, ...], Strict(False)] = ()
     """Mail that takes another way, by recipients' domains or by senders."""
 
+    send: bool = True
+    """Whether mail for other sites is sent; false: it stays in the queue, as on a machine for tests."""
+
     resolver: Annotated[ServerAddress, Server(DNS_PORT)] | None = None
     """The DNS server to ask, such as `127.0.0.1:5353`; null: the system's."""
 
