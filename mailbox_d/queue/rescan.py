@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 
 from twisted.logger import Logger
 
@@ -15,6 +16,12 @@ from mailbox_d.queue.spool import Spool
 
 _TURN_SECONDS = 0.005
 _NAMES_A_TURN = 200
+
+_SYNC_SECONDS = 1.0
+"""After which removals are made durable, also while this goes on."""
+
+_REST_SECONDS, _REST_SECONDS_MOST = 60.0, 3600.0
+"""How long after a look that missed something there is no other one; the rest doubles while this is so."""
 
 
 class Rescan:
@@ -41,13 +48,18 @@ class Rescan:
         self._clock = clock
         self._monotonic = monotonic
         self._is_swept = False
+        self._rest = 0.0
+        self._rests_until = 0.0
+        self._syncs_at = 0.0
 
     @property
     def is_wanted(self) -> bool:
-        return not self._is_swept or self._jobs.is_wanting
+        """Whether there is something to be done, and it is not too soon after a try that came to nothing."""
+        return (not self._is_swept or self._jobs.is_wanting) and self._monotonic() >= self._rests_until
 
     def turns(self) -> Iterator[None]:
         """The work, a turn at a time."""
+        self._syncs_at = self._monotonic() + _SYNC_SECONDS
         try:
             if self._jobs.is_wanting:
                 yield from self._find_messages()
@@ -57,6 +69,9 @@ class Rescan:
         except OSError as error:
             self._jobs.is_wanting = True
             self._log.warn("The queue's files cannot be looked at now: {why}", why=one_line(error))
+        is_done = self._is_swept and not self._jobs.is_wanting
+        self._rest = 0.0 if is_done else min(max(self._rest * 2, _REST_SECONDS), _REST_SECONDS_MOST)
+        self._rests_until = self._monotonic() + self._rest
 
     def _find_messages(self) -> Iterator[None]:
         """Find all messages that the schedule does not know. It is whole afterwards, but for what goes wrong now."""
@@ -110,5 +125,13 @@ class Rescan:
             yield name
             left -= 1
             if not left or self._monotonic() >= ends:
+                self._sync_if_due()
                 yield None
                 ends, left = self._monotonic() + _TURN_SECONDS, _NAMES_A_TURN
+
+    def _sync_if_due(self) -> None:
+        """Whoever drives this has no time for removals meanwhile."""
+        if self._monotonic() >= self._syncs_at:
+            with suppress(OSError):
+                self._spool.sync_removals()
+            self._syncs_at = self._monotonic() + _SYNC_SECONDS

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailbox_d.queue.message import Fate
+from mailbox_d.queue.rescan import Rescan
+from tests.faults.store_files import Call, FailingFiles, RecordingFiles
+from tests.unit.queue.mail import Clock, Site
+
+
+def rescan_of(site: Site, monotonic: Clock) -> Rescan:
+    return Rescan(site.queue.spool, site.queue.jobs, set(), 0.0, site.clock, monotonic)
+
+
+def run(rescan: Rescan) -> int:
+    """How many turns it took."""
+    return sum(1 for _ in rescan.turns())
+
+
+def is_look_at_the_message(call: Call) -> bool:
+    return call.operation == "open" and call.path.endswith("messages/A1")
+
+
+def test_a_look_that_missed_something_is_not_made_again_at_once(tmp_path: Path) -> None:
+    files = FailingFiles(1, 5, is_look_at_the_message, always=True)
+    site, monotonic = Site(tmp_path, files), Clock(0.0)
+    site.send("A1", "bob@example.com")
+    site.restart(is_clean=False)
+    rescan = rescan_of(site, monotonic)
+    files.armed = True
+    times = []
+    for monotonic.now in range(0, 1000, 10):
+        if rescan.is_wanted:
+            times.append(monotonic.now)
+            run(rescan)
+    assert times == [0, 60, 180, 420, 900] and site.queue.jobs.is_wanting
+    files.armed = False
+    monotonic.now = 10_000
+    run(rescan)
+    assert not rescan.is_wanted and site.due() == {"example.com": ["A1"]}
+
+
+def test_removals_are_made_durable_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailbox_d.queue.rescan._NAMES_A_TURN", 1)
+    files = RecordingFiles()
+    site, monotonic = Site(tmp_path, files), Clock(0.0)
+    for number in range(5):
+        site.send(f"A{number}", "bob@example.com", "eve@example.net")
+    for _ in range(3):
+        site.settle(site.take("example.com"), Fate.DELIVERED)
+        site.settle(site.take("example.net"), Fate.DELIVERED)
+    assert len(os.listdir(tmp_path / "outcomes")) == 3
+    files.calls.clear()
+    for _ in rescan_of(site, monotonic).turns():
+        monotonic.now += 0.6
+        if sum(call.operation == "fsync_directory" for call in files.calls):
+            break
+    assert len(os.listdir(tmp_path / "outcomes")) == 0
+
+
+def test_a_turn_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path)
+    for number in range(20):
+        site.send(f"A{number}", "bob@example.com")
+    site.restart(is_clean=False)
+    monkeypatch.setattr("mailbox_d.queue.rescan._NAMES_A_TURN", 5)
+    assert run(rescan_of(site, Clock(0.0))) == 4
+
+
+def test_a_turn_that_takes_long_ends_early(tmp_path: Path) -> None:
+    site, monotonic = Site(tmp_path), Clock(0.0)
+    for number in range(20):
+        site.send(f"A{number}", "bob@example.com")
+    site.restart(is_clean=False)
+
+    def slowly() -> float:
+        monotonic.now += 0.004
+        return monotonic.now
+
+    rescan = rescan_of(site, slowly)  # type: ignore[arg-type]
+    assert run(rescan) >= 10
