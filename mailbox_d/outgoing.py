@@ -56,7 +56,6 @@ from mailbox_d.store.ports import Store
 
 QUEUE_FOLDER = "queue"
 NOT_SENT = "No mail for other sites is sent from here (queue.send)"
-TLS_RESULTS_OCTETS = 64 << 20
 _PASSWORD_OCTETS = 4096
 
 
@@ -246,7 +245,7 @@ class Assembly:
             remembered=RememberedTls(files, state + b"/remembered-tls", run=run, clock=time.time, most=most)
             if queue.remember_tls
             else None,
-            results=TlsResults(files, state + b"/tlsrpt", run=run, clock=time.time, octets=TLS_RESULTS_OCTETS),
+            results=TlsResults(files, state + b"/tlsrpt", run=run, clock=time.time, octets=self.limits.tls_results),
             dane=queue.dane,
         )
 

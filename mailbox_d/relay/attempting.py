@@ -90,7 +90,7 @@ class Attempting:
         except Undeliverable as error:
             return outcomes_of_failure(error, parcel.waiting, NOBODY, self._clock())
         known = self._unreachable.failure(route.key)
-        if isinstance(known, PeerFailure):
+        if isinstance(known, PeerFailure) and not _is_special(parcel, content):
             return outcomes_of_failure(known, parcel.waiting, NOBODY, self._clock())
         async with self._connections.place(route.key):
             return await self._over(route, parcel, content)
@@ -106,7 +106,7 @@ class Attempting:
             await self._try(route, host, address, parcel, content, progress)
         if progress.reached:
             self._unreachable.reached(route.key)
-        elif progress.failure is not None:
+        elif progress.failure is not None and progress.failure.temporary and not _is_special(parcel, content):
             self._unreachable.failed(route.key, progress.failure)
         return list(progress.answers.values())
 
@@ -175,7 +175,8 @@ class Attempting:
 
 
 def _is_special(parcel: Parcel, content: PackedContent) -> bool:
-    """Whether its connection must be secured otherwise than that of other mail, so that they share none."""
+    """Whether its connection must be secured otherwise than that of other mail: they share neither connections nor
+    what is known of servers that were not reached."""
     return parcel.message.envelope.require_tls or content.top.tls_optional
 
 

@@ -221,6 +221,29 @@ def test_mail_with_wishes_of_its_own_shares_no_session(special: dict[str, bool])
     assert server.closed == 1
 
 
+@pytest.mark.parametrize("special", [{"require_tls": True}, {"tls_optional": True}])
+def test_the_fault_of_mail_with_wishes_of_its_own_is_nobody_else_s(special: dict[str, bool]) -> None:
+    world = World({FIRST: PeerFailure("No REQUIRETLS", "5.7.30", stage="mail", temporary=False)})
+    world.attempt(CAROL, **special)
+    world.servers[FIRST] = Session({})
+    assert world.attempt(DAVE)["dave"].fate is Fate.DELIVERED
+
+
+@pytest.mark.parametrize("special", [{"require_tls": True}, {"tls_optional": True}])
+def test_mail_with_wishes_of_its_own_is_tried_whatever_became_of_other_mail(special: dict[str, bool]) -> None:
+    world = World({FIRST: NOBODY_THERE})
+    world.attempt(CAROL)
+    world.servers[FIRST] = Session({})
+    assert world.attempt(DAVE, **special)["dave"].fate is Fate.DELIVERED
+
+
+def test_a_failure_for_good_of_one_message_is_no_other_s() -> None:
+    world = World({FIRST: PeerFailure("Not this one", "5.3.4", stage="mail", temporary=False)})
+    assert world.attempt(CAROL)["carol"].fate is Fate.FAILED
+    world.servers[FIRST] = Session({})
+    assert world.attempt(DAVE)["dave"].fate is Fate.DELIVERED
+
+
 @pytest.mark.parametrize(("temporary", "fate"), [(True, Fate.DEFERRED), (False, Fate.FAILED)])
 def test_a_domain_without_a_server(temporary: bool, fate: Fate) -> None:
     refusal = Undeliverable("There is no such domain", "5.1.2", temporary=temporary)
