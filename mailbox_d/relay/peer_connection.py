@@ -50,7 +50,7 @@ class PeerConnection(smtp.ESMTPClient):
         self.when_gone: Callable[[], None] | None = None
         self.callLater = clock.callLater  # type: ignore[method-assign]
         self._seconds: Callable[[], float] = clock.seconds
-        self._reader = self._new_reader()
+        self._reader = ReplyReader(limits.reply_line, limits.reply)
         self._waiting: Deferred[None] | None = None
         self._failure: PeerFailure | None = None
         self._gone = False
@@ -123,7 +123,6 @@ class PeerConnection(smtp.ESMTPClient):
         if self._reader.buffered:
             self._fail(malformed("tls", _BEFORE_TLS))
         self._raise_failure()
-        self._reader = self._new_reader()
         self._handshaking = True
         self.transport.startTLS(creator)
         until = self._seconds() + self.limits.handshake
@@ -140,11 +139,8 @@ class PeerConnection(smtp.ESMTPClient):
         self.transport.unregisterProducer()
         self.transport.loseConnection()
         until = self._seconds() + self.limits.farewell
-        try:
-            while not self._gone and self._failure is None:
-                await self._wait(until)
-        finally:
-            self.abort()
+        while not self._gone and self._failure is None:
+            await self._wait(until)
 
     def abort(self) -> None:
         """End at once."""
@@ -199,9 +195,6 @@ class PeerConnection(smtp.ESMTPClient):
         self._paused = False
 
     # -- waiting ------------------------------------------------------------------------------------------------
-
-    def _new_reader(self) -> ReplyReader:
-        return ReplyReader(self.limits.reply_line, self.limits.reply)
 
     def _next_reply(self) -> ReceivedReply | None:
         try:

@@ -143,6 +143,8 @@ class _Play:
                 assert client.session.tls.security.word == step.rest, client.session.tls
             case "WAIT":
                 client.wait(float(step.rest))
+            case "WAITING":
+                assert not self._outcome.done, f"it is over: {told_of(self._outcome)}"
             case "LOST":
                 client.lose(Failure(ConnectionDone()))
             case "LEAVE":
