@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -120,9 +121,8 @@ class Conclusion:
         try:
             wanted = octets_wanted(message, self._settings.returned)
             original = await loaded.content.read(0, wanted)
-            report = write_report(
-                message, notices, original, hostname=self._settings.hostname, now=now, identifier=identifier
-            )
+            write = partial(write_report, hostname=self._settings.hostname, now=now, identifier=identifier)
+            report = await self._lane.run(write, message, notices, original)
             if report is None:
                 return True
             await self._post.post(identifier, report)
