@@ -65,6 +65,11 @@ class PeerConnection(smtp.ESMTPClient):
         """Whether a conversation could go on: the server is there and did not speak unasked."""
         return self._failure is None and not self._gone and not self._reader.buffered
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the server has yet to take what was sent before more is."""
+        return self._paused
+
     def write(self, data: bytes) -> None:
         """Send what asks for replies. Raises `PeerFailure` where the server has replied already: to what?"""
         if self._reader.buffered:
@@ -166,9 +171,8 @@ class PeerConnection(smtp.ESMTPClient):
         elif not self.busy:
             self._fail(lost(self.stage, "it spoke unasked"))
         self._wake()
-        if (
-            self._reader.buffered > self.limits.reply + self.limits.reply_line
-        ):  # nobody waits for it, or it would be less
+        # Who waits for a reply has taken out all but one that is not whole, which the reader bounds.
+        if self._reader.buffered > self.limits.reply + self.limits.reply_line:
             self._fail(malformed(self.stage, "it speaks without being asked"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -115,21 +115,26 @@ class Transaction:
     async def _send(self, pieces: Pieces, piece: bytes) -> ReceivedReply:
         """Send the message; the server's last word, which may come before the end where it refuses."""
         connection = self._connection
-        while True:
-            connection.stage = "body"
-            if (refusal := await connection.early_refusal()) is not None:
-                connection.abort()
-                return refusal
+        while (refusal := await self._early_refusal()) is None:
             connection.stage = "end" if pieces.ended else "body"
             connection.write(piece)
             await connection.drained(connection.limits.data)
             if pieces.ended:
                 break
             piece = await pieces.next()
+        if connection.is_full and refusal is None:  # it has not read to the end, and speaks all the same
+            refusal = await self._early_refusal()
+        if refusal is not None:
+            connection.abort()
+            return refusal
         reply = await connection.reply("end", connection.limits.end)
         if 300 <= reply.code < 400:
             raise malformed("end", f"it replied {reply.code} {reply.text}")
         return reply
+
+    async def _early_refusal(self) -> ReceivedReply | None:
+        self._connection.stage = "body"
+        return await self._connection.early_refusal()
 
     # -- the outcome --------------------------------------------------------------------------------------------
 

@@ -188,6 +188,22 @@ def test_no_reply_counts_that_comes_before_the_end_of_the_message(early: bytes) 
     assert client.transport.disconnected
 
 
+@pytest.mark.parametrize(
+    ("early", "told"),
+    [
+        (b"552 5.3.4 Too big\r\n", "b@example.net refused: 552 5.3.4 Too big"),
+        (b"250 Taken\r\n", "body 4.5.0 temporary: The server broke the protocol, taking the message"),
+    ],
+)
+def test_who_speaks_before_it_has_read_the_end_has_not_read_it(early: bytes, told: str) -> None:
+    client, outcome = ready(MemoryContent(b"x\r\n"))
+    pause(client)
+    assert go(client) == b"x\r\n.\r\n"
+    client.hear(early)
+    assert told_of(outcome)[0].startswith(told)
+    assert client.transport.disconnected
+
+
 def test_no_reply_counts_that_comes_with_the_go_ahead() -> None:
     client = opened("PIPELINING")
     outcome = client.start(client.session.send(shipment()))
