@@ -19,7 +19,19 @@ from mailbox_d.relay.limits import RelayLimits
 from mailbox_d.relay.ports import Handed, Host, Login, PeerFailure, Security, Shipment, TlsDemand
 from mailbox_d.relay.tls_client import OutgoingTls
 from tests.dialogues.peer_client import MemoryContent, shipment
-from tests.integration.bad_peer import ENDLESS_LINE, BadPeer, Close, DeafPeer, Endless, Hang, Late, Reset, Say, Script
+from tests.integration.bad_peer import (
+    ENDLESS_LINE,
+    BadPeer,
+    Close,
+    DeafPeer,
+    Endless,
+    Hang,
+    Late,
+    Reset,
+    Say,
+    Script,
+    Slowly,
+)
 
 BIG = b"Subject: big\r\n\r\n" + (b"." + b"x" * 70 + b"\r\n") * 60_000
 """More than sockets' buffers take."""
@@ -190,11 +202,18 @@ class RelayClientTest(TestCase):
         self.assertEqual((failure.stage, failure.status), ("connect", "4.4.1"))
 
     async def test_fault_27_a_server_stops_reading_in_the_middle(self) -> None:
-        peer = self.peer({"body": Hang()}, receive_buffer=4096)
-        failure = await self.failure(self.session(peer, RelayLimits(data=0.3)), shipment(body=BIG))
-        await self.gone
-        self.assertEqual((failure.stage, failure.status, failure.may_have_it), ("body", "4.4.2", False))
-        peer.wait_until_left()
+        for certificate in (None, self.files):
+            peer = self.peer({"body": Hang()}, receive_buffer=4096, certificate=certificate)
+            failure = await self.failure(self.session(peer, RelayLimits(data=0.3)), shipment(body=BIG))
+            await self.gone
+            self.assertEqual((failure.stage, failure.status, failure.may_have_it), ("body", "4.4.2", False))
+            peer.wait_until_left()
+
+    async def test_a_server_that_reads_slowly_gets_it_all(self) -> None:
+        for certificate in (None, self.files):
+            peer = self.peer({"body": Slowly(100_000, 0.001)}, receive_buffer=4096, certificate=certificate)
+            self.assert_taken(await self.hand_over(self.session(peer), shipment(body=BIG)))
+            self.assertEqual(peer.messages[0].octets, BIG)
 
     async def test_fault_27_a_server_hangs_at_quit(self) -> None:
         peer = self.peer({"quit": Hang()})
