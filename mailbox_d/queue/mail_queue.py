@@ -114,7 +114,7 @@ class MailQueue:
         state = MessageState(with_octets(message, content))
         self._rescan.messages += 1
         self._open.remember(state)
-        self.jobs.add(jobs_of(state), self._clock())
+        self.jobs.add(jobs_of(state), max(self._clock(), message.arrived))
 
     @property
     def messages(self) -> int:

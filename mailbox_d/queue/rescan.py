@@ -12,6 +12,7 @@ from mailbox_d.printable import one_line
 from mailbox_d.queue.folders import IDENTIFIER
 from mailbox_d.queue.job import jobs_of
 from mailbox_d.queue.jobs import Jobs
+from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.spool import Spool
 
 _TURN_SECONDS = 0.005
@@ -98,10 +99,16 @@ class Rescan:
             return False
         if state is None:
             return False
-        jobs = jobs_of(state)
-        if jobs:
-            self._jobs.find_again(jobs, self._hidden)
+        if not state.waiting():
+            self._remove(state)
+            return False
+        self._jobs.find_again(jobs_of(state), self._hidden)
         return True
+
+    def _remove(self, state: MessageState) -> None:
+        """All have their outcome: only its removal was missing."""
+        with suppress(OSError):
+            self._spool.remove(state)
 
     def _sweep(self) -> Iterator[None]:
         """Remove what is left of finished messages, once they cannot come back, and of drafts."""

@@ -164,7 +164,7 @@ class Schedule:
     def drop(self, job: Job) -> None:
         """Forget a claimed job."""
         if job.row:
-            self._run(lambda connection: self._changed(connection.execute("DELETE FROM job WHERE id=?", (job.row,))), 0)
+            self._run(lambda connection: self._drop(connection, job), None)
 
     def change(self, identifier: str, *, state: RowState | None = None, due: float | None = None) -> None:
         """Hold or let go what waits of a message, or make it due."""
@@ -196,7 +196,7 @@ class Schedule:
         if selection.identifier or selection.domain:  # an index leads to them
             end = _LAST_ROW
         query = f"SELECT {_COLUMNS} FROM job WHERE id > ? AND id <= ? {terms} ORDER BY id LIMIT ?"
-        jobs = self._select(query, (after, end, *values, limit), lambda row: Job(*row))
+        jobs = self._select(query, (after, end, *values, limit), _job)
         if len(jobs) == limit:
             return jobs, jobs[-1].row
         return jobs, None if end == _LAST_ROW else end
@@ -238,12 +238,12 @@ class Schedule:
         if not rows:
             beyond = f"{waiting} AND due > ? ORDER BY due LIMIT ?"
             rows = connection.execute(beyond, (domain, latest, limit)).fetchall()
-        return self._claimed(connection, [Job(*row) for row in rows])
+        return self._claimed(connection, [_job(row) for row in rows])
 
     def _claim_message(self, connection: sqlite3.Connection, identifier: str) -> list[Job]:
         query = f"SELECT {_COLUMNS} FROM job WHERE message = ? AND state != ?"
         rows = connection.execute(query, (identifier, RowState.CLAIMED)).fetchall()
-        return self._claimed(connection, [Job(*row) for row in rows])
+        return self._claimed(connection, [_job(row) for row in rows])
 
     def _claimed(self, connection: sqlite3.Connection, jobs: list[Job]) -> list[Job]:
         connection.executemany("UPDATE job SET state = 2 WHERE id = ?", [(job.row,) for job in jobs])
@@ -259,6 +259,12 @@ class Schedule:
             self._refresh(connection, job.domain)
         else:
             self._add(connection, [_row(job)])
+
+    def _drop(self, connection: sqlite3.Connection, job: Job) -> None:
+        """The row may be another job's by now: where the file was begun anew."""
+        values = (job.row, job.identifier, job.domain)
+        connection.execute("DELETE FROM job WHERE id=? AND message=? AND domain=?", values)
+        self._changed()
 
     def _change(
         self, connection: sqlite3.Connection, identifier: str, state: RowState | None, due: float | None
@@ -288,9 +294,8 @@ class Schedule:
         for domain in {domain for _, domain in rows}:
             self._refresh(connection, domain)
 
-    def _changed(self, _: object = None) -> int:
+    def _changed(self) -> None:
         self._changes += 1
-        return 1
 
     def _run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         """Do something with the file; once more where it was damaged, on a new one."""
@@ -374,6 +379,12 @@ def _make(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
     connection.commit()
+
+
+def _job(row: Sequence[Any]) -> Job:
+    """A job from the columns of a row."""
+    identifier, domain, sender, due, arrived, octets, attempts, is_held, taken, number = row
+    return Job(identifier, domain, sender, due, arrived, octets, attempts, bool(is_held), taken, number)
 
 
 def _row(job: Job) -> tuple[object, ...]:

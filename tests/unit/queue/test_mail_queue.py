@@ -199,6 +199,14 @@ def test_identifiers_of_a_selection(site: Site) -> None:
     assert sorted(site.queue.identifiers(Selection(domain="example.net"))) == [f"A{number}" for number in range(5)]
 
 
+def test_fault_15_a_clock_that_is_set_back_while_a_message_comes(site: Site) -> None:
+    draft = site.draft("A1", "bob@example.com")
+    site.clock.now -= 500
+    draft.publish()
+    draft.schedule()
+    assert site.due() == {"example.com": ["A1"]}
+
+
 def test_a_full_queue(tmp_path: Path) -> None:
     site = Site(tmp_path, messages_max=2)
     site.keep_up()

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mailbox_d.queue.message import Fate
+from mailbox_d.queue.message import Attempt, Fate
+from mailbox_d.queue.outcomes import Change, Progress
 from mailbox_d.queue.rescan import Rescan
 from tests.faults.store_files import Call, FailingFiles, RecordingFiles
-from tests.unit.queue.mail import Clock, Site
+from tests.unit.queue.mail import SENDER, Clock, Site
 
 
 def rescan_of(site: Site, monotonic: Clock) -> Rescan:
@@ -82,3 +84,16 @@ def test_a_turn_that_takes_long_ends_early(tmp_path: Path) -> None:
 
     rescan = rescan_of(site, slowly)  # type: ignore[arg-type]
     assert run(rescan) >= 10
+
+
+def test_a_message_of_which_nobody_waits_goes(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.send("A1", "bob@example.com")
+    state = site.queue.show("A1")
+    assert state is not None
+    done = Attempt(site.clock(), SENDER, Fate.DELIVERED, "2.0.0")
+    bob = state.waiting()[0].address
+    site.queue.spool.append(state, Change({bob: Progress(replace(done, recipient=bob), 1)}))
+    site.restart(is_clean=False)
+    site.keep_up()
+    assert os.listdir(tmp_path / "messages") == os.listdir(tmp_path / "outcomes") == [] and site.queue.messages == 0

@@ -102,6 +102,20 @@ def test_a_file_of_another_program_is_begun_anew(tmp_path: Path) -> None:
     assert schedule.is_wanting and schedule.next_due() is None
 
 
+def test_a_row_of_a_file_that_is_begun_anew_is_not_taken_for_an_older_one(tmp_path: Path) -> None:
+    site = filled(tmp_path)
+    site.clock.now += 1000
+    for name in NAMES:
+        job = site.take(f"{name.lower()}.example")
+        assert site.queue.load(job) is not None
+        site.queue.jobs._schedule._remove()
+        site.queue.jobs.is_wanting = True
+        site.keep_up()  # gives the others the numbers of those rows
+        site.settle(job, Fate.DELIVERED)
+        left = {domain: names for domain, names in all_due().items() if names[0] > name}
+        assert site.due() == left
+
+
 def test_where_there_can_be_no_file_new_mail_is_sent_all_the_same(tmp_path: Path) -> None:
     site = Site(tmp_path / "queue", make_schedule=lambda root: Schedule(str(root / "nowhere/schedule")))
     site.send("A1", "bob@example.com")
