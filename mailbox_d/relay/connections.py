@@ -40,6 +40,12 @@ class Connections:
         self._idle: dict[str, list[tuple[Link, Any]]] = defaultdict(list)
         self._places: dict[str, DeferredSemaphore] = {}
 
+    @property
+    def count(self) -> int:
+        """How many sessions there are, or are being made."""
+        used = sum(places.limit - places.tokens for places in self._places.values())
+        return used + sum(map(len, self._idle.values()))
+
     @asynccontextmanager
     async def place(self, key: str) -> AsyncIterator[None]:
         """Wait until there may be one more session with these servers, and have it counted."""

@@ -124,6 +124,32 @@ class Dispatcher(Service):
         if resting is not None:
             resting.callback(None)
 
+    @property
+    def runs(self) -> int:
+        """How many there are now."""
+        return self._runs.total()
+
+    @property
+    def sessions(self) -> int:
+        """How many connections to other servers there are."""
+        return self._connections.count
+
+    async def decide(self, identifier: str, decision: Callable[[Parcel], list[Attempt]]) -> None:
+        """Conclude what nobody is sending of a message, held or not, with outcomes that were decided here: whoever is
+        to be told is told. Recipients without an outcome wait as before."""
+        for job in await self._lane.run(self._queue.claim, identifier, self._clock()):
+            loaded = await self._lane.run(self._loading.all_of, job)
+            if loaded is None:
+                continue
+            try:
+                if attempts := decision(loaded.parcel):
+                    await self._conclusion.conclude(loaded, attempts, _nothing)
+                else:
+                    await self._lane.run(self._queue.release, job)
+            finally:
+                await loaded.content.close()
+        self.wake()
+
     async def _rounds(self) -> None:
         await self._ready()
         while self.running:

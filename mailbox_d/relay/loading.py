@@ -69,8 +69,13 @@ class Loading:
                 return loaded
         return None
 
-    def _load(self, job: Job) -> Loaded | None:
-        parcel = self._queue.load(job)
+    def all_of(self, job: Job) -> Loaded | None:
+        """A claimed job for all who wait, due or not, held or not; None where there is nothing to be done: it is not
+        claimed any more."""
+        return self._load(job, everybody=True)
+
+    def _load(self, job: Job, *, everybody: bool = False) -> Loaded | None:
+        parcel = self._queue.load(job, everybody=everybody)
         if parcel is None:
             return None
         try:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mailbox_d.net.lanes import InlineLane
-from mailbox_d.queue.message import Attempt, Fate, Parcel
+from mailbox_d.queue.message import Attempt, Fate, Notify, Parcel
 from mailbox_d.relay.conclusion import Conclusion, ReportSettings
 from mailbox_d.relay.connections import Connections
 from mailbox_d.relay.contents import PackedContent
@@ -188,4 +188,23 @@ def test_what_is_sent_before_the_end_is_noted(world: World) -> None:
     world.dispatcher.stopService().addCallback(stopped.append)
     world.finish()
     assert stopped == [None]
+    assert world.queued.messages == []
+
+
+def test_what_is_decided_here_is_noted_of_what_nobody_sends(world: World) -> None:
+    identifier = "A1"
+    world.queued.add(identifier, "carol@a.example", notify=Notify.NEVER)
+    world.dispatcher.scheduled()
+    world.go_on()
+    assert (world.dispatcher.runs, world.dispatcher.sessions) == (1, 0)
+
+    def fail(parcel: Parcel) -> list[Attempt]:
+        return [Attempt(world.queued.now, each.address, Fate.FAILED, "5.3.0") for each in parcel.waiting]
+
+    Deferred.fromCoroutine(world.dispatcher.decide(identifier, fail))
+    assert world.queued.messages == [identifier], "it is being sent"
+    world.finish(fate=Fate.DEFERRED)
+    Deferred.fromCoroutine(world.dispatcher.decide(identifier, lambda parcel: []))
+    assert world.queued.messages == [identifier] and world.queued.queue.being_sent() == ()
+    Deferred.fromCoroutine(world.dispatcher.decide(identifier, fail))
     assert world.queued.messages == []
