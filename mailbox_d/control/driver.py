@@ -1,24 +1,27 @@
-"""Carries work on the store on: turn by turn in a lane, its questions by child processes, its pauses on no thread."""
+"""Carries work on: turn by turn in a lane, its questions by child processes, its pauses on no thread."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, gatherResults
 
 from mailbox_d.net.child_frames import FrameTooLong
 from mailbox_d.net.children import ChildFailed, Children
 from mailbox_d.net.lanes import Lane
-from mailbox_d.store.upkeep.steps import Answered, Ask, Pause, Told, Work
+from mailbox_d.store.upkeep.steps import Answered, Ask, Pause
 
 _TURN_SECONDS = 0.05
 _TURN_TOLD = 200
 """What a turn may take, and tell, before it is told and others have theirs."""
 
-Tell = Callable[[Sequence[Told]], Awaitable[None]]
+Steps: TypeAlias = Generator[object, Any, None]
+"""Work: it yields what is to be told, or what it wants, an `Ask`, a `Pause` or an `InReactor`."""
+
+Tell = Callable[[Sequence[Any]], Awaitable[None]]
 """Passes on what was told, and waits for a reader that is slow; raises where there is none any more."""
 
 
@@ -26,12 +29,19 @@ class Stopped(Exception):
     """The work was ended before it was done."""
 
 
+@dataclass(frozen=True, slots=True)
+class InReactor:
+    """The driver is to have this done in the reactor's thread, and to send in what comes of it."""
+
+    work: Callable[[], Awaitable[object]]
+
+
 @dataclass(slots=True)
 class Turn:
     """What came of a turn: what was told, what is wanted before the next one, or that there is none."""
 
-    told: list[Told] = field(default_factory=list)
-    wants: Ask | Pause | None = None
+    told: list[object] = field(default_factory=list)
+    wants: Ask | Pause | InReactor | None = None
     is_last: bool = False
     error: Exception | None = None
 
@@ -46,7 +56,7 @@ class Driver:
         self._pausing: Deferred[None] | None = None
         self._is_stopped = False
 
-    async def drive(self, work: Work[None], tell: Tell) -> None:
+    async def drive(self, work: Steps, tell: Tell) -> None:
         """Do all of the work. Raises `Stopped`, what `tell` raises, and what the work raises that it should not."""
         service: Any = self._children
         service.startService()
@@ -65,8 +75,8 @@ class Driver:
         if pausing is not None:
             pausing.callback(None)
 
-    async def _turns(self, work: Work[None], tell: Tell) -> None:
-        answered: Answered | None = None
+    async def _turns(self, work: Steps, tell: Tell) -> None:
+        answered: object = None
         while not self._is_stopped:
             turn = await self._lane.run(take_turn, work, answered)
             await tell(turn.told)
@@ -74,10 +84,18 @@ class Driver:
                 raise turn.error
             if turn.is_last:
                 return
-            answered = await self._answers(turn.wants) if isinstance(turn.wants, Ask) else None
-            if isinstance(turn.wants, Pause):
-                await self._pause(turn.wants.seconds)
+            answered = await self._given(turn.wants)
         raise Stopped
+
+    async def _given(self, wants: Ask | Pause | InReactor | None) -> object:
+        """What the work wants before it goes on."""
+        if isinstance(wants, Ask):
+            return await self._answers(wants)
+        if isinstance(wants, InReactor):
+            return await wants.work()
+        if isinstance(wants, Pause):
+            await self._pause(wants.seconds)
+        return None
 
     async def _answers(self, asked: Ask) -> Answered:
         """What children answer, all at once; None for each one that failed."""
@@ -104,14 +122,14 @@ class Driver:
                 call.cancel()
 
 
-def take_turn(work: Work[None], answered: Answered | None, monotonic: Callable[[], float] = time.monotonic) -> Turn:
+def take_turn(work: Steps, answered: object, monotonic: Callable[[], float] = time.monotonic) -> Turn:
     """Do a piece of work, for a moment, or up to where something is wanted."""
     turn, until = Turn(), monotonic() + _TURN_SECONDS
     try:
         while len(turn.told) < _TURN_TOLD:
             step = work.send(answered)
             answered = None
-            if isinstance(step, Ask | Pause):
+            if isinstance(step, Ask | Pause | InReactor):
                 turn.wants = step
                 break
             turn.told.append(step)

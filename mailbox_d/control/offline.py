@@ -19,7 +19,7 @@ from mailbox_d.control.driver import Driver, Stopped
 from mailbox_d.control.jobs import Workshop, changes
 from mailbox_d.control.rework import FetchAnswers, text_name
 from mailbox_d.control.service import control_children
-from mailbox_d.control.telling import TROUBLE, USAGE, Tally, answer_of, refusal
+from mailbox_d.control.telling import TROUBLE, USAGE, Tally, refusal
 from mailbox_d.limits import mime_limits
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.state_folder import StateFolder
@@ -91,8 +91,7 @@ class _Offline:
 
         async def told(steps: Any) -> None:
             for step in steps:
-                tally.count(step)
-                tell(answer_of(step))
+                tell(tally.answer(step))
 
         try:
             await self._driver.drive(self._work(request), told)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import grp
 import os
+import time
 from functools import partial
 from typing import Any
 
 from mailbox_d.control.child import ENTRY
 from mailbox_d.control.driver import Driver
 from mailbox_d.control.jobs import Workshop
+from mailbox_d.control.queue_jobs import QueueRoom
 from mailbox_d.control.rework import FetchAnswers, text_name
 from mailbox_d.control.session import TOO_MANY, ControlService, ControlSession
 from mailbox_d.limits import control_session_limits, mime_limits
@@ -50,11 +52,25 @@ def control_service(site: Site, group: int | None) -> ControlService:
     )
     return ControlService(
         workshop=workshop,
+        queue=queue_room(site),
         driver=lambda: Driver(site.reactor, site.lanes.control, control_children(site.reactor)),
         users=frozenset({0, os.geteuid()}),
         group=group,
         line=limits.control_line,
         job=limits.control_job,
+    )
+
+
+def queue_room(site: Site) -> QueueRoom:
+    """What operators' work on the queue needs."""
+    outgoing = site.outgoing
+    return QueueRoom(
+        queue=outgoing.queue,
+        sending=outgoing.dispatcher,
+        unreachable=outgoing.unreachable,
+        remembered=outgoing.remembered,
+        note=partial(site.reactor.callFromThread, site.record.tell),
+        clock=time.time,
     )
 
 

@@ -11,16 +11,19 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from mailbox_d import __version__
-from mailbox_d.control.driver import Driver, Stopped
+from mailbox_d.control.driver import Driver, Steps, Stopped
 from mailbox_d.control.jobs import Workshop
-from mailbox_d.control.telling import TROUBLE, USAGE, Tally, answer_of, refusal
+from mailbox_d.control.queue_jobs import QueueRoom
+from mailbox_d.control.queue_telling import QueueTally
+from mailbox_d.control.telling import TROUBLE, USAGE, Tally, Telling, refusal
 from mailbox_d.net.peer_credentials import PeerCredentials, credentials_of
 from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.printable import one_line
-from mailbox_d.store.upkeep.steps import Told, Work
 from mailbox_d.wire.control.answers import format_answer
 from mailbox_d.wire.control.objects import BadRequest
-from mailbox_d.wire.control.requests import PROTOCOL, parse_request
+from mailbox_d.wire.control.queue_requests import QueueRequest
+from mailbox_d.wire.control.requests import PROTOCOL
+from mailbox_d.wire.control.subjects import AnyRequest, parse_any
 from mailbox_d.wire.pop3.framer import Event, Framer, Line
 
 TOO_MANY: Final = format_answer(refusal("too many requests are under way: try again later", TROUBLE))
@@ -39,6 +42,7 @@ class ControlService:
     """What sessions of the control socket share. `line`: octets of a request; `job`: seconds that one may take."""
 
     workshop: Workshop
+    queue: QueueRoom
     driver: Callable[[], Driver]
     users: Collection[int]
     group: int | None
@@ -48,6 +52,12 @@ class ControlService:
     def admits(self, peer: PeerCredentials) -> bool:
         """Whether somebody may ask: root, the daemon's own user, a member of the configured group."""
         return peer.user in self.users or (self.group is not None and self.group in peer.groups)
+
+    def work(self, request: AnyRequest) -> tuple[Steps, Telling]:
+        """The work of a request, and what makes answers of it. Raises `BadRequest`."""
+        if isinstance(request, QueueRequest):
+            return self.queue.work(request), QueueTally()
+        return self.workshop.work(request), Tally()
 
 
 class ControlSession(SessionShell, Protocol):
@@ -86,13 +96,13 @@ class ControlSession(SessionShell, Protocol):
             self.close(format_answer(_TOO_LONG))
             return
         try:
-            request = parse_request(event.text)
-            work = self._service.workshop.work(request)
+            request = parse_any(event.text)
+            work, telling = self._service.work(request)
         except BadRequest as error:
             self.close(format_answer(refusal(error.public, USAGE)))
             return
         self.log.info("control socket: {peer} asks {request}", peer=self._peer, request=one_line(request))
-        await self._do(work)
+        await self._do(work, telling)
 
     def farewell(self, reason: str) -> bytes:
         return format_answer(refusal(_LAST_WORDS[reason], TROUBLE))
@@ -105,27 +115,25 @@ class ControlSession(SessionShell, Protocol):
         super().connectionLost(reason)
         self._stop("shutdown")
 
-    async def _do(self, work: Work[None]) -> None:
-        tally = Tally()
+    async def _do(self, work: Steps, telling: Telling) -> None:
         driver = self._driver = self._service.driver()
         timer = self.callLater(self._service.job, self._stop, "overtime")
         try:
-            await driver.drive(work, partial(self._tell, tally))
+            await driver.drive(work, partial(self._tell, telling))
         except BadRequest as error:
             self.send(format_answer(refusal(error.public, USAGE)))
         except Stopped:
             self.close(self.farewell(self._why_stopped))
         else:
-            self.send(format_answer(tally.end()))
+            self.send(format_answer(telling.end()))
         finally:
             self._driver = None
             if timer.active():
                 timer.cancel()
 
-    async def _tell(self, tally: Tally, told: Sequence[Told]) -> None:
+    async def _tell(self, telling: Telling, told: Sequence[Any]) -> None:
         for each in told:
-            tally.count(each)
-            self.send(format_answer(answer_of(each)))
+            self.send(format_answer(telling.answer(each)))
         await self.drained()
 
     def _stop(self, why: str) -> None:

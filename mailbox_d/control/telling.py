@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from mailbox_d.store.upkeep.findings import Finding
 from mailbox_d.store.upkeep.steps import (
@@ -23,18 +23,33 @@ FINE, FINDINGS, USAGE, TROUBLE = 0, 1, 2, 3
 """How a request ends: nothing is wrong; something is; nobody understood it; it could not be done, or not all of it."""
 
 
+class Telling(Protocol):
+    """Makes answers of what work tells, and knows how it ends."""
+
+    def answer(self, told: Any) -> Answer:
+        """One thing that was told."""
+
+    def end(self) -> Answer:
+        """The last answer."""
+
+
 def answer_of(told: Told) -> Answer:
     """One thing that was told."""
     return _FORMS[type(told)](told)
 
 
-class Tally:
+class Tally(Telling):
     """What was told, counted: by this a request's end is known."""
 
     def __init__(self) -> None:
         self.findings = 0
         self.mended = 0
         self.troubles = 0
+
+    def answer(self, told: Told) -> Answer:
+        """One thing that was told, as it is counted."""
+        self.count(told)
+        return answer_of(told)
 
     def count(self, told: Told) -> None:
         self.findings += isinstance(told, Finding)

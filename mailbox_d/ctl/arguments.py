@@ -12,7 +12,9 @@ from mailbox_d import __version__
 from mailbox_d.ctl.dkim_command import add_dkim
 from mailbox_d.ctl.dns_command import add_dns
 from mailbox_d.ctl.explain_command import add_explain
-from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_configuration
+from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_general
+from mailbox_d.ctl.queue_arguments import add_queue
+from mailbox_d.ctl.queue_command import look_after_queue
 from mailbox_d.wire.control.requests import WAIT_MAX, Request, Verb
 
 
@@ -128,14 +130,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=Verbatim,
     )
     parser.add_argument("--version", action="version", version=f"mailboxctl {__version__}")
-    _add_general(parser)
+    add_general(parser)
     subjects = parser.add_subparsers(dest="subject", metavar="COMMAND", parser_class=CommandParser)
     store = subjects.add_parser("store", help="look after mailboxes", description="Looks after mailboxes.")
-    _add_general(store, again=True)
+    add_general(store, again=True)
     verbs = store.add_subparsers(dest="verb_name", metavar="VERB", parser_class=CommandParser)
     store.set_defaults(verb=None)
     for verb, said in _HELP.items():
         _add_verb(verbs, verb, said)
+    add_queue(subjects, look_after_queue)
     add_explain(subjects)
     add_dkim(subjects)
     add_dns(subjects)
@@ -167,26 +170,7 @@ def _add_verb(verbs: argparse._SubParsersAction[CommandParser], verb: Verb, said
         parser.add_argument(
             "--wait", type=_seconds, default=60.0, metavar="SECONDS", help="for sessions to end (default: 60)"
         )
-    _add_general(parser, again=True)
-
-
-def _add_general(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
-    """Options that may stand anywhere; `again`: they have been given their defaults before."""
-    unset = argparse.SUPPRESS
-    add_configuration(parser, again=again)
-    parser.add_argument(
-        "--socket",
-        type=Path,
-        metavar="PATH",
-        default=unset if again else None,
-        help="the daemon's control socket (default: as configured); the configuration is not read then",
-    )
-    parser.add_argument(
-        "--offline",
-        action="store_true",
-        default=unset if again else False,
-        help="do not ask the daemon; what changes mail is refused while one runs",
-    )
+    add_general(parser, again=True)
 
 
 def _seconds(text: str) -> float:

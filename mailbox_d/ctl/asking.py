@@ -9,7 +9,7 @@ from io import BufferedRWPair
 from pathlib import Path
 
 from mailbox_d.wire.control.answers import LINE_MAX, BadAnswer, parse_answer
-from mailbox_d.wire.control.requests import PROTOCOL, Request, format_request
+from mailbox_d.wire.control.requests import PROTOCOL
 
 CONNECT_SECONDS = 10.0
 
@@ -39,9 +39,10 @@ def connected(path: Path) -> Iterator[BufferedRWPair]:
             yield stream
 
 
-def ask(stream: BufferedRWPair, request: Request) -> Iterator[dict[str, object]]:
-    """The answers to a request as they come, `end` last. Raises `BadAnswer` where the daemon goes away before that."""
-    stream.write(format_request(request))
+def ask(stream: BufferedRWPair, line: bytes) -> Iterator[dict[str, object]]:
+    """The answers to the line of a request as they come, `end` last. Raises `BadAnswer` where the daemon goes away
+    before that."""
+    stream.write(line)
     stream.flush()
     while True:
         answer = _next(stream)

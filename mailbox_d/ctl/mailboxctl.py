@@ -6,19 +6,19 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from pathlib import Path
 
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.config.load import load
 from mailbox_d.config.model import Configuration
-from mailbox_d.control.telling import TROUBLE, USAGE, refusal
+from mailbox_d.control.telling import TROUBLE, USAGE
 from mailbox_d.ctl.arguments import Arguments, parse
-from mailbox_d.ctl.asking import NobodyAnswers, NotAllowed, ask, connected
+from mailbox_d.ctl.asking import NobodyAnswers
 from mailbox_d.ctl.parsing import OwnCommand
 from mailbox_d.ctl.privileges import become_owner
 from mailbox_d.ctl.terminal import JsonLines, Teller, Terminal
+from mailbox_d.ctl.through_daemon import refuse, through_daemon
 from mailbox_d.net.state_folder import StateFolderTaken
-from mailbox_d.wire.control.answers import BadAnswer
+from mailbox_d.wire.control.requests import format_request
 
 INTERRUPTED = 130
 
@@ -41,36 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _look_after_store(given: Arguments) -> int:
     teller: Teller = JsonLines() if given.as_json else Terminal(given.request.verb)
     if given.socket is not None:
-        return _through_daemon(given.socket, given, teller)
+        return through_daemon(given.socket, format_request(given.request), teller)
     try:
         configuration = load(given.configuration, on_disk=False).configuration
     except ConfigurationError as error:
-        return _refuse(teller, str(error), USAGE)
+        return refuse(teller, str(error), USAGE)
     if not given.offline:
         try:
-            return _through_daemon(configuration.control_socket, given, teller, may_be_away=True)
+            line = format_request(given.request)
+            return through_daemon(configuration.control_socket, line, teller, may_be_away=True)
         except NobodyAnswers:
             pass
     return _offline(configuration, given, teller)
-
-
-def _through_daemon(path: Path, given: Arguments, teller: Teller, *, may_be_away: bool = False) -> int:
-    """Have the daemon do it. Raises `NobodyAnswers` where it `may_be_away`."""
-    teller.through = "through the running daemon"
-    try:
-        with connected(path) as stream:
-            for answer in ask(stream, given.request):
-                teller.tell(answer)
-    except NobodyAnswers as error:
-        if may_be_away:
-            raise
-        return _refuse(teller, f"no daemon answers at {path}: {error}", TROUBLE)
-    except NotAllowed as error:
-        hint = "run mailboxctl as root, as the daemon's user, or as a member of control.group"
-        return _refuse(teller, f"the daemon's socket {path} is shut: {error}; {hint}", TROUBLE)
-    except BadAnswer as error:
-        return _refuse(teller, f"{error.public}; the daemon's log may say why", TROUBLE)
-    return teller.status
 
 
 def _offline(configuration: Configuration, given: Arguments, teller: Teller) -> int:
@@ -80,21 +62,16 @@ def _offline(configuration: Configuration, given: Arguments, teller: Teller) -> 
     teller.through = "offline"
     storage = configuration.storage
     if not storage.maildirs.is_dir():  # nothing is made here: the daemon could not use what root has made
-        return _refuse(teller, f"there are no mailboxes: {storage.maildirs} is not there", TROUBLE)
+        return refuse(teller, f"there are no mailboxes: {storage.maildirs} is not there", TROUBLE)
     try:
         become_owner(storage.maildirs, storage.state)
         do_offline(configuration, given.request, teller.tell)
     except StateFolderTaken:
         held = f"a daemon, or another mailboxctl, holds {storage.state}"
-        return _refuse(teller, f"{held}: leave --offline out, or stop it first", TROUBLE)
+        return refuse(teller, f"{held}: leave --offline out, or stop it first", TROUBLE)
     except OSError as error:
-        return _refuse(teller, f"{error}: run mailboxctl as root or as the daemon's user", TROUBLE)
+        return refuse(teller, f"{error}: run mailboxctl as root or as the daemon's user", TROUBLE)
     return teller.status
-
-
-def _refuse(teller: Teller, text: str, status: int) -> int:
-    teller.tell(refusal(text, status))
-    return status
 
 
 if __name__ == "__main__":

@@ -52,3 +52,22 @@ def add_configuration(parser: argparse.ArgumentParser, *, again: bool = False) -
         help=f"the configuration (default: {DEFAULT_CONFIGURATION})",
     )
     parser.add_argument("--json", action="store_true", default=unset if again else False, help="answers as JSON lines")
+
+
+def add_general(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """Options that may stand anywhere; `again`: they have been given their defaults before."""
+    unset = argparse.SUPPRESS
+    add_configuration(parser, again=again)
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        default=unset if again else None,
+        help="the daemon's control socket (default: as configured); the configuration is not read then",
+    )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        default=unset if again else False,
+        help="do not ask the daemon; what changes mail is refused while one runs",
+    )

@@ -49,15 +49,55 @@ class JsonLines(Teller):
         print(json.dumps(answer), file=self._out, flush=True)
 
 
+class Output:
+    """Lines on both streams, escaped, above a progress bar where there is one: where standard error is a terminal."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out = out
+        self._err = err
+        self._bar: Any = None
+        self._bar_of = ""
+
+    def progress(self, answer: Answer) -> None:
+        """Show how far it is."""
+        if not self._err.isatty():
+            return
+        what, total = str(answer["what"]), int(answer["total"])
+        if what != self._bar_of:
+            self.end_bar()
+            unit = f" {answer['unit']}"
+            self._bar_of = what
+            self._bar = tqdm(total=total or None, desc=escaped(what), unit=unit, leave=False, file=self._err)
+        self._bar.update(int(answer["done"]) - self._bar.n)
+
+    def end_bar(self) -> None:
+        """There is no more progress."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar, self._bar_of = None, ""
+
+    def say(self, text: str) -> None:
+        """A line of what was asked for."""
+        self._write(text, self._out)
+
+    def complain(self, text: str) -> None:
+        """A line for the one who asks."""
+        self._write(text, self._err)
+
+    def _write(self, text: str, where: TextIO) -> None:
+        line = escaped(text)
+        if self._bar is not None:
+            tqdm.write(line, file=where)
+        else:
+            print(line, file=where, flush=True)
+
+
 class Terminal(Teller):
     """Sentences and tables; a progress bar where standard error is a terminal."""
 
     def __init__(self, verb: Verb, out: TextIO = sys.stdout, err: TextIO = sys.stderr) -> None:
         self._verb = verb
-        self._out = out
-        self._err = err
-        self._bar: Any = None
-        self._bar_of = ""
+        self._output = Output(out, err)
         self._done: dict[str, int] = {}
         self._began = time.monotonic()
         self._totals = {"mailboxes": 0, "messages": 0, "octets": 0, "index_octets": 0}
@@ -73,61 +113,53 @@ class Terminal(Teller):
             form(answer)
 
     def _tell_progress(self, answer: Answer) -> None:
-        what, done, total = str(answer["what"]), int(answer["done"]), int(answer["total"])
-        self._done[what] = done
-        if not self._err.isatty():
-            return
-        if what != self._bar_of:
-            self._end_bar()
-            unit = f" {answer['unit']}"
-            self._bar_of = what
-            self._bar = tqdm(total=total or None, desc=escaped(what), unit=unit, leave=False, file=self._err)
-        self._bar.update(done - self._bar.n)
+        self._done[str(answer["what"])] = int(answer["done"])
+        self._output.progress(answer)
 
     def _tell_finding(self, answer: Answer) -> None:
         severity = f"{answer['severity']}: " if "severity" in answer else ""
-        self._say(f"{_place(answer)}: {severity}{answer['kind']}: {answer['means']}")
+        self._output.say(f"{_place(answer)}: {severity}{answer['kind']}: {answer['means']}")
         detail = f" ({answer['detail']})" if answer["detail"] else ""
-        self._say(f"    {answer['path']}{detail}")
-        self._say(f"    repair: {answer['repair'] or 'by hand'}")
+        self._output.say(f"    {answer['path']}{detail}")
+        self._output.say(f"    repair: {answer['repair'] or 'by hand'}")
 
     def _tell_mended(self, answer: Answer) -> None:
-        self._say(f"{_place(answer)}: {answer['kind']}: {answer['did']}")
-        self._say(f"    {answer['path']}")
+        self._output.say(f"{_place(answer)}: {answer['kind']}: {answer['did']}")
+        self._output.say(f"    {answer['path']}")
 
     def _tell_trouble(self, answer: Answer) -> None:
-        self._complain(f"{_place(answer)}: {answer['why']}")
+        self._output.complain(f"{_place(answer)}: {answer['why']}")
 
     def _tell_note(self, answer: Answer) -> None:
-        self._say(f"{answer['user']}: {answer['text']}")
+        self._output.say(f"{answer['user']}: {answer['text']}")
 
     def _tell_command(self, answer: Answer) -> None:
-        self._say(shlex.join(map(str, answer["words"])))
+        self._output.say(shlex.join(map(str, answer["words"])))
 
     def _tell_mailbox(self, answer: Answer) -> None:
         if not self._has_heading:
             self._has_heading = True
-            self._say(_HEADING)
+            self._output.say(_HEADING)
         last = answer["last_delivery"]
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last)) if last else "-"
         figures = answer["messages"], octets(answer["octets"]), answer["unseen"]
-        self._say(_ROW.format(_place(answer), *figures, answer["uid_next"], answer["uid_validity"] or "-", when))
+        self._output.say(_ROW.format(_place(answer), *figures, answer["uid_next"], answer["uid_validity"] or "-", when))
 
     def _tell_account(self, answer: Answer) -> None:
         self._accounts += 1
         for name in self._totals:
             self._totals[name] += int(answer[name])
-        self._say(f"{answer['user']}: {_sum(answer)}")
+        self._output.say(f"{answer['user']}: {_sum(answer)}")
 
     def _tell_end(self, answer: Answer) -> None:
-        self._end_bar()
+        self._output.end_bar()
         self.status = int(answer["status"])
         if self._accounts > 1:
-            self._say(f"{self._accounts} accounts: {_sum(self._totals)}")
+            self._output.say(f"{self._accounts} accounts: {_sum(self._totals)}")
         if "text" in answer:
-            self._complain(str(answer["text"]))
+            self._output.complain(str(answer["text"]))
         else:
-            self._complain(f"{self._verb.value}, {self.through}: {self._outcome(answer)}")
+            self._output.complain(f"{self._verb.value}, {self.through}: {self._outcome(answer)}")
 
     def _outcome(self, answer: Answer) -> str:
         findings = "finding" if answer["findings"] == 1 else "findings"
@@ -140,25 +172,6 @@ class Terminal(Teller):
         if self._verb is Verb.REINDEX and messages:
             words.append(f"{messages} messages in {seconds:.1f} s, {messages / max(seconds, 0.001):.0f} a second")
         return ", ".join(words)
-
-    def _say(self, text: str) -> None:
-        self._write(text, self._out)
-
-    def _complain(self, text: str) -> None:
-        self._write(text, self._err)
-
-    def _write(self, text: str, where: TextIO) -> None:
-        """A line, above the bar where there is one."""
-        line = escaped(text)
-        if self._bar is not None:
-            tqdm.write(line, file=where)
-        else:
-            print(line, file=where, flush=True)
-
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        self._bar, self._bar_of = None, ""
 
 
 def octets(count: int) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mailbox_d.queue.folders import Folders
 from mailbox_d.queue.job import Job
 from mailbox_d.queue.jobs import Jobs
 from mailbox_d.queue.schedule import Figures, RowState
@@ -60,3 +61,11 @@ def count_jobs(jobs: Jobs, now: float) -> Iterator[QueueStats]:
         for figures in found:
             stats.add(figures)
         yield stats
+
+
+def damaged_files(folders: Folders) -> int:
+    """How many files lie where damaged ones are put. Raises `OSError`."""
+    try:
+        return sum(1 for _ in folders.files.each_name(folders.damaged))
+    except FileNotFoundError:
+        return 0

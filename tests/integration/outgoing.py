@@ -122,7 +122,7 @@ def outgoing_site(
         try:
             yield OutgoingSite(site, daemon, dns, port)
         finally:
-            if not daemon.ended:
+            if daemon.process is not None and not daemon.ended:
                 daemon.stop()
 
 

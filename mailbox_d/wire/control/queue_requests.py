@@ -94,7 +94,7 @@ def queue_request_of(given: Mapping[str, Any]) -> QueueRequest:
     except ValueError:
         raise BadRequest("There is no such verb, or no such state") from None
     request = QueueRequest(**{**given, "verb": verb, "which": which, "ids": tuple(given.get("ids", ()))})
-    _check(request)
+    check_request(request)
     return request
 
 
@@ -106,7 +106,7 @@ def format_queue_request(request: QueueRequest) -> bytes:
     return json.dumps({"subject": SUBJECT, **told}).encode("ascii") + b"\n"
 
 
-def _check(request: QueueRequest) -> None:
+def check_request(request: QueueRequest) -> None:
     """See that a request's parts go together. Raises `BadRequest`."""
     verb = request.verb
     if not 0 <= request.limit <= LIMIT_MAX:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,8 @@ from mailbox_d.control.session import ControlService, ControlSession
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.session import SessionLimits
 from mailbox_d.store.upkeep.steps import Note, Pause, Work
+from mailbox_d.wire.control.objects import BadRequest
+from mailbox_d.wire.control.queue_requests import QueueRequest
 from mailbox_d.wire.control.requests import Request
 
 VERIFY = b'{"verb": "verify"}\n'
@@ -57,6 +59,19 @@ class NoChildren:
         self.running = False
 
 
+class Room:
+    """Tells what was asked for."""
+
+    def work(self, request: QueueRequest) -> Iterator[dict[str, object]]:
+        if request.domain == "bad":
+            raise BadRequest("This is not a domain name")
+        return self._told(request.verb.value)
+
+    def _told(self, text: str) -> Iterator[dict[str, object]]:
+        yield {"answer": "note", "text": text}
+        yield {"answer": "missing", "id": "A"}
+
+
 class Shop(Workshop):
     """Does what the test wants instead of what was asked for."""
 
@@ -74,6 +89,7 @@ def connect(
     object.__setattr__(shop, "wanted", work)
     service = ControlService(
         workshop=shop,
+        queue=Room(),  # type: ignore[arg-type]
         driver=lambda: Driver(clock, InlineLane(), NoChildren()),  # type: ignore[arg-type]
         users=frozenset({os.geteuid()}) if users is None else users,
         group=group,
@@ -114,6 +130,22 @@ def test_an_answer_comes_for_each_step_and_an_end() -> None:
     session.dataReceived(VERIFY + VERIFY)
     assert kinds(transport) == ["hello", "note", "note", "end", "note", "note", "end"]
     assert transport.answers()[-1] == {"answer": "end", "status": 0, "findings": 0, "mended": 0, "troubles": 0}
+
+
+def test_a_request_about_the_queue_is_worked_on_in_its_room() -> None:
+    session, transport, _ = connect(two_notes)
+    session.dataReceived(b'{"subject": "queue", "verb": "list"}\n' + VERIFY)
+    told = transport.answers()
+    assert [answer["answer"] for answer in told] == ["hello", "note", "missing", "end", "note", "note", "end"]
+    assert told[1]["text"] == "list"
+    assert told[3] == {"answer": "end", "status": 1, "messages": 0, "changed": 0, "missing": 1, "troubles": 0}
+
+
+def test_a_request_about_the_queue_that_means_nothing_is_refused() -> None:
+    session, transport, _ = connect(two_notes)
+    session.dataReceived(b'{"subject": "queue", "verb": "list", "domain": "bad"}\n' + VERIFY)
+    assert kinds(transport) == ["hello", "end"]
+    assert (transport.answers()[-1]["status"], transport.disconnecting) == (2, True)
 
 
 def test_a_request_is_understood_however_the_stream_is_cut() -> None:
