@@ -211,3 +211,4 @@ def test_offline_nothing_is_changed(site: Site) -> None:
     (site.root / "messages/B1").write_bytes(b"junk")
     assert [state.message.identifier for state in offline(site.root)] == ["A1"]
     assert sorted(os.listdir(site.root / "messages")) == ["A1", "B1"]
+    assert list(offline(site.root / "nowhere")) == []
