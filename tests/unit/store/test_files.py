@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,11 @@ def test_a_rename_to_a_name_that_something_has_destroys_nothing(
         FileSystem().rename_new(bytes(one), bytes(tmp_path / "another"))
     with pytest.raises(OSError, match="too long"):
         FileSystem().rename_new(bytes(free), bytes(tmp_path / ("x" * 256)))
+
+
+def test_each_name_of_a_directory_is_told_once(tmp_path: Path) -> None:
+    names = {b"%d" % number for number in range(50)} | {b"\xff\n", b".hidden"}
+    for name in names:
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).touch()
+    told = list(FileSystem().each_name(bytes(tmp_path)))
+    assert len(told) == len(names) and set(told) == names == set(FileSystem().names(bytes(tmp_path)))
