@@ -92,7 +92,7 @@ class Spool:
         return self._files.each_name(self.folders.messages)
 
     def states(self) -> Iterator[MessageState]:
-        """All messages, as the disk has them; none where there never was a queue. What cannot be read is passed over."""
+        """All messages, as the disk has them; none where there was no queue. What cannot be read is passed over."""
         if find(self._files, self.folders.messages) is None:
             return
         for name in self.names():
