@@ -37,6 +37,7 @@ before anything is read; `end`: the whole message was read. Port 465's handshake
 EXTENSIONS = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 WAIT = 30.0
 _PIECE = 65536
+_RECIPIENT_TAKEN = "250 2.1.5 Recipient taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ class BadPeer:
 
     `certificate`: offer STARTTLS with it; `implicit_tls`: begin with TLS; `extensions`: what EHLO tells beside
     STARTTLS, `tls_extensions` the same inside TLS; `drops_pipelined`: whatever came in one segment behind a command is
-    thrown away; `receive_buffer`: octets that the kernel takes for us, so that who does not read is noticed.
+    thrown away; `receive_buffer`: octets that the kernel takes for us, so that who does not read is noticed;
+    `recipient_reply`: what is said to RCPT for some addresses, where the script has nothing for it.
     """
 
     def __init__(
@@ -176,6 +178,7 @@ class BadPeer:
         tls_extensions: Sequence[str] | None = None,
         drops_pipelined: bool = False,
         receive_buffer: int | None = None,
+        recipient_reply: Callable[[str], str | None] | None = None,
     ) -> None:
         self.script = dict(script or {})
         self.name = name
@@ -183,6 +186,7 @@ class BadPeer:
         self.extensions = extensions
         self.tls_extensions = extensions if tls_extensions is None else tls_extensions
         self.drops_pipelined = drops_pipelined
+        self.recipient_reply = recipient_reply or (lambda address: None)
         self.tls_context = None if certificate is None else _context(certificate)
         self.messages: list[Taken] = []
         self.commands: list[str] = []
@@ -245,6 +249,10 @@ class BadPeer:
     def wait_until_left(self, seconds: float = WAIT) -> None:
         """Wait until a client came and none is connected any more."""
         self.wait_for(lambda: self.connections > 0 and not self._open, seconds)
+
+    def wait_until_alone(self, seconds: float = WAIT) -> None:
+        """Wait until nobody is connected, if anybody ever was."""
+        self.wait_for(lambda: not self._open, seconds)
 
     # -- what conversations tell --------------------------------------------------------------------------------
 
@@ -366,7 +374,7 @@ class _Conversation:
     def _take_path(self, verb: str, path: str, parameters: str) -> None:
         if verb == "MAIL" and self._reply("mail", "250 2.1.0 Sender taken") < 300:
             self.transaction = _Transaction(path, parameters)
-        elif verb == "RCPT" and self._reply("rcpt", "250 2.1.5 Recipient taken") < 300:
+        elif verb == "RCPT" and self._reply("rcpt", self.peer.recipient_reply(path) or _RECIPIENT_TAKEN) < 300:
             self.transaction.recipients.append(path)
             self.transaction.recipients_parameters.append(parameters)
 
