@@ -10,6 +10,8 @@ from typing import Any
 from mailbox_d.queue.folders import Folders
 from mailbox_d.store.files import FileSystem, find, forget, read_whole, write_new
 
+MARK_NAME = "schedule.clean"
+
 _OCTETS_MAX = 4096
 
 
@@ -20,7 +22,7 @@ class CleanEnd:
         self._folders = folders
         self._files = folders.files
         self._schedule = schedule
-        self._path = folders.root + b"/schedule.clean"
+        self._path = folders.root + b"/" + MARK_NAME.encode()
 
     def take(self) -> int | None:
         """Remove the mark: how many messages there are; None where there is none that holds. Raises `OSError`."""

@@ -18,7 +18,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError
 from mailbox_d.printable import one_line
 from mailbox_d.queue.backoff import Backoff
-from mailbox_d.queue.clean_end import CleanEnd
+from mailbox_d.queue.clean_end import MARK_NAME, CleanEnd
 from mailbox_d.queue.content import MessageContent
 from mailbox_d.queue.draft import QueueDraft, with_octets
 from mailbox_d.queue.draft_file import DraftFile
@@ -88,16 +88,22 @@ class MailQueue:
     def open(self) -> None:
         """Be ready for all that follows, whatever lies there; `upkeep` looks at that."""
         self.folders.make()
+        for name in (SCHEDULE_NAME, SCHEDULE_NAME + "-journal", MARK_NAME):
+            self.spool.set_aside_unless_file(self.folders.root + b"/" + name.encode())
         count = self._mark.take()
         self.jobs.open(is_clean=count is not None)
         self._rescan.messages = count or 0
 
-    @storage_faults
     def close(self) -> None:
-        """Write down what would otherwise have to be found again. Nothing may follow but `open` of another one."""
-        self.spool.sync_removals()
-        if self.jobs.close():
-            self._mark.make(self.messages)
+        """Write down what would otherwise have to be found again. Nothing may follow but `open` of another one. Raises
+        nothing: where the disk refuses, all files are looked at after the next start."""
+        is_whole = self.jobs.close()
+        try:
+            self.spool.sync_removals()
+            if is_whole:
+                self._mark.make(self.messages)
+        except OSError as error:
+            self._log.warn("The queue is not closed well: {why}", why=one_line(error))
 
     # Messages come
 

@@ -162,6 +162,12 @@ class Spool:
         whither = "set aside" if is_gone else "damaged, and left where it is"
         self._log.error("{path} in the queue is {whither}: {why}", path=one_line(path), whither=whither, why=why)
 
+    def set_aside_unless_file(self, path: bytes) -> None:
+        """Put away what others could wait for ever to open, or follow to somewhere else."""
+        status = find(self._files, path)
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            self.set_aside(path, "it is no file")
+
     def _read_log(self, state: MessageState) -> None:
         """Take in what became of its recipients. What is there and is no file says nothing."""
         path = self.folders.log(state.message.identifier)

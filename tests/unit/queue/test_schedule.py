@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mailbox_d.queue.mail_queue import offline
 from mailbox_d.queue.message import Fate
 from mailbox_d.queue.schedule import RowState, Schedule, Selection
 from mailbox_d.queue.stats import QueueStats
+from tests.faults.store_files import FailingFiles
 from tests.unit.queue.mail import NOON, Site
 
 NAMES = [f"A{number}" for number in range(6)]
@@ -62,6 +64,20 @@ def test_an_end_that_was_not_clean_or_is_not_believed(tmp_path: Path, change: ob
     assert site.due() == all_due() and site.queue.messages == 6
 
 
+def test_an_end_that_the_disk_refuses_to_note(tmp_path: Path) -> None:
+    files = FailingFiles(1, 28, lambda call: "schedule.clean" in call.path, always=True)
+    site = Site(tmp_path, files)
+    site.keep_up()
+    site.send("A1", "bob@example.com")
+    files.armed = True
+    site.queue.close()
+    files.armed = False
+    site.queue = site.opened()
+    assert site.queue.jobs.is_wanting
+    site.keep_up()
+    assert site.due() == {"example.com": ["A1"]}
+
+
 def test_the_mark_is_gone_while_the_schedule_is_open(tmp_path: Path) -> None:
     site = filled(tmp_path)
     site.restart(is_clean=True)
@@ -91,6 +107,21 @@ def test_a_damaged_schedule_costs_a_look_at_the_files(tmp_path: Path, place: int
         site.queue.jobs.is_wanting = True
         site.keep_up()
     assert site.due() == all_due()
+
+
+@pytest.mark.parametrize("name", ["schedule.sqlite", "schedule.sqlite-journal", "schedule.clean"])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_stands_in_the_schedule_s_place_and_is_no_file(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    site = filled(tmp_path)
+    site.queue.close()
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    site.queue = site.opened()
+    site.keep_up()
+    site.clock.now += 1000
+    assert site.due() == all_due() and os.listdir(tmp_path / "damaged") == [name]
 
 
 def test_a_file_of_another_program_is_begun_anew(tmp_path: Path) -> None:
