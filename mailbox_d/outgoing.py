@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mailbox_d.config.model import Configuration
@@ -46,6 +45,7 @@ from mailbox_d.relay.remembered_routes import RememberedRoutes
 from mailbox_d.relay.remembered_tls import RememberedTls
 from mailbox_d.relay.routing import Routing
 from mailbox_d.relay.signing import Signing
+from mailbox_d.relay.smarthost import read_password
 from mailbox_d.relay.srs_keys import FILE_NAME as SRS_KEYS
 from mailbox_d.relay.tls_client import OutgoingTls, client_context
 from mailbox_d.relay.tls_policy import TlsPolicies, TlsRules
@@ -56,7 +56,6 @@ from mailbox_d.store.ports import Store
 
 QUEUE_FOLDER = "queue"
 NOT_SENT = "No mail for other sites is sent from here (queue.send)"
-_PASSWORD_OCTETS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +225,7 @@ class Assembly:
             self.resolver,
             hostname=self.configuration.hostname,
             most_hosts=self.limits.queue_hosts,
-            read_password=lambda path: self.lanes.files.run(_read_password, path),
+            read_password=lambda path: self.lanes.files.run(read_password, path),
             own=own_addresses(),
         )
 
@@ -265,8 +264,3 @@ class _Waking:
     def scheduled(self) -> None:
         if self.dispatcher is not None:
             self.dispatcher.scheduled()
-
-
-def _read_password(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
-        return file.read(_PASSWORD_OCTETS).rstrip("\r\n")
