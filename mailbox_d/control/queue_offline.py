@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mailbox_d.control import queue_telling as telling
@@ -11,7 +12,7 @@ from mailbox_d.control.queue_choice import Choice
 from mailbox_d.control.queue_jobs import up_to
 from mailbox_d.queue.folders import Folders, is_identifier
 from mailbox_d.queue.job import jobs_of
-from mailbox_d.queue.mail_queue import offline
+from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.spool import Spool
 from mailbox_d.queue.stats import QueueStats, damaged_files
 from mailbox_d.store.files import FileSystem
@@ -27,21 +28,29 @@ _PROGRESS_EVERY = 1000
 def look_offline(root: Path, request: QueueRequest) -> Iterator[Answer]:
     """Answers to one of `VERBS` about the queue in a folder. Raises `BadRequest`, `OSError`, `MailError`."""
     choice, now = Choice(request), time.time()
+    spool = Spool(Folders(root, FileSystem()), changes=False)
     if request.verb is QueueVerb.SHOW:
-        return _show(root, request.ids[0], with_content=request.content)
+        return _show(spool, request.ids[0], with_content=request.content)
     if request.verb is QueueVerb.STATS:
-        return _stats(root, now)
-    return up_to(request.limit, _list(root, choice, now))
+        return _stats(spool, now)
+    return up_to(request.limit, _list(spool, choice, now))
 
 
-def _list(root: Path, choice: Choice, now: float) -> Iterator[Answer]:
-    for state in offline(root):
+def _states(spool: Spool) -> Iterator[MessageState]:
+    """All messages; none where there never was a queue."""
+    with suppress(FileNotFoundError):
+        yield from spool.states()
+
+
+def _list(spool: Spool, choice: Choice, now: float) -> Iterator[Answer]:
+    for state in _states(spool):
         if (not choice.identifiers or state.message.identifier in choice.identifiers) and choice.takes(state, now):
             yield telling.message_line(state, is_being_sent=False)
+    if spool.set_aside_count:
+        yield telling.note(f"left out, because they are damaged: {spool.set_aside_count}")
 
 
-def _show(root: Path, identifier: str, *, with_content: bool) -> Iterator[Answer]:
-    spool = Spool(Folders(root, FileSystem()), changes=False)
+def _show(spool: Spool, identifier: str, *, with_content: bool) -> Iterator[Answer]:
     state = spool.state(identifier) if is_identifier(identifier) else None
     if state is None:
         yield telling.missing(identifier)
@@ -54,13 +63,13 @@ def _show(root: Path, identifier: str, *, with_content: bool) -> Iterator[Answer
             yield from telling.header_lines(content)
 
 
-def _stats(root: Path, now: float) -> Iterator[Answer]:
+def _stats(spool: Spool, now: float) -> Iterator[Answer]:
     stats = QueueStats()
-    for state in offline(root):
+    for state in _states(spool):
         stats.messages += 1
         for job in jobs_of(state):
             stats.add_job(job, now)
         if stats.messages % _PROGRESS_EVERY == 0:
             yield telling.progress(stats.messages, 0)
-    yield telling.figures(stats, damaged_files(Folders(root, FileSystem())))
+    yield telling.figures(stats, damaged_files(spool.folders) + spool.set_aside_count)
     yield from telling.domain_figures(stats)

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mailbox_d.control.driver import Driver, Stopped, take_turn
+from mailbox_d.control.driver import Driver, InReactor, Steps, Stopped, take_turn
 from mailbox_d.errors import MailboxBusy
 from mailbox_d.net.children import ChildFailed
 from mailbox_d.net.lanes import InlineLane
@@ -33,7 +33,7 @@ class Answering:
         return list(asked)
 
 
-def begun(work: Work[None]) -> tuple[Driver, Clock, list[Told], Deferred[None], Answering]:
+def begun(work: Steps) -> tuple[Driver, Clock, list[Told], Deferred[None], Answering]:
     clock, told, children = Clock(), list[Told](), Answering()
     driver = Driver(clock, InlineLane(), children)  # type: ignore[arg-type]
 
@@ -47,6 +47,22 @@ def result(deferred: Deferred[None]) -> Any:
     found: list[Any] = []
     deferred.addBoth(found.append)
     return found[0] if found else "nothing yet"
+
+
+def test_something_is_done_in_the_reactors_thread_and_its_result_comes_back() -> None:
+    waiting: Deferred[str] = Deferred()
+
+    async def done() -> str:
+        return await waiting
+
+    def work() -> Steps:
+        yield Note("", "before")
+        yield Note("", (yield InReactor(done)))
+
+    _, _, told, end, _ = begun(work())
+    assert told == [Note("", "before")] and result(end) == "nothing yet"
+    waiting.callback("it is done")
+    assert told[1:] == [Note("", "it is done")]
 
 
 def test_children_answer_and_one_that_fails_answers_nothing() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from mailbox_d.ctl.arguments import parse
+from mailbox_d.ctl.parsing import OwnCommand
+from mailbox_d.ctl.queue_arguments import queue_request
 from mailbox_d.store.upkeep.findings import BY_HAND, Kind
+from mailbox_d.wire.control.queue_requests import QueueVerb, check_request
 from mailbox_d.wire.control.requests import Verb
 
 DOCUMENT = (Path(__file__).parents[3] / "docs/mailboxctl.md").read_text("utf-8")
@@ -39,3 +42,22 @@ def test_every_verb_has_help_with_examples_that_can_be_typed(verb: Verb, capsys:
     assert len(examples) >= 2
     for words in examples:
         assert parse(words[1:]).request.verb is verb
+
+
+@pytest.mark.parametrize("verb", QueueVerb)
+def test_every_verb_of_the_queue_has_help_with_examples_that_can_be_typed(
+    verb: QueueVerb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"mailboxctl queue {verb.value}" in DOCUMENT
+    with pytest.raises(SystemExit) as ended:
+        parse(["queue", verb.value, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0 and "examples:" in text and "exit status:" in text
+    examples = [line.split() for line in text.splitlines() if line.startswith("  mailboxctl ")]
+    assert examples
+    for words in examples:
+        command = parse(words[1:])
+        assert isinstance(command, OwnCommand)
+        request = queue_request(command.given)
+        assert request.verb is verb
+        check_request(request)
