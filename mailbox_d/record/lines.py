@@ -70,6 +70,9 @@ _Writer = Callable[[Any, list[str]], str]
 
 
 def _write_address(address: EmailAddress, folded: list[str]) -> str:
+    key = address.key
+    if key == address.local_part and key.isalnum() and key.isascii():  # as most are
+        return f'"{key}@{address.domain}"'
     written, key = str(address), address_key(address)
     if written != key:
         folded.append(quoted(key))

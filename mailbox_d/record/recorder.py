@@ -106,9 +106,10 @@ class Recorder(Record):
             self._log.failure("an event has no line")
             line = b""
         shelf = self._shelves[isinstance(event, Refused)]
-        if not shelf.take(line):
+        waiting = shelf.take(line)
+        if not waiting:
             self._lost += 1
-        elif shelf.octets >= BATCH and not self._turn.locked and not self._is_failing:
+        elif waiting >= BATCH and not self._turn.locked and not self._is_failing:
             self.full()
 
     async def flush(self) -> None:
@@ -159,13 +160,15 @@ class _Shelf:
         """How many lines wait."""
         return len(self._lines)
 
-    def take(self, line: bytes) -> bool:
-        """Whether there is room for the line."""
-        if not 0 < len(line) <= self._line_max or self.octets + len(line) > MEMORY:
-            return False
+    def take(self, line: bytes) -> int:
+        """The octets that wait with this line; 0 where there is no room for it."""
+        octets = len(line)
+        waiting = self._taken - self._written + octets
+        if not 0 < octets <= self._line_max or waiting > MEMORY:
+            return 0
         self._lines.append(line)
-        self._taken += len(line)
-        return True
+        self._taken += octets
+        return waiting
 
     def waiting(self) -> tuple[bytes, ...]:
         return tuple(self._lines)

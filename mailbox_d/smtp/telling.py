@@ -28,7 +28,8 @@ def tell_taken(
             tell(_where_it_leads(identifier, at, recipient))
     for outcome in outcomes:
         tell(_outcome(identifier, at, transaction.copies[outcome.target.address], outcome))
-    _tell_all(session, Enqueued.for_all(identifier, at, _elsewhere(transaction)))
+    if transaction.goes_elsewhere:
+        _tell_all(session, Enqueued.for_all(identifier, at, _elsewhere(transaction)))
 
 
 def tell_refused_sender(session: SMTPSession, sender: EmailAddress | None, reply: Reply, cause: str) -> None:
@@ -138,7 +139,8 @@ def _user(session: SMTPSession) -> str:
 
 
 def _message_id(incoming: IncomingMessage) -> str:
-    return next((message_id_of(value) for value in incoming.header.values["message-id"]), "")
+    values = incoming.header.values["message-id"]
+    return message_id_of(values[0]) if values else ""
 
 
 def _text(reply: Reply) -> str:
