@@ -331,6 +331,12 @@ def broken(events: Collection[Event], found: dict[str, Seen], *, power: bool) ->
             yield f"{identifier} is lost"
 
 
+def sent_again(events: Collection[Event], found: dict[str, Seen]) -> int:
+    """How many messages go once more to some whose outcome was about to be noted, or was and not for good."""
+    told = _told(events)
+    return sum(bool(seen.waiting & (told[name].maybe - told[name].final)) for name, seen in found.items())
+
+
 def _wrong(identifier: str, told: _Told, seen: Seen, *, power: bool) -> Iterator[str]:
     if seen.octets != RECEIVED + body_of(identifier) + b"end\r\n":
         yield f"{identifier} is {seen.octets!r}"

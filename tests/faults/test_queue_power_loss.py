@@ -7,7 +7,7 @@ tried again, but for the last recipients of a message whose removal was not sync
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
@@ -16,10 +16,12 @@ from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.spool import Spool
 from tests.faults.model_disk import ModelDisk, Tree
 from tests.faults.power_cuts import LyingDisk, cut_off_at_last, states
-from tests.faults.queue_witness import SCENARIOS, QueueUser, Seen, broken, finish, look, queue_on
+from tests.faults.queue_witness import SCENARIOS, Event, QueueUser, broken, finish, look, queue_on, sent_again
 from tests.faults.tally import count
 
 pytestmark = pytest.mark.faults
+
+ROW = "4: power loss, the queue"
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +43,7 @@ def faults_of(name: str, disk: ModelDisk, user: QueueUser) -> tuple[int, list[st
     for number, (cut, tree) in enumerate(states(disk, name), 1):
         events = [event for event in user.events if event.moment <= cut]
         try:
-            faults = wrong_on(tree, lambda found: broken(events, found, power=True))  # noqa: B023
+            faults = wrong_on(tree, events)
         except Exception as error:
             faults = [repr(error), *traceback.format_exc().splitlines()]
         if faults:
@@ -49,11 +51,12 @@ def faults_of(name: str, disk: ModelDisk, user: QueueUser) -> tuple[int, list[st
     return number, []
 
 
-def wrong_on(tree: Tree, judged: Callable[[dict[str, Seen]], Iterable[str]]) -> list[str]:
+def wrong_on(tree: Tree, events: Sequence[Event]) -> list[str]:
     """What is wrong on a disk after a loss of power; after another one at once there is the same."""
     after = ModelDisk(tree)
     found = look(queue_on(after))
-    faults = [*judged(found)]
+    faults = list(broken(events, found, power=True))
+    count(ROW, states=1, messages=len(found), unavoidable=sent_again(events, found))
     again = look(queue_on(cut_off_at_last(after)))
     if again != found:
         faults.append(f"after another cut there is {again} and not {found}")
@@ -67,7 +70,6 @@ def wrong_on(tree: Tree, judged: Callable[[dict[str, Seen]], Iterable[str]]) -> 
 def test_fault_4_power_loss(name: str) -> None:
     disk, user = recorded(name)
     number, faults = faults_of(name, disk, user)
-    count("4: power loss, the queue", states=number, messages=number)
     if faults:
         pytest.fail("\n".join(faults), pytrace=False)
     assert number > 10
