@@ -44,7 +44,8 @@ _WHILE = {
 def peer_reply(reply: ReceivedReply) -> PeerReply:
     """A reply for the record; where it has no enhanced status code, the general one of its class."""
     made_up = f"{reply.code // 100}.0.0" if reply.code // 100 in (2, 4, 5) else ""
-    return PeerReply(reply.code, reply.status or made_up, reply.text)
+    said = f"{reply.status} {reply.text}".strip()
+    return PeerReply(reply.code, reply.status or made_up, said)
 
 
 def as_temporary(status: str) -> str:

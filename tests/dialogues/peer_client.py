@@ -232,7 +232,7 @@ def told_of(outcome: Outcome) -> list[str]:
 
 def _told_of_handed(handed: Handed) -> str:
     reply = handed.reply
-    told = f"{reply.code} {reply.status} {reply.text}".rstrip()
+    told = f"{reply.code} {reply.status} {reply.text.removeprefix(reply.status).lstrip()}".rstrip()
     return f"{handed.recipient.address} {'taken' if handed.taken else 'refused'}: {told}"
 
 

@@ -153,7 +153,7 @@ def test_attempts_are_told_with_the_servers_words(tmp_path: Path) -> None:
     assert any(line.endswith("in the queue for <carol@elsewhere.example>") for line in lines)
     (deferred,) = [n for n, line in enumerate(lines) if line.endswith("was not taken for now (4.2.0)")]
     assert lines[deferred + 1].startswith(f"by mx.elsewhere.example [{ELSEWHERE}] (")
-    assert lines[deferred + 2] == "it said: 450 Not now"
+    assert lines[deferred + 2] == "it said: 450 4.2.0 Not now"
     assert lines[deferred + 3].startswith("tried again after ")
     assert any("<carol@elsewhere.example> was passed on to a server" in line for line in lines[deferred:])
 

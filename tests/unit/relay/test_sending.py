@@ -292,4 +292,4 @@ def test_the_failure_tells_the_reply_that_is_its_reason() -> None:
     client.hear(b"421 4.3.2 Shutting down\r\n")
     assert isinstance(outcome.failure, PeerFailure)
     assert outcome.failure.reply is not None
-    assert (outcome.failure.reply.code, outcome.failure.reply.text) == (421, "Shutting down")
+    assert (outcome.failure.reply.code, outcome.failure.reply.text) == (421, "4.3.2 Shutting down")
