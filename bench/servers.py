@@ -87,6 +87,9 @@ POSTFIX_MASTER = """\
 {smtp} inet n - n - - smtpd
 {submission} inet n - n - - smtpd
   -o smtpd_sasl_auth_enable={auth}
+"""
+
+POSTFIX_SERVICES = """\
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -262,7 +265,7 @@ class Postfix(Server):
         values = {"folder": self.folder, "files": files, "owner": owner, "in_flow_delay": self._in_flow_delay}
         auth = "yes" if self.can_login else "no"
         (self.folder / "etc/main.cf").write_text(POSTFIX_MAIN.format(**values) + self._settings)
-        (self.folder / "etc/master.cf").write_text(POSTFIX_MASTER.format(**self.ports, auth=auth))
+        (self.folder / "etc/master.cf").write_text(POSTFIX_MASTER.format(**self.ports, auth=auth) + POSTFIX_SERVICES)
         (self.folder / "users").write_text("".join(f"{user}@{DOMAIN} {user}/\n" for user in USERS))
         (self.folder / "dovecot.conf").write_text(DOVECOT_AUTH.format(**values))
         # In clear, for Dovecot hashes at every login from such a file, where mailboxd remembers the login for a while.
@@ -285,15 +288,15 @@ def end(process: subprocess.Popen[bytes] | None) -> None:
         process.wait(STOP_SECONDS)
 
 
-def wait_for_greeting(port: int, log: Path) -> None:
+def wait_for_greeting(port: int, log: Path, host: str = HOST) -> None:
     """Return when the server greets. Raises `TimeoutError` with the end of its log."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
-            with socket.create_connection((HOST, port), 5) as connection:
+            with socket.create_connection((host, port), 5) as connection:
                 if re.match(rb"220", connection.recv(512)):
                     return
         except OSError:
             time.sleep(0.05)
     said = log.read_text(errors="replace")[-3000:] if log.exists() else ""
-    raise TimeoutError(f"no greeting at port {port}\n{said}")
+    raise TimeoutError(f"no greeting at {host}, port {port}\n{said}")
