@@ -64,7 +64,7 @@ class Choice:
         recipients = self.meant(state)
         if self._which is Which.DUE:
             return not state.is_held and any(state.of(one.address).due <= now for one in recipients)
-        return bool(recipients) or self.is_all
+        return bool(recipients) or not (self._domain or self._recipient)
 
     def may_take(self, job: Job, now: float) -> bool:
         """The same of a job, as far as that can be told without a look at the message."""

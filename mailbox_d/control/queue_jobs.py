@@ -172,7 +172,7 @@ class QueueRoom:
     def _removed(self, state: MessageState, meant: frozenset[EmailAddress], *, tells: bool) -> QueueWork:
         identifier = state.message.identifier
         try:
-            if tells:
+            if tells and meant:
                 yield InReactor(partial(self._give_back, identifier, meant))
             else:
                 remove_silently(self.queue, state, meant, self.clock())

@@ -94,8 +94,7 @@ class QueueTerminal(Teller):
         self._output.say(f"    last at {_when(answer['at'])}: {answer['fate']}{host}{address}{tls}")
         if secured:
             self._output.say(f"    {secured}")
-        words = answer.get("reply") or answer.get("reason")
-        self._output.say(f"    {answer.get('status', '')}{f' {words}' if words else ''}")
+        self._output.say(f"    {answer.get('reply') or ' '.join((answer.get('status', ''), answer.get('reason', '')))}")
 
     def _tell_content(self, answer: Answer) -> None:
         self._output.say(f"    | {answer['text']}")

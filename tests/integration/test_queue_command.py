@@ -85,11 +85,16 @@ def test_a_message_is_listed_and_shown_with_and_without_the_daemon(outgoing: Out
     heading, row = said.stdout.splitlines()
     assert heading.split()[:3] == ["message", "age", "size"]
     assert row.startswith(identifier)
-    assert row.endswith(f"<{ALICE}> to <{CAROL}>: 450 Not now")
+    assert row.endswith(f"<{ALICE}> to <{CAROL}>: 450 4.2.0 Not now")
     assert "through the running daemon: 1 message" in said.stderr
     shown = ctl(outgoing, "queue", "show", identifier, "--content")
     assert shown.returncode == FINE
-    for words in (f"sender:     <{ALICE}>", f"<{CAROL}>: waiting, 1 attempt", "4.2.0 450 Not now", "Subject: A word"):
+    for words in (
+        f"sender:     <{ALICE}>",
+        f"<{CAROL}>: waiting, 1 attempt",
+        "    450 4.2.0 Not now",
+        "Subject: A word",
+    ):
         assert words in shown.stdout
     (row,) = listed(outgoing)
     assert (row["sender"], row["waiting"], row["attempts"], row["state"]) == (ALICE, 1, 1, "waiting")
@@ -108,14 +113,8 @@ def test_a_list_has_what_is_asked_for(outgoing: OutgoingSite) -> None:
     assert done(outgoing, "hold", third) == ["held"]
     wanted = {
         (): [first, second, third],
-        ("--domain", "other.example"): [second],
-        ("--domain", "OTHER.example", "--sender", ALICE): [second],
-        ("--sender", ALICE.upper()): [first, second],
-        ("--sender", BOB): [third],
-        ("--sender", "<>"): [],
-        ("--recipient", CAROL): [first, second, third],
-        ("--recipient", "eve@elsewhere.example"): [],
-        ("--held",): [third],
+        ("--domain", "OTHER.example", "--sender", ALICE.upper()): [second],
+        ("--recipient", CAROL, "--held"): [third],
         ("--limit", "2"): [first, second],
     }
     for options, names in wanted.items():

@@ -142,8 +142,10 @@ def test_messages_are_chosen_by_what_they_are_each_once(
 def test_what_waits_for_later_is_not_due_and_what_is_held_never(world: World) -> None:
     world.site.settle(world.site.take("elsewhere.example"), Fate.DEFERRED)
     world.ask(QueueVerb.HOLD, ids=("A4",))
-    assert world.listed(which=Which.DUE) == ["A2", "A3"]
-    assert world.listed(which=Which.HELD) == ["A4"]
+    for which, names in ((Which.DUE, ["A2", "A3"]), (Which.HELD, ["A4"])):
+        assert world.listed(which=which) == names
+        offline = look_offline(world.site.root, QueueRequest(QueueVerb.LIST, which=which))
+        assert sorted(str(answer["id"]) for answer in offline) == names
 
 
 def test_what_is_being_sent_is_listed_first_and_once(world: World) -> None:
@@ -229,6 +231,8 @@ def test_what_is_being_sent_stays_and_the_rest_of_it_goes(world: World, bounce: 
     state = world.site.queue.show("A2")
     assert state is not None and [str(one.address) for one in state.waiting()] == [DAVE]
     assert world.operated() == [("A2", "removed")]
+    assert world.ask(QueueVerb.REMOVE, ids=("A2",), bounce=bounce)[-1]["status"] == 3
+    assert world.operated() == [("A2", "removed")], "this time nothing was"
     world.site.settle(job, Fate.RELAYED)
     assert world.site.queue.show("A2") is None
 

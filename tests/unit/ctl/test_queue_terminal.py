@@ -91,3 +91,26 @@ def test_a_refusal_and_an_answer_of_a_newer_daemon() -> None:
 )
 def test_spans(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+def test_a_recipient_is_shown_with_the_last_attempt() -> None:
+    recipient = {
+        "answer": "recipient",
+        "to": "carol@elsewhere.example",
+        "state": "waiting",
+        "notify": ["failure", "delay"],
+        "original": "rfc822;c@elsewhere.example",
+        "attempts": 1,
+        "due": 0.0,
+        "warned": True,
+    }
+    attempt = {"at": NOW, "fate": "deferred", "status": "4.4.1", "reason": "Nobody was there"}
+    out, _, _ = told(QueueVerb.SHOW, {**recipient, **attempt})
+    first, second, third, last = out.splitlines()
+    assert first == "<carol@elsewhere.example>: waiting, 1 attempt"
+    assert second == "    notify failure delay, ORCPT rfc822;c@elsewhere.example, its sender was told of a delay"
+    assert third.endswith(": deferred") and last == "    4.4.1 Nobody was there"
+    server = {"host": "mx.example", "address": "192.0.2.1", "tls": "TLSv1.3", "security": "encrypted", "policy": "dane"}
+    out, _, _ = told(QueueVerb.SHOW, {**recipient, **attempt, **server, "reply": "450 4.2.0 No\x07", "due": NOW})
+    assert "next at" in out and ": deferred by mx.example [192.0.2.1] over TLSv1.3\n    encrypted, dane\n" in out
+    assert out.endswith("    450 4.2.0 No\\x07\n")
