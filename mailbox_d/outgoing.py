@@ -111,26 +111,23 @@ class Assembly:
         self.state = configuration.storage.state
         self.resolver = self._resolver()
         self.routing = self._routing()
+        self.forwarding = Forwarding(
+            self.state / SRS_KEYS, recipients.is_ours, rewrites=configuration.queue.srs, clock=time.time
+        )
 
     def build(self) -> OutgoingMail:
         """Everything, not yet started. Raises `OpenSSL.SSL.Error` where `queue.ca` is no file of certificates."""
         queue = MailQueue(self.state / QUEUE_FOLDER, self._backoff(), self._queue_settings())
-        forwarding = Forwarding(
-            self.state / SRS_KEYS,
-            self.recipients.is_ours,
-            rewrites=self.configuration.queue.srs,
-            clock=time.time,
-        )
         rules = self._tls_rules()
         knowledge = TlsKnowledge(self.reactor, rules)
         woken = _Waking()
-        outgoing = Outgoing(queue, forwarding.sender, woken.scheduled)
+        outgoing = Outgoing(queue, self.forwarding.sender, woken.scheduled)
         intake = Intake(self.store, self.configuration.hostname, outgoing)
         unreachable = Unreachable(time.monotonic)
         dispatcher = self._dispatcher(queue, intake, rules, unreachable, woken.scheduled, knowledge)
         woken.dispatcher = dispatcher
-        services = (forwarding, knowledge, dispatcher)
-        return OutgoingMail(queue, intake, forwarding, rules.remembered, unreachable, dispatcher, services)
+        services = (self.forwarding, knowledge, dispatcher)
+        return OutgoingMail(queue, intake, self.forwarding, rules.remembered, unreachable, dispatcher, services)
 
     def _dispatcher(
         self,
@@ -150,9 +147,6 @@ class Assembly:
         signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), time.time)
         sends = self.configuration.queue.send
         remote = self._attempting(rules, connections, unreachable, signing) if sends else None
-        local = LocalAttempting(
-            queue, self.lanes.delivery, self.recipients, intake, self.record, hostname=hostname, clock=time.time
-        )
         conclusion = Conclusion(
             queue,
             lane,
@@ -167,7 +161,7 @@ class Assembly:
             queue,
             lane,
             Loading(queue, lane, signing, time.time),
-            EitherAttempt(self.recipients.is_ours, local, remote),
+            EitherAttempt(self.recipients.is_ours, self._local_attempting(queue, intake), remote),
             conclusion,
             connections,
             DispatchLimits(
@@ -176,6 +170,18 @@ class Assembly:
                 self.limits.queue_messages_per_connection,
             ),
             ready=knowledge.load,
+            clock=time.time,
+        )
+
+    def _local_attempting(self, queue: MailQueue, intake: Intake) -> LocalAttempting:
+        return LocalAttempting(
+            queue,
+            self.lanes.delivery,
+            self.recipients,
+            intake,
+            self.record,
+            self.forwarding.original,
+            hostname=self.configuration.hostname,
             clock=time.time,
         )
 

@@ -1,4 +1,7 @@
-"""Queued mail for domains of ours: our own reports, and what was queued before the domain was ours."""
+"""Queued mail for domains of ours: our own reports, and what was queued before the domain was ours.
+
+A report to an address that we made of a sender elsewhere (SRS) goes on to that sender, as one does that comes by SMTP.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from functools import partial
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError, OverQuota
 from mailbox_d.net.lanes import Lane
-from mailbox_d.policy.recipients import Recipients
+from mailbox_d.policy.recipients import Destination, Recipients
+from mailbox_d.policy.srs import is_rewritten
 from mailbox_d.policy.transaction import LOCAL_PEER, Client, Delivered, Transaction, Wishes
 from mailbox_d.queue.mail_queue import MailQueue
 from mailbox_d.queue.message import Attempt, Fate, Notify, Parcel, Recipient
@@ -25,8 +29,12 @@ _UNKNOWN = "There is no such user here"
 _GONE = "The message is not in the queue any more"
 
 
+Original = Callable[[EmailAddress], EmailAddress | None]
+"""The sender that an address of ours was made of; None where we did not make it, or too long ago."""
+
+
 class LocalAttempting:
-    """Delivers to mailboxes here, and to where the recipients' aliases lead."""
+    """Delivers to mailboxes here, and to where the recipients' aliases lead. `original` finds whom a report is for."""
 
     def __init__(
         self,
@@ -35,6 +43,7 @@ class LocalAttempting:
         recipients: Recipients,
         intake: Intake,
         record: Record,
+        original: Original,
         *,
         hostname: str,
         clock: Callable[[], float],
@@ -44,6 +53,7 @@ class LocalAttempting:
         self._recipients = recipients
         self._intake = intake
         self._record = record
+        self._original = original
         self._hostname = hostname
         self._clock = clock
 
@@ -53,7 +63,7 @@ class LocalAttempting:
         known: list[tuple[Recipient, Delivered]] = []
         for recipient in parcel.waiting:
             try:
-                delivered = await self._delivered(recipient)
+                delivered = await self._delivered(parcel, recipient)
             except MailError as error:
                 attempts.append(self._said(recipient, Fate.DEFERRED, OUR_FAULT, error.public))
                 continue
@@ -63,13 +73,24 @@ class LocalAttempting:
                 known.append((recipient, delivered))
         return attempts + (await self._deliver(parcel, known) if known else [])
 
-    async def _delivered(self, recipient: Recipient) -> Delivered | None:
+    async def _delivered(self, parcel: Parcel, recipient: Recipient) -> Delivered | None:
         """Where a recipient leads, None where nobody has the address. Raises `TemporaryError`."""
-        found = await self._recipients.resolve(recipient.address)
+        is_report = parcel.message.envelope.sender is None
+        found = await self._destination(recipient.address, is_report=is_report)
         if found.is_nobody:
             return None
         wishes = Wishes(recipient.notify & ~Notify.SUCCESS, recipient.said_notify, recipient.original)
         return Delivered(recipient.address, found.mailboxes, found.remote, found.via, wishes)
+
+    async def _destination(self, address: EmailAddress, *, is_report: bool) -> Destination:
+        if not is_rewritten(address):
+            return await self._recipients.resolve(address)
+        original = self._original(address) if is_report else None
+        if original is None:
+            return Destination()
+        if self._recipients.is_ours(original.domain):
+            return await self._recipients.resolve(original)
+        return Destination(remote=(original,), via={original: address})
 
     async def _deliver(self, parcel: Parcel, known: Sequence[tuple[Recipient, Delivered]]) -> list[Attempt]:
         transaction = self._transaction(parcel, [delivered for _, delivered in known])

@@ -24,6 +24,11 @@ ALICE, BOB = EmailAddress.parse("alice@example.org"), EmailAddress.parse("bob@ex
 CAROL = EmailAddress.parse("carol@example.com")
 
 
+def made_of(sender: EmailAddress) -> EmailAddress:
+    """An address of ours that leads back to a sender."""
+    return EmailAddress.parse(f"SRS0=K3QX7B=UN={sender.domain}={sender.local_part}@example.org")
+
+
 class Realm:
     """Alice, bob, and aliases."""
 
@@ -54,13 +59,14 @@ class World:
         quotas = {BOB: QuotaLimits(10)}
         self.store = MemoryStore(quotas=QuotaRules(quotas.get))
         recipients = Recipients({"example.org": ServedDomain(self.realm)})  # type: ignore[arg-type]
-        outgoing = Outgoing(self.queued.queue, lambda sender, via: via, lambda: None)
+        outgoing = Outgoing(self.queued.queue, lambda sender, via: sender and via, lambda: None)
         self.local = LocalAttempting(
             self.queued.queue,
             InlineLane(),
             recipients,
             Intake(self.store, "mail.example.org", outgoing),
             self,
+            {made_of(CAROL): CAROL, made_of(ALICE): ALICE}.get,
             hostname="mail.example.org",
             clock=lambda: self.queued.now,
         )
@@ -68,8 +74,10 @@ class World:
     def tell(self, event: Event) -> None:
         self.events.append(event)
 
-    def attempt(self, *recipients: str, notify: Notify = Notify.FAILURE) -> dict[str, Attempt]:
-        self.queued.add("A", *recipients, sender=CAROL, notify=notify)
+    def attempt(
+        self, *recipients: str, notify: Notify = Notify.FAILURE, sender: EmailAddress | None = CAROL
+    ) -> dict[str, Attempt]:
+        self.queued.add("A", *recipients, sender=sender, notify=notify)
         parcel = self.queued.load("example.org").parcel
         attempts: list[Attempt] = done(self.local.attempt(parcel))
         assert len(attempts) == len(recipients)
@@ -114,3 +122,20 @@ def test_an_alias_that_leads_elsewhere_has_its_mail_queued_anew(tmp_path: Path) 
 def test_of_several_that_one_address_leads_to_a_full_one_keeps_it_waiting(tmp_path: Path) -> None:
     """It is tried again for all: who has it already has it twice then, which is better than not at all."""
     assert World(tmp_path).attempt("all@example.org")["all"].fate is Fate.DEFERRED
+
+
+def test_a_report_goes_back_to_who_sent_what_was_forwarded(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    said = world.attempt(str(made_of(CAROL)), str(made_of(ALICE)), sender=None)
+    assert [each.fate for each in said.values()] == [Fate.DELIVERED] * 2
+    loaded = world.queued.load("example.com")
+    assert [recipient.address for recipient in loaded.parcel.waiting] == [CAROL]
+    assert loaded.parcel.message.envelope.sender is None
+    assert world.messages(ALICE) == 1
+
+
+def test_an_address_for_reports_takes_nothing_else_and_no_other_s(tmp_path: Path) -> None:
+    for number, (address, sender) in enumerate([(made_of(CAROL), CAROL), (made_of(BOB), None)]):
+        world = World(tmp_path / str(number))
+        (said,) = world.attempt(str(address), sender=sender).values()
+        assert (said.fate, said.status) == (Fate.FAILED, "5.1.1")
