@@ -8,7 +8,6 @@ such kill; so has the sender a report. Four kills by default; `make faults` (`MA
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 from collections import Counter
@@ -43,6 +42,7 @@ CREW, EACH = 6, 5
 RUNS_EACH = 3
 """Messages for one domain that may be under way when the daemon is killed."""
 
+LIMITS = f"  messages_per_user_per_day: 0\n  queue_connections_per_domain: {RUNS_EACH}\n"
 DRAIN_SECONDS = 300.0
 
 
@@ -154,18 +154,9 @@ def drain(outgoing: OutgoingSite) -> None:
         time.sleep(0.05)
 
 
-def be_busy(outgoing: OutgoingSite) -> None:
-    """Let users send as much as they like, and few messages at a time be under way."""
-    path = outgoing.site.configuration
-    text, number = re.subn(r"messages_per_user_per_day: \d+", "messages_per_user_per_day: 0", path.read_text())
-    assert number == 1
-    path.write_text(text.replace("\nlimits:\n", f"\nlimits:\n  queue_connections_per_domain: {RUNS_EACH}\n"))
-
-
 def test_every_message_answered_250_survives_kill_9_on_its_way_elsewhere(tmp_path: Path) -> None:
     chance = random.Random(4711)
-    with outgoing_site(tmp_path, records=RECORDS) as outgoing, servers(outgoing.port) as elsewhere:
-        be_busy(outgoing)
+    with outgoing_site(tmp_path, records=RECORDS, limits=LIMITS) as outgoing, servers(outgoing.port) as elsewhere:
         witness = Witness(outgoing, elsewhere)
         for turn in range(KILLS):
             outgoing.daemon.start()

@@ -189,6 +189,8 @@ class BadPeer:
         self.recipient_reply = recipient_reply or (lambda address: None)
         self.tls_context = None if certificate is None else _context(certificate)
         self.messages: list[Taken] = []
+        self.read: list[bytes] = []
+        """Messages that came whole, whatever was said to that."""
         self.commands: list[str] = []
         """Command lines, of all connections, in the order they came."""
         self.faults: list[str] = []
@@ -281,6 +283,11 @@ class BadPeer:
     def note_fault(self, fault: str) -> None:
         with self._changed:
             self.faults.append(fault)
+
+    def note_read(self, octets: bytes) -> None:
+        with self._changed:
+            self.read.append(octets)
+            self._changed.notify_all()
 
     def note_message(self, taken: Taken) -> None:
         with self._changed:
@@ -412,6 +419,7 @@ class _Conversation:
         self.slowness = act if isinstance(act, Slowly) else None
         octets = self._message()
         self.slowness = None
+        self.peer.note_read(octets)
         if re.search(rb"(?<!\r)\n|\r(?!\n)", octets):
             self.peer.note_fault(f"connection {self.number}: a bare CR or LF in a message")
         transaction, self.transaction = self.transaction, _Transaction()

@@ -104,17 +104,18 @@ def outgoing_site(
     *,
     records: str = RECORDS,
     settings: str = "",
+    limits: str = "",
     further: str = "",
     aliases: str = "",
     secure: bool = False,
 ) -> Iterator[OutgoingSite]:
-    """`settings`: lines below `queue`, which may give a key of `SETTINGS` anew; `further`: sections; `aliases`: lines
-    below the realm's; `secure`: DNS vouches for its answers."""
+    """`settings`: lines below `queue`, which may give a key of `SETTINGS` anew; `limits`: the same below `limits`;
+    `further`: sections; `aliases`: lines below the realm's; `secure`: DNS vouches for its answers."""
     site = make_site(folder / "site")
     (port,) = free_ports(1)
     with serving(records, secure=secure) as dns:
         queue = _merged(SETTINGS.format(resolver=dns.address, port=port), settings)
-        text = site.configuration.read_text()
+        text = _limited(site.configuration.read_text(), limits)
         site.configuration.write_text(text[: text.index("\nqueue:")] + "\n" + queue + further)
         users = site.folder / "users.yaml"
         users.write_text(users.read_text() + aliases)
@@ -127,9 +128,20 @@ def outgoing_site(
 
 
 def _merged(text: str, settings: str) -> str:
+    return _without(text, settings) + settings
+
+
+def _limited(text: str, limits: str) -> str:
+    before, heading, after = text.partition("\nlimits:\n")
+    assert heading
+    return before + heading + limits + _without(after, limits)
+
+
+def _without(text: str, settings: str) -> str:
+    """The text without the keys that are given anew."""
     for key in re.findall(r"^  (\w+):", settings, re.MULTILINE):
         text = re.sub(rf"^  {key}:.*\n", "", text, flags=re.MULTILINE)
-    return text + settings
+    return text
 
 
 def _parsed(path: Path) -> EmailMessage:
