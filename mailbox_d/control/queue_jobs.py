@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias
@@ -14,7 +14,7 @@ from mailbox_d.control.queue_choice import Choice, chosen
 from mailbox_d.control.queue_removal import removals, remove_silently
 from mailbox_d.errors import AddressError, MailError
 from mailbox_d.queue.mail_queue import MailQueue
-from mailbox_d.queue.message import Attempt, Parcel
+from mailbox_d.queue.message import Attempt, Notify, Parcel, Recipient
 from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.stats import QueueStats, damaged_files
 from mailbox_d.record.events import Event, Operated
@@ -151,12 +151,13 @@ class QueueRoom:
     def _remove(self, choice: Choice, *, tells: bool, many: bool) -> QueueWork:
         if not many and len(choice.identifiers) != 1:
             yield from self._refuse_many(choice)
+        is_enough = False
         for found in self._each(choice):
-            if isinstance(found, MessageState):
-                meant = frozenset(recipient.address for recipient in choice.meant(found))
-                yield from self._removed(found, meant, tells=tells)
-            else:
+            if not isinstance(found, MessageState):
                 yield found
+            elif not is_enough:
+                is_enough = not many  # another one has come since they were counted
+                yield from self._removed(found, choice.meant(found), tells=tells)
 
     def _refuse_many(self, choice: Choice) -> QueueWork:
         """Raises `BadRequest` where more than one message would be removed."""
@@ -169,8 +170,9 @@ class QueueRoom:
         if count > 1:
             raise BadRequest(f"{count} messages would be removed: say --yes")
 
-    def _removed(self, state: MessageState, meant: frozenset[EmailAddress], *, tells: bool) -> QueueWork:
-        identifier = state.message.identifier
+    def _removed(self, state: MessageState, recipients: Sequence[Recipient], *, tells: bool) -> QueueWork:
+        identifier, meant = state.message.identifier, frozenset(recipient.address for recipient in recipients)
+        is_told = tells and state.message.envelope.sender is not None and any(map(_hears_of_failure, recipients))
         try:
             if tells and meant:
                 yield InReactor(partial(self._give_back, identifier, meant))
@@ -181,11 +183,12 @@ class QueueRoom:
             yield telling.trouble(identifier, reason(error))
             return
         if left < meant or not meant:
-            self.note(Operated(identifier, self.clock(), "removed", "with a report to its sender" if tells else ""))
+            self.note(Operated(identifier, self.clock(), "removed", "with a report to its sender" if is_told else ""))
         if left:
             yield telling.trouble(identifier, NOT_GIVEN_BACK if tells else BEING_SENT)
         else:
-            yield telling.changed(identifier, "given back to its sender" if tells else "removed")
+            nobody = "removed, and nobody wants a report" if tells else "removed"
+            yield telling.changed(identifier, "given back to its sender" if is_told else nobody)
 
     def _give_back(self, identifier: str, meant: frozenset[EmailAddress]) -> Awaitable[None]:
         return self.sending.decide(identifier, lambda parcel: removals(parcel.waiting, meant, self.clock()))
@@ -253,6 +256,11 @@ def _domain(request: QueueRequest) -> str:
         return canonical_domain(request.domain) if request.domain else ""
     except AddressError as error:
         raise BadRequest(error.public, cause=error.cause) from error
+
+
+def _hears_of_failure(recipient: Recipient) -> bool:
+    """Whether the sender wants to be told."""
+    return bool(recipient.notify & Notify.FAILURE)
 
 
 def _said(did: str, state: MessageState) -> str:

@@ -201,6 +201,10 @@ def test_what_is_not_there_is_said_and_the_rest_is_done(world: World) -> None:
 def test_whole_messages_are_removed(world: World, bounce: bool) -> None:
     told = world.ask(QueueVerb.REMOVE, all=True, yes=True, bounce=bounce)
     assert told[-1]["changed"] == 4 and told[-1]["status"] == 0
+    last = "removed, and nobody wants a report"
+    assert [each["did"] for each in told[:-1]] == (
+        ["given back to its sender"] * 3 + [last] if bounce else ["removed"] * 4
+    )
     assert world.site.queue.messages == 0 and world.site.due() == {}
     assert world.operated() == [(f"A{number}", "removed") for number in range(1, 5)]
     assert world.asked == (4 if bounce else 0)
@@ -221,6 +225,14 @@ def test_more_than_one_message_is_removed_with_a_yes_alone(world: World) -> None
     assert world.site.queue.messages == 4
     assert world.ask(QueueVerb.REMOVE, sender="<>")[-1]["changed"] == 1
     assert world.ask(QueueVerb.REMOVE, sender="<>")[-1]["changed"] == 0
+
+
+def test_what_comes_after_messages_were_counted_needs_a_yes_too(world: World) -> None:
+    work = world.room.work(QueueRequest(QueueVerb.REMOVE, sender="<>"))
+    assert [next(work)["answer"] for _ in range(2)] == ["progress", "progress"]  # type: ignore[index]
+    world.send("A5", DAVE, sender=None)
+    assert [answer["id"] for answer in work if answer["answer"] == "changed"] == ["A4"]  # type: ignore[index]
+    assert world.listed(sender="<>") == ["A5"]
 
 
 @pytest.mark.parametrize("bounce", [False, True])
