@@ -18,7 +18,7 @@ from mailbox_d.queue.message import Attempt, Notify, Parcel, Recipient
 from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.stats import QueueStats, damaged_files
 from mailbox_d.record.events import Event, Operated
-from mailbox_d.relay.remembered_tls import RememberedTls
+from mailbox_d.relay.remembered_tls import RememberedLevel, RememberedTls, in_order
 from mailbox_d.store.upkeep.steps import reason
 from mailbox_d.wire.control.answers import Answer
 from mailbox_d.wire.control.objects import BadRequest
@@ -224,8 +224,8 @@ class QueueRoom:
             was_known = yield InReactor(partial(_forget_level, remembered, domain))
             yield telling.changed(domain, "forgotten") if was_known else telling.missing(domain)
         else:
-            known = yield InReactor(partial(_all_levels, remembered))
-            found = [level for level in known if not domain or level.domain == domain]
+            kept = yield InReactor(partial(_kept_levels, remembered))
+            found = [level for level in in_order(kept, self.clock()) if not domain or level.domain == domain]
             yield from map(telling.level, found)
             if domain and not found:
                 yield telling.missing(domain)
@@ -235,8 +235,8 @@ async def _forget_level(remembered: RememberedTls, domain: str) -> bool:
     return remembered.forget(domain)
 
 
-async def _all_levels(remembered: RememberedTls) -> tuple[object, ...]:
-    return remembered.all()
+async def _kept_levels(remembered: RememberedTls) -> tuple[RememberedLevel, ...]:
+    return remembered.kept()
 
 
 def up_to(limit: int, answers: Iterator[Answer]) -> Iterator[Answer]:

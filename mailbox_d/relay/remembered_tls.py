@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,11 @@ class RememberedTls:
 
     def all(self) -> tuple[RememberedLevel, ...]:
         """What is remembered, by domain."""
-        return tuple(sorted((one for one in self._levels.values() if not self._is_old(one)), key=lambda o: o.domain))
+        return in_order(self._levels.values(), self._clock())
+
+    def kept(self) -> tuple[RememberedLevel, ...]:
+        """The same for `in_order`, which somebody else may call: there may be many."""
+        return tuple(self._levels.values())
 
     def forget(self, domain: str) -> bool:
         """Let a domain's servers have less from now on; false where nothing was remembered."""
@@ -120,7 +124,16 @@ class RememberedTls:
         replace_file(self._files, self._path, text)
 
     def _is_old(self, known: RememberedLevel) -> bool:
-        return self._clock() >= known.seen + FORGOTTEN_AFTER
+        return _is_old(known, self._clock())
+
+
+def in_order(levels: Iterable[RememberedLevel], now: float) -> tuple[RememberedLevel, ...]:
+    """Those that are not to be forgotten by now, by domain."""
+    return tuple(sorted((one for one in levels if not _is_old(one, now)), key=lambda one: one.domain))
+
+
+def _is_old(known: RememberedLevel, now: float) -> bool:
+    return now >= known.seen + FORGOTTEN_AFTER
 
 
 def _read(line: str) -> list[RememberedLevel]:
