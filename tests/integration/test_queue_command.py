@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -295,6 +296,39 @@ def test_what_is_typed_is_done_or_refused_in_a_line_or_two(
     assert said in refused.stderr and "Traceback" not in refused.stderr
     assert "\x1b" not in refused.stdout + refused.stderr
     assert "Traceback" not in shared.daemon.log_text()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"verb": "remove"},
+        {"verb": "remove", "all": True, "shell": "rm"},
+        {"verb": "show", "ids": ["A"] * 1001},
+        {"verb": "hold", "ids": [{"A": 1}]},
+        {"verb": "list", "limit": -1},
+        {"verb": "list", "domain": "\ud800"},
+        {"verb": "list", "recipient": "a@" + "b." * 400},
+        {"verb": "tls", "domain": "../.."},
+    ],
+)
+def test_junk_on_the_socket_is_refused_and_nothing_behind_it_is_done(
+    shared: OutgoingSite, said: dict[str, object]
+) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(SECONDS)
+        connection.connect(str(shared.site.folder / "state/control.sock"))
+        stats = b'{"subject": "queue", "verb": "stats"}\n'
+        connection.sendall(json.dumps({"subject": "queue", **said}).encode() + b"\n" + stats)
+        hello, end = connection.makefile("rb").read().splitlines()
+    assert b'"hello"' in hello and json.loads(end)["status"] == USAGE
+    assert "Traceback" not in shared.daemon.log_text()
+
+
+def test_a_pipe_that_closes_early_is_no_traceback(outgoing: OutgoingSite) -> None:
+    put_off(outgoing, CAROL)
+    command = f"'{sys.executable}' -m mailbox_d.ctl --config '{outgoing.site.configuration}' queue list | true"
+    said = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=SECONDS)
+    assert "Traceback" not in said.stderr
 
 
 @pytest.fixture(scope="module")
