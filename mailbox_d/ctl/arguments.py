@@ -89,6 +89,8 @@ _EXITS: Final = """exit status:
 _EXAMPLES: Final = """examples:
   mailboxctl store verify --all
       say what is wrong with anybody's mailboxes
+  mailboxctl queue list --domain example.com
+      list outgoing mail for a domain
   mailboxctl store repair --help
       what a repair does, and does not
 """

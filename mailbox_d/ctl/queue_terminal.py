@@ -97,7 +97,7 @@ class QueueTerminal(Teller):
         self._output.say(f"    {answer.get('reply') or ' '.join((answer.get('status', ''), answer.get('reason', '')))}")
 
     def _tell_content(self, answer: Answer) -> None:
-        self._output.say(f"    | {answer['text']}")
+        self._output.say(f"    | {answer['text'].expandtabs(4)}")
 
     def _tell_queue(self, answer: Answer) -> None:
         oldest = f", the oldest {self._age(answer['oldest'])} old" if answer["oldest"] else ""

@@ -66,8 +66,8 @@ def test_what_a_line_says(change: dict[str, Any], words: str) -> None:
 
 
 def test_a_header_controls_no_terminal() -> None:
-    out, _, _ = told(QueueVerb.SHOW, {"answer": "content", "text": "Subject: \x1b]0;x\x07\udcff"})
-    assert out == "    | Subject: \\x1b]0;x\\x07\\udcff\n"
+    out, _, _ = told(QueueVerb.SHOW, {"answer": "content", "text": "\tSubject: \x1b]0;x\x07\udcff"})
+    assert out == "    |     Subject: \\x1b]0;x\\x07\\udcff\n"
 
 
 def test_what_was_done_and_what_was_not() -> None:
