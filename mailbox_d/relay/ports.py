@@ -141,8 +141,8 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PeerReply:
-    """What a server said: code, enhanced status code (made from the code where it gave none), and what stands behind the
-    code, the status too where it gave one, as one printable line."""
+    """What a server said: code, enhanced status code (made from the code where it gave none), and what stands behind
+    the code, the status too where it gave one, as one printable line."""
 
     code: int
     status: str
