@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.unit.relay.test_dkim import BODY, HEADER, signed
 
 from tests.integration.programs import require, run
 from tests.unit.relay.dkim_domain import make_domain, published
-from tests.unit.relay.test_dkim import BODY, HEADER, signed
 
 pytestmark = pytest.mark.integration
 
@@ -21,10 +21,10 @@ On-BadSignature accept
 """
 
 
-def results(folder: Path, message: bytes) -> list[str]:
-    """What OpenDKIM writes into Authentication-Results of each signature."""
+def results(folder: Path, message: bytes, keys: Path) -> list[str]:
+    """What OpenDKIM writes into Authentication-Results of each signature, by the keys in a folder."""
     (folder / "opendkim.conf").write_text(CONFIGURATION.format(folder=folder))
-    records = published(folder / "keys")
+    records = published(keys)
     (folder / "records").write_text("".join(f"{name} {record}\n" for name, record in records.items()))
     (folder / "message.eml").write_bytes(message)
     command = [require("opendkim"), "-x", folder / "opendkim.conf", "-t", folder / "message.eml", "-vvv"]
@@ -48,7 +48,7 @@ def results(folder: Path, message: bytes) -> list[str]:
 def test_opendkim_finds_both_signatures_right(tmp_path: Path, header: bytes, body: bytes) -> None:
     make_domain(tmp_path / "keys")
     message = signed(tmp_path / "keys", header, body)
-    assert results(tmp_path, message) == ["dkim=pass", "dkim=pass"]
+    assert results(tmp_path, message, tmp_path / "keys") == ["dkim=pass", "dkim=pass"]
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_opendkim_finds_both_signatures_right(tmp_path: Path, header: bytes, bod
 )
 def test_attack_112_opendkim_finds_a_field_that_was_added(tmp_path: Path, added: bytes) -> None:
     make_domain(tmp_path / "keys")
-    assert "dkim=pass" not in results(tmp_path, added + signed(tmp_path / "keys"))
+    assert "dkim=pass" not in results(tmp_path, added + signed(tmp_path / "keys"), tmp_path / "keys")

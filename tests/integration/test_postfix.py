@@ -1,0 +1,306 @@
+"""A real Postfix as the server elsewhere, in both directions: what each sends to the other, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from email.message import EmailMessage, Message
+from pathlib import Path
+
+import dkim
+import dns.resolver
+import pytest
+
+from tests.integration.authority import Authority
+from tests.integration.fake_dns import FakeDns
+from tests.integration.mail import Mail, eight_bit, utf8_header
+from tests.integration.outgoing import ELSEWHERE, RECORDS, OutgoingSite, outgoing_site
+from tests.integration.policy_server import PolicyServer, policy
+from tests.integration.ports import HOST
+from tests.integration.postfix import CAROL, DAVE, NAME, NOBODY, Postfix, parsed, postfix
+from tests.integration.programs import require, run
+from tests.integration.sending import submission
+from tests.integration.site import ALICE, PASSWORD
+from tests.integration.test_dkim import results
+from tests.integration.test_explain import explained
+
+AUTHORITY = Authority()
+RIGHT = AUTHORITY.issue(NAME)
+PUBLISHED = """\
+_mta-sts.elsewhere.example TXT "v=STSv1; id=1"
+mta-sts.elsewhere.example A 127.0.0.1
+"""
+ALIASES = """\
+  away@example.org: dave@elsewhere.example
+  gone@example.org: late@elsewhere.example
+  circle@example.org: loop@elsewhere.example
+"""
+THEIR_ALIASES = """\
+late@elsewhere.example nobody-any-more@elsewhere.example
+loop@elsewhere.example circle@example.org
+"""
+SRS = re.compile(r"SRS0=[A-Z2-7]+=[A-Z2-7]+=elsewhere\.example=carol@example\.org")
+MESSAGES = 200
+CONNECTIONS = 3
+
+
+@contextmanager
+def site(
+    folder: Path, *, settings: str = "", records: str = "", secure: bool = False, limits: str = ""
+) -> Iterator[OutgoingSite]:
+    """A site, its daemon started, that signs, publishes its keys in DNS, and trusts our authority."""
+    settings = f"  ca: {AUTHORITY.write(folder)}\n{settings}"
+    records = RECORDS + records
+    with outgoing_site(folder, records=records, settings=settings, aliases=ALIASES, secure=secure) as outgoing:
+        text = outgoing.site.configuration.read_text()
+        assert "\nlimits:\n" in text
+        outgoing.site.configuration.write_text(text.replace("\nlimits:\n", f"\nlimits:\n{limits}"))
+        outgoing.daemon.start()
+        mailboxctl(outgoing, "dkim", "keygen", "example.org", "--activate")
+        outgoing.dns.records.add(mailboxctl(outgoing, "dns", "example.org", "--zone", "--address", "192.0.2.25"))
+        yield outgoing
+
+
+@pytest.fixture
+def outgoing(tmp_path: Path) -> Iterator[OutgoingSite]:
+    with site(tmp_path) as outgoing:
+        yield outgoing
+
+
+@pytest.fixture
+def peer(outgoing: OutgoingSite) -> Iterator[Postfix]:
+    with postfix(outgoing, RIGHT, aliases=THEIR_ALIASES) as server:
+        yield server
+
+
+def mailboxctl(outgoing: OutgoingSite, *words: str, status: int = 0) -> str:
+    command = [sys.executable, "-m", "mailbox_d.ctl", *words, "--config", outgoing.site.configuration]
+    return run(command, status=status).stdout.decode()
+
+
+def by_swaks(outgoing: OutgoingSite, recipient: str, message_id: str) -> None:
+    """Alice submits a message over TLS, logged in."""
+    server = ["--server", HOST, "--port", str(outgoing.site.ports["submission"]), "--tls"]
+    login = ["--auth", "PLAIN", "--auth-user", ALICE, "--auth-password", PASSWORD]
+    content = ["--h-Subject", "Across", "--header", f"Message-Id: {message_id}", "--body", "Hello Carol"]
+    run([require("swaks"), *server, *login, "--from", ALICE, "--to", recipient, *content])
+
+
+def submit(outgoing: OutgoingSite, mail: Mail, *options: str) -> None:
+    """Alice submits a message for Carol."""
+    with submission(outgoing.site, implicit=False) as client:
+        assert client.sendmail(ALICE, [CAROL], mail.octets, options) == {}
+
+
+def is_signed(octets: bytes, server: FakeDns) -> bool:
+    """Whether a message has two signatures of example.org, by RSA and Ed25519, which are right by the keys in DNS."""
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = [HOST], server.port
+
+    def text(name: bytes, timeout: int = 5) -> bytes:
+        return b"".join(resolver.resolve(name.decode(), "TXT")[0].strings)
+
+    verifier = dkim.DKIM(octets)
+    right = [verifier.verify(idx=number, dnsfunc=text) for number in range(2)]
+    return right == [True, True] and verifier.domain == b"example.org"
+
+
+def delivery_status(report: EmailMessage) -> list[Message]:
+    """The fields of a report for programs: of the message, then of each recipient (RFC 3464)."""
+    assert report.get_content_type() == "multipart/report"
+    assert report["Return-Path"] == "<>"
+    assert report["Content-Type"].params["report-type"] == "delivery-status"
+    status = report.get_payload()[1]
+    assert status.get_content_type() == "message/delivery-status"
+    return list(status.get_payload())
+
+
+def test_what_is_submitted_arrives_signed_over_tls_that_was_verified(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        policies = stack.enter_context(PolicyServer(AUTHORITY.issue("mta-sts.elsewhere.example"), policy(NAME)))
+        settings = f"  mta_sts_port: {policies.port}\n"
+        outgoing = stack.enter_context(site(tmp_path, settings=settings, records=PUBLISHED))
+        peer = stack.enter_context(postfix(outgoing, RIGHT))
+        by_swaks(outgoing, CAROL, "<across@client.example.org>")
+        (octets,) = peer.wait_for_mail()
+        story = explained(outgoing.site, "<across@client.example.org>", "was passed on")
+        assert is_signed(octets, outgoing.dns)
+        assert results(tmp_path, octets, outgoing.site.folder / "state/dkim") == ["dkim=pass", "dkim=pass"]
+    message = parsed(octets)
+    assert message["Return-Path"] == f"<{ALICE}>"
+    assert message.get_content().rstrip() == "Hello Carol"
+    assert "(using TLSv1.3" in message.get_all("Received")[0]
+    assert policies.asked == ["mta-sts.elsewhere.example /.well-known/mta-sts.txt"]
+    assert re.search(rf"by {NAME} \[{ELSEWHERE}\] \(TLSv1\.3 \S+, authenticated, mta-sts\)", story), story
+    assert re.search(r"it said: 250 2\.0\.0 Ok: queued as \w+", story), story
+
+
+def test_what_is_sent_by_dane_is_explained_so(tmp_path: Path) -> None:
+    with site(tmp_path, secure=True) as outgoing:
+        usage, selector, matching, digest = RIGHT.tlsa(3, 1, 1)
+        outgoing.dns.records.add(f"_{outgoing.port}._tcp.{NAME} TLSA {usage} {selector} {matching} {digest.hex()}")
+        with postfix(outgoing, RIGHT) as peer:
+            outgoing.send(CAROL)
+            peer.wait_for_mail()
+            assert "authenticated, dane)" in explained(outgoing.site, CAROL, "was passed on")
+
+
+def test_an_unknown_user_there_comes_back_as_a_report(outgoing: OutgoingSite, peer: Postfix) -> None:
+    by_swaks(outgoing, NOBODY, "<lost@client.example.org>")
+    (report,) = outgoing.wait_for_mail()
+    _, recipient = delivery_status(report)
+    assert recipient["Final-Recipient"] == f"rfc822; {NOBODY}"
+    assert (recipient["Action"], recipient["Status"]) == ("failed", "5.1.1")
+    assert recipient["Remote-MTA"] == f"dns; {NAME}"
+    words = " ".join(recipient["Diagnostic-Code"].split())
+    assert words.startswith(f"smtp; 550 5.1.1 <{NOBODY}>: Recipient address rejected: User unknown in virtual mailbox")
+    returned = report.get_payload()[2]
+    assert "Message-Id: <lost@client.example.org>" in returned.as_string()
+    assert "Subject: Across" in returned.as_string()
+    outgoing.wait_until_empty()
+
+
+def test_it_sends_to_a_user_here_over_tls(outgoing: OutgoingSite, peer: Postfix) -> None:
+    peer.send(CAROL, ALICE)
+    (message,) = outgoing.wait_for_mail()
+    assert message["Return-Path"] == f"<{CAROL}>"
+    assert re.search(rf"from {NAME} .*\[{ELSEWHERE}\].* with ESMTPS", " ".join(message["Received"].split()))
+
+
+def test_its_report_of_an_unknown_user_here_can_be_read(outgoing: OutgoingSite, peer: Postfix) -> None:
+    peer.send(CAROL, "nobody@example.org")
+    _, recipient = delivery_status(parsed(peer.wait_for_mail()[0]))
+    assert (recipient["Action"], recipient["Status"]) == ("failed", "5.1.1")
+    assert recipient["Remote-MTA"] == "dns; 127.0.0.1"
+    assert "550 5.1.1 There is no such user here" in " ".join(recipient["Diagnostic-Code"].split())
+
+
+def test_its_report_of_a_users_message_is_delivered(outgoing: OutgoingSite, peer: Postfix) -> None:
+    """It takes the message, and finds out then that there is nobody."""
+    outgoing.send("late@elsewhere.example", rcpt_options=("ORCPT=rfc822;late@elsewhere.example",))
+    (report,) = outgoing.wait_for_mail()
+    _, recipient = delivery_status(report)
+    assert recipient["Original-Recipient"] == "rfc822;late@elsewhere.example"
+    assert (recipient["Action"], recipient["Status"]) == ("failed", "5.1.1")
+    outgoing.wait_until_empty()
+
+
+def test_what_is_forwarded_to_it_has_a_sender_that_leads_back(outgoing: OutgoingSite, peer: Postfix) -> None:
+    peer.send(CAROL, "away@example.org")
+    sender = parsed(peer.wait_for_mail(DAVE)[0])["Return-Path"].strip("<>")
+    assert SRS.fullmatch(sender)
+    peer.send("", sender, octets=b"From: <>\r\nSubject: It came back\r\n\r\n")
+    (message,) = map(parsed, peer.wait_for_mail(CAROL))
+    assert (message["Subject"], message["Return-Path"]) == ("It came back", "<>")
+    outgoing.wait_until_empty()
+
+
+def test_its_own_report_of_what_was_forwarded_reaches_the_first_sender(outgoing: OutgoingSite, peer: Postfix) -> None:
+    peer.send(CAROL, "gone@example.org")
+    _, recipient = delivery_status(parsed(peer.wait_for_mail(CAROL)[0]))
+    assert (recipient["Action"], recipient["Status"]) == ("failed", "5.1.1")
+    outgoing.wait_until_empty()
+    peer.wait_until_empty()
+    assert len(peer.files(CAROL)) == 1
+
+
+def test_attack_120_a_circle_of_two_servers_ends_with_one_report(outgoing: OutgoingSite, peer: Postfix) -> None:
+    peer.send(CAROL, "circle@example.org")
+    _, recipient = delivery_status(parsed(peer.wait_for_mail(CAROL)[0]))
+    assert (recipient["Action"], recipient["Status"]) == ("failed", "5.4.6")
+    outgoing.wait_until_empty()
+    peer.wait_until_empty()
+    assert len(peer.files(CAROL)) == 1
+
+
+def test_attack_120_a_circle_that_a_user_here_began_ends_too(outgoing: OutgoingSite, peer: Postfix) -> None:
+    outgoing.send("circle@example.org")
+    (report,) = outgoing.wait_for_mail()
+    assert delivery_status(report)[1]["Status"] == "5.4.6"
+    outgoing.wait_until_empty()
+    peer.wait_until_empty()
+    assert len(outgoing.site.message_files(ALICE)) == 1
+
+
+def test_a_report_of_success_is_left_to_it(outgoing: OutgoingSite, peer: Postfix) -> None:
+    """It has our peculiar words for message and recipient, and tells them as they were."""
+    wanted = ("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;Carol+2Bx@elsewhere.example")
+    outgoing.send(CAROL, mail_options=("RET=HDRS", "ENVID=one+2Btwo"), rcpt_options=wanted)
+    (report,) = outgoing.wait_for_mail()
+    message, recipient = delivery_status(report)
+    assert message["Reporting-MTA"] == f"dns; {NAME}"
+    assert message["Original-Envelope-Id"] == "one+two"
+    assert recipient["Original-Recipient"] == "rfc822;Carol+x@elsewhere.example"
+    assert recipient["Action"] == "delivered"
+    outgoing.wait_until_empty()
+    assert len(outgoing.site.message_files(ALICE)) == 1
+
+
+def test_without_dsn_we_say_ourselves_that_it_was_passed_on(outgoing: OutgoingSite) -> None:
+    with postfix(outgoing, RIGHT, settings="smtpd_discard_ehlo_keywords = dsn\n") as peer:
+        outgoing.send(CAROL, rcpt_options=("NOTIFY=SUCCESS",))
+        peer.wait_for_mail()
+        (report,) = outgoing.wait_for_mail()
+    message, recipient = delivery_status(report)
+    assert message["Reporting-MTA"] == "dns; mail.example.org"
+    assert recipient["Action"] == "relayed"
+
+
+@pytest.mark.parametrize("keyword", ["pipelining", "8bitmime", "chunking", "size", "enhancedstatuscodes", "starttls"])
+def test_what_it_does_not_offer_is_done_without(outgoing: OutgoingSite, keyword: str) -> None:
+    mail = eight_bit()
+    with postfix(outgoing, RIGHT, settings=f"smtpd_discard_ehlo_keywords = {keyword}\n") as peer:
+        submit(outgoing, mail, "BODY=8BITMIME")
+        (octets,) = peer.wait_for_mail()
+    message = parsed(octets)
+    body = mail.octets.partition(b"\r\n\r\n")[2]
+    assert message.get_payload(decode=True).replace(b"\r\n", b"\n") == body.replace(b"\r\n", b"\n")
+    assert is_signed(octets, outgoing.dns)
+    assert octets.isascii() == (keyword == "8bitmime")
+    assert ("(using TLSv1.3" in message.get_all("Received")[0]) == (keyword != "starttls")
+
+
+def test_a_message_with_a_header_in_utf8_comes_back_where_it_is_not_taken(outgoing: OutgoingSite) -> None:
+    with postfix(outgoing, RIGHT, settings="smtputf8_enable = no\n") as peer:
+        submit(outgoing, utf8_header(), "SMTPUTF8", "BODY=8BITMIME")
+        (report,) = outgoing.wait_for_mail()
+        assert peer.files(CAROL) == []
+    status = report.get_payload()[1]
+    assert status.get_content_type() == "message/global-delivery-status"
+    assert "Action: failed\nStatus: 5.6.7\n" in status.as_string()
+    outgoing.wait_until_empty()
+
+
+def test_a_message_with_a_header_in_utf8_arrives_where_it_is_taken(outgoing: OutgoingSite, peer: Postfix) -> None:
+    submit(outgoing, utf8_header(), "SMTPUTF8", "BODY=8BITMIME")
+    (octets,) = peer.wait_for_mail()
+    assert is_signed(octets, outgoing.dns)
+    assert "Subject: Grüße, 日本語, emoji 🎉\r\n".encode() in octets
+
+
+def test_records_as_they_are_printed_are_right_for_the_daemon(outgoing: OutgoingSite) -> None:
+    outgoing.dns.records.add("25.2.0.192.in-addr.arpa PTR mail.example.org\n")
+    said = mailboxctl(outgoing, "dns", "example.org", "--check", "--json")
+    answers = [json.loads(line) for line in said.splitlines()]
+    assert answers[-1] == {"answer": "end", "status": 0}
+    assert {answer["state"] for answer in answers if answer["answer"] == "record"} == {"right"}
+
+
+def test_fault_29_what_waited_for_a_server_that_was_down_goes_out_within_the_limits(tmp_path: Path) -> None:
+    limits = f"  queue_connections_per_domain: {CONNECTIONS}\n"
+    with site(tmp_path, limits=limits) as outgoing, postfix(outgoing, RIGHT) as peer:
+        peer.stop()
+        with submission(outgoing.site, implicit=False) as client:
+            for number in range(MESSAGES):
+                client.sendmail(ALICE, [CAROL], f"Subject: {number}\r\n\r\n".encode())
+        outgoing.wait_until_queued(MESSAGES)
+        peer.start()
+        outgoing.daemon.restart()
+        octets = peer.wait_for_mail(CAROL, MESSAGES)
+        outgoing.wait_until_empty()
+        assert peer.most_sessions <= CONNECTIONS
+    assert sorted(int(parsed(each)["Subject"]) for each in octets) == list(range(MESSAGES))
+    assert outgoing.site.message_files(ALICE) == []
