@@ -13,7 +13,7 @@ from mailbox_d.net.dns_client import DnsLimits
 from mailbox_d.net.session import SessionLimits
 from mailbox_d.policy.content import HeaderLimits
 from mailbox_d.pop3.service import POP3Limits
-from mailbox_d.relay.limits import RelayLimits
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.smtp.service import Kind, SMTPLimits
 from mailbox_d.wire.imap.cursor import DEFAULT_LIMITS
 from mailbox_d.wire.imap.framer import AFTER_LOGIN, FramerLimits

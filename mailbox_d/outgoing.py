@@ -20,37 +20,37 @@ from mailbox_d.queue.backoff import Backoff
 from mailbox_d.queue.mail_queue import MailQueue, QueueSettings
 from mailbox_d.queue.message import Attempt, Parcel
 from mailbox_d.record.recorder import Record
-from mailbox_d.relay.attempting import Attempting, OpenSession
-from mailbox_d.relay.client import Client, Destination, PeerSession
-from mailbox_d.relay.conclusion import Conclusion, ReportSettings
-from mailbox_d.relay.connections import Connections
-from mailbox_d.relay.contents import PackedContent
-from mailbox_d.relay.conversion import Conversion
-from mailbox_d.relay.courier import Courier
-from mailbox_d.relay.dispatcher import Dispatcher, DispatchLimits
-from mailbox_d.relay.dkim import Signer
-from mailbox_d.relay.dkim_keys import KeyFolder
-from mailbox_d.relay.forwarding import Forwarding
-from mailbox_d.relay.intake import Intake, Outgoing
-from mailbox_d.relay.loading import Loading
-from mailbox_d.relay.local_attempt import LocalAttempting
-from mailbox_d.relay.mta_sts_cache import MtaStsPolicies
-from mailbox_d.relay.mta_sts_fetch import FetchSettings, PolicyFetcher
-from mailbox_d.relay.mta_sts_files import PolicyFiles
-from mailbox_d.relay.outcomes import outcomes_of_our_fault
-from mailbox_d.relay.packing import Packing
+from mailbox_d.relay.dispatch.attempting import Attempting, OpenSession
+from mailbox_d.relay.dispatch.conclusion import Conclusion, ReportSettings
+from mailbox_d.relay.dispatch.connections import Connections
+from mailbox_d.relay.dispatch.contents import PackedContent
+from mailbox_d.relay.dispatch.conversion import Conversion
+from mailbox_d.relay.dispatch.courier import Courier
+from mailbox_d.relay.dispatch.dispatcher import Dispatcher, DispatchLimits
+from mailbox_d.relay.dispatch.loading import Loading
+from mailbox_d.relay.dispatch.local_attempt import LocalAttempting
+from mailbox_d.relay.dispatch.outcomes import outcomes_of_our_fault
+from mailbox_d.relay.dispatch.packing import Packing
+from mailbox_d.relay.dispatch.unreachable import Unreachable
+from mailbox_d.relay.intake.deliveries import Intake, Outgoing
+from mailbox_d.relay.intake.forwarding import Forwarding
+from mailbox_d.relay.intake.srs_keys import FILE_NAME as SRS_KEYS
+from mailbox_d.relay.peer.client import Client, Destination, PeerSession
 from mailbox_d.relay.ports import Route
-from mailbox_d.relay.preparation import TlsKnowledge
-from mailbox_d.relay.remembered_routes import RememberedRoutes
-from mailbox_d.relay.remembered_tls import RememberedTls
-from mailbox_d.relay.routing import Routing
-from mailbox_d.relay.signing import Signing
-from mailbox_d.relay.smarthost import read_password
-from mailbox_d.relay.srs_keys import FILE_NAME as SRS_KEYS
-from mailbox_d.relay.tls_client import OutgoingTls, client_context
-from mailbox_d.relay.tls_policy import TlsPolicies, TlsRules
-from mailbox_d.relay.tls_results import TlsResults
-from mailbox_d.relay.unreachable import Unreachable
+from mailbox_d.relay.routes.remembered_routes import RememberedRoutes
+from mailbox_d.relay.routes.routing import Routing
+from mailbox_d.relay.routes.smarthost import read_password
+from mailbox_d.relay.signing.dkim import Signer
+from mailbox_d.relay.signing.dkim_keys import KeyFolder
+from mailbox_d.relay.signing.signatures import Signing
+from mailbox_d.relay.tls.handshakes import OutgoingTls, client_context
+from mailbox_d.relay.tls.knowledge import TlsKnowledge
+from mailbox_d.relay.tls.mta_sts_cache import MtaStsPolicies
+from mailbox_d.relay.tls.mta_sts_fetch import FetchSettings, PolicyFetcher
+from mailbox_d.relay.tls.mta_sts_files import PolicyFiles
+from mailbox_d.relay.tls.policy import TlsPolicies, TlsRules
+from mailbox_d.relay.tls.remembered import RememberedTls
+from mailbox_d.relay.tls.results import TlsResults
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.ports import Store
 

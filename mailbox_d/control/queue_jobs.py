@@ -18,7 +18,7 @@ from mailbox_d.queue.message import Attempt, Notify, Parcel, Recipient
 from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.stats import QueueStats, damaged_files
 from mailbox_d.record.events import Event, Operated
-from mailbox_d.relay.remembered_tls import RememberedLevel, RememberedTls, in_order
+from mailbox_d.relay.tls.remembered import RememberedLevel, RememberedTls, in_order
 from mailbox_d.store.upkeep.steps import reason
 from mailbox_d.wire.control.answers import Answer
 from mailbox_d.wire.control.objects import BadRequest

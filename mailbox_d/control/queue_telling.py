@@ -10,7 +10,7 @@ from mailbox_d.queue.content import MessageContent
 from mailbox_d.queue.message import Attempt, Recipient
 from mailbox_d.queue.outcomes import MessageState, Progress
 from mailbox_d.queue.stats import AGES, QueueStats
-from mailbox_d.relay.remembered_tls import RememberedLevel
+from mailbox_d.relay.tls.remembered import RememberedLevel
 from mailbox_d.wire.control.answers import Answer
 
 DOMAINS_TOLD: Final = 20

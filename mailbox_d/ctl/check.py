@@ -13,7 +13,7 @@ from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.load import Loaded, load
 from mailbox_d.config.model import Configuration
 from mailbox_d.net.certificates import CertificateReport, Certificates, declared_pairs
-from mailbox_d.relay.dkim_keys import selectors
+from mailbox_d.relay.signing.dkim_keys import selectors
 
 
 @dataclass(frozen=True, slots=True)

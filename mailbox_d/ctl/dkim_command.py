@@ -20,7 +20,7 @@ from mailbox_d.ctl.parsing import CommandParser, Verbatim, add_configuration
 from mailbox_d.ctl.privileges import become_owner
 from mailbox_d.policy.zone_file import comment, zone_line
 from mailbox_d.printable import escaped
-from mailbox_d.relay.dkim_keys import SELECTOR, Selector, selectors
+from mailbox_d.relay.signing.dkim_keys import SELECTOR, Selector, selectors
 
 if TYPE_CHECKING:
     from mailbox_d.ctl.parsing import Subjects

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailbox_d.relay.dkim_keys import ED25519_FILE, RSA_FILE, SELECTOR_FILE, PrivateKey, Selector, read_selector
+from mailbox_d.relay.signing.dkim_keys import ED25519_FILE, RSA_FILE, SELECTOR_FILE, PrivateKey, Selector, read_selector
 from mailbox_d.store.files import FileSystem, forget, make_directories, write_new
 
 RSA_BITS = 2048

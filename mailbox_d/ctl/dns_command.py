@@ -28,7 +28,7 @@ from mailbox_d.policy.domain_records import (
 )
 from mailbox_d.policy.record_checks import Checked, State, check_records
 from mailbox_d.printable import escaped
-from mailbox_d.relay.dkim_keys import selectors
+from mailbox_d.relay.signing.dkim_keys import selectors
 from mailbox_d.wire.dns.records import IPAddress, Resolver
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.record.recorder import NO_RECORD, Record
-from mailbox_d.relay.intake import Intake
+from mailbox_d.relay.intake.deliveries import Intake
 from mailbox_d.smtp.incoming import BatchRoom
 
 

@@ -14,8 +14,8 @@ from twisted.python.failure import Failure
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Notify, Recipient, Return
-from mailbox_d.relay.client import Destination
-from mailbox_d.relay.limits import RelayLimits
+from mailbox_d.relay.peer.client import Destination
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.relay.ports import Login, Security, Shipment, TlsDemand, TlsState
 from tests.dialogues.peer_client import ADDRESS, BODY, HOST, Outcome, PeerClient, shipment, told_of
 from tests.dialogues.runner import Cut, whole

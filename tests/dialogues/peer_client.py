@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import StorageFault
 from mailbox_d.queue.message import Envelope, Queued, Recipient, Source
-from mailbox_d.relay.client import Client, Destination, PeerSession
-from mailbox_d.relay.limits import RelayLimits
+from mailbox_d.relay.peer.client import Client, Destination, PeerSession
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.relay.ports import Handed, Host, PeerFailure, Shipment, TlsDemand, TlsState
 from tests.dialogues.memory import MemoryTransport
 

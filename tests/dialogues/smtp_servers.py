@@ -22,7 +22,7 @@ from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.policy.space import FreeSpace
 from mailbox_d.policy.srs import SenderRewriting
 from mailbox_d.queue.message import Envelope, Source
-from mailbox_d.relay.intake import Intake, Outgoing
+from mailbox_d.relay.intake.deliveries import Intake, Outgoing
 from mailbox_d.smtp.delivery import UserDelivery
 from mailbox_d.smtp.server import SMTPServer
 from mailbox_d.smtp.service import Kind, Service, SMTPLimits

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailbox_d.relay.dane import dane_fault, usable
+from mailbox_d.relay.tls.dane import dane_fault, usable
 from mailbox_d.wire.dns.records import TLSA
 from tests.integration.authority import Authority, Pair, now, self_signed
 from tests.integration.policy_server import PolicyServer

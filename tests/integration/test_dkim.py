@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.relay.test_dkim import BODY, HEADER, signed
+from tests.unit.relay.signing.test_dkim import BODY, HEADER, signed
 
 from tests.integration.programs import require, run
 from tests.unit.relay.dkim_domain import make_domain, published

@@ -11,9 +11,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from mailbox_d.relay.mta_sts import Mode, Policy
-from mailbox_d.relay.mta_sts_fetch import FetchFailed, FetchSettings, PolicyFetcher
-from mailbox_d.relay.tls_client import client_context
+from mailbox_d.relay.tls.handshakes import client_context
+from mailbox_d.relay.tls.mta_sts import Mode, Policy
+from mailbox_d.relay.tls.mta_sts_fetch import FetchFailed, FetchSettings, PolicyFetcher
 from tests.integration.authority import Authority, Pair, forged, self_signed
 from tests.integration.bad_peer import Close, Endless
 from tests.integration.policy_server import Act, Answer, PolicyServer, Stall, policy

@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from mailbox_d.ctl.self_signed import CertificateFiles, make_certificate
-from mailbox_d.relay.client import Client, Destination, PeerSession
-from mailbox_d.relay.limits import RelayLimits
+from mailbox_d.relay.peer.client import Client, Destination, PeerSession
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.relay.ports import Handed, Host, Login, PeerFailure, Security, Shipment, TlsDemand
-from mailbox_d.relay.tls_client import OutgoingTls
+from mailbox_d.relay.tls.handshakes import OutgoingTls
 from tests.dialogues.peer_client import MemoryContent, shipment
 from tests.integration.bad_peer import (
     ENDLESS_LINE,

@@ -14,10 +14,10 @@ from twisted.trial.unittest import TestCase
 
 from bench.servers import DOMAIN, PASSWORD, USERS, Postfix
 from mailbox_d.queue.message import Return
-from mailbox_d.relay.client import Client, Destination, PeerSession
-from mailbox_d.relay.limits import RelayLimits
+from mailbox_d.relay.peer.client import Client, Destination, PeerSession
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.relay.ports import Host, Login, PeerFailure, Security, TlsDemand
-from mailbox_d.relay.tls_client import OutgoingTls
+from mailbox_d.relay.tls.handshakes import OutgoingTls
 from tests.dialogues.peer_client import shipment
 from tests.integration.ports import HOST
 from tests.integration.programs import require

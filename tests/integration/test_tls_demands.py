@@ -12,13 +12,13 @@ from twisted.trial.unittest import TestCase
 
 from mailbox_d.ctl.self_signed import CertificateFiles
 from mailbox_d.queue.message import Envelope, Parcel, Queued, Source
-from mailbox_d.relay.client import Client, Destination, PeerSession
-from mailbox_d.relay.limits import RelayLimits
-from mailbox_d.relay.mta_sts import Mode, Policy
-from mailbox_d.relay.mta_sts_cache import FoundPolicy
+from mailbox_d.relay.peer.client import Client, Destination, PeerSession
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.relay.ports import Host, PeerFailure, Route, Security, TlsState
-from mailbox_d.relay.tls_client import OutgoingTls
-from mailbox_d.relay.tls_policy import TlsPolicies, TlsRules
+from mailbox_d.relay.tls.handshakes import OutgoingTls
+from mailbox_d.relay.tls.mta_sts import Mode, Policy
+from mailbox_d.relay.tls.mta_sts_cache import FoundPolicy
+from mailbox_d.relay.tls.policy import TlsPolicies, TlsRules
 from mailbox_d.wire.dns.records import TLSA
 from tests.integration.authority import Authority, Pair, forged, self_signed
 from tests.integration.bad_peer import BadPeer, Close, Say, Script

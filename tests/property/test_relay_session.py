@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbox_d.relay.limits import RelayLimits
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.relay.ports import Handed, PeerFailure
 from tests.dialogues.peer_client import PeerClient, shipment
 

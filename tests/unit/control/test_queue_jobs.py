@@ -19,7 +19,7 @@ from mailbox_d.errors import StorageFault
 from mailbox_d.queue.message import Attempt, Envelope, Fate, Parcel, Recipient, Source
 from mailbox_d.record.events import Event, Operated
 from mailbox_d.relay.ports import Security
-from mailbox_d.relay.remembered_tls import RememberedTls
+from mailbox_d.relay.tls.remembered import RememberedTls
 from mailbox_d.store.files import FileSystem
 from mailbox_d.wire.control.objects import BadRequest
 from mailbox_d.wire.control.queue_requests import QueueRequest, QueueVerb, Which

@@ -15,7 +15,7 @@ from mailbox_d.ctl.check import summarise
 from mailbox_d.ctl.mailboxctl import main
 from mailbox_d.ctl.parsing import OwnCommand
 from mailbox_d.ctl.self_signed import make_certificate
-from mailbox_d.relay.dkim_keys import KeyFolder, selectors
+from mailbox_d.relay.signing.dkim_keys import KeyFolder, selectors
 from mailbox_d.store.files import FileSystem
 from tests.unit.ctl.site_files import make_site
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailbox_d.relay.dkim_keys import SELECTOR_FILE, PrivateKey, selectors
+from mailbox_d.relay.signing.dkim_keys import SELECTOR_FILE, PrivateKey, selectors
 
 
 @functools.cache

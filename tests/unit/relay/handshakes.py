@@ -7,7 +7,7 @@ from typing import Any
 from OpenSSL import SSL
 
 from mailbox_d.relay.ports import TlsState
-from mailbox_d.relay.tls_client import PeerHandshake
+from mailbox_d.relay.tls.handshakes import PeerHandshake
 
 
 def shake_hands(handshake: PeerHandshake, server: SSL.Context) -> tuple[TlsState, SSL.Connection]:

@@ -10,10 +10,10 @@ from mailbox_d.net.lanes import InlineLane
 from mailbox_d.queue.backoff import Backoff
 from mailbox_d.queue.mail_queue import MailQueue
 from mailbox_d.queue.message import Envelope, Notify, Recipient, Source
-from mailbox_d.relay.dkim import Signer
-from mailbox_d.relay.dkim_keys import KeyFolder
-from mailbox_d.relay.loading import Loaded, Loading
-from mailbox_d.relay.signing import Signing
+from mailbox_d.relay.dispatch.loading import Loaded, Loading
+from mailbox_d.relay.signing.dkim import Signer
+from mailbox_d.relay.signing.dkim_keys import KeyFolder
+from mailbox_d.relay.signing.signatures import Signing
 from mailbox_d.store.files import FileSystem
 
 ALICE = EmailAddress.parse("alice@example.org")

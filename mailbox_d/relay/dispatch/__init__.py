@@ -1,0 +1,1 @@
+"""Sends what is due: whose turn it is, one attempt, and what follows from it."""

@@ -1,0 +1,262 @@
+"""Sends what is due: round the domains, so that none waits for another, with so many at a time in all and for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from mailbox_d.net.lanes import Lane, sleep
+from mailbox_d.queue.mail_queue import MailQueue
+from mailbox_d.queue.message import Attempt, Parcel
+from mailbox_d.relay.dispatch.conclusion import Conclusion
+from mailbox_d.relay.dispatch.connections import Connections
+from mailbox_d.relay.dispatch.contents import PackedContent
+from mailbox_d.relay.dispatch.loading import Loaded, Loading
+from mailbox_d.relay.dispatch.outcomes import outcomes_of_our_fault
+
+ROUND_PAUSE = 0.004
+"""Seconds between two rounds: what comes meanwhile is found by one of them."""
+
+LONGEST_REST = 60.0
+"""Seconds after which is looked for work in any case."""
+
+UPKEEP_INTERVAL = 1.0
+"""Seconds within which what was removed is made durable."""
+
+_END = object()
+
+STOP_SECONDS = 8.0
+"""How long what is being sent may go on when the daemon stops."""
+
+
+class Attempts(Protocol):
+    """Sends a parcel whose recipients are all in one domain."""
+
+    async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
+        """What became of each recipient. Raises nothing that is not a fault of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchLimits:
+    """`runs`: how many at a time; `runs_each`: for one domain; `messages`: how many in a row for one domain."""
+
+    runs: int = 50
+    runs_each: int = 5
+    messages: int = 100
+
+
+class Dispatcher(Service):
+    """Runs: each sends the due mail of one domain, a message after the other, and ends when there is no more of it, or
+    when it is others' turn. `ready` comes back when all is known that must be before anything is sent."""
+
+    name = "queue"
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        queue: MailQueue,
+        lane: Lane,
+        loading: Loading,
+        attempts: Attempts,
+        conclusion: Conclusion,
+        connections: Connections,
+        limits: DispatchLimits,
+        *,
+        ready: Callable[[], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._reactor = reactor
+        self._queue = queue
+        self._lane = lane
+        self._loading = loading
+        self._attempts = attempts
+        self._conclusion = conclusion
+        self._connections = connections
+        self._limits = limits
+        self._ready = ready
+        self._clock = clock
+        self._runs: Counter[str] = Counter()
+        self._under_way: set[Deferred[None]] = set()
+        self._resting: Deferred[None] | None = None
+        self._is_woken = False
+        self._upkeep = LoopingCall(self._look_after)
+        self._upkeep.clock = reactor
+
+    def startService(self) -> None:
+        self._queue.open()
+        Service.startService(self)
+        self._begin(self._rounds())
+        self._upkeep.start(UPKEEP_INTERVAL, now=True).addErrback(self._failed)
+
+    async def _end(self) -> None:
+        """Let what is being sent go on for a moment, then break it off: it is tried again after the next start."""
+        patience = self._reactor.callLater(STOP_SECONDS, self._break_off)
+        self.wake()
+        await DeferredList([_settled(each) for each in self._under_way])
+        if patience.active():
+            patience.cancel()
+        self._connections.close_idle()
+        await self._lane.run(self._queue.close)
+
+    def stopService(self) -> Deferred[None]:
+        Service.stopService(self)
+        if self._upkeep.running:
+            self._upkeep.stop()
+        return Deferred.fromCoroutine(self._end())
+
+    def scheduled(self) -> None:
+        """There is something new in the queue; to be called from any thread."""
+        self._reactor.callFromThread(self.wake)
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._is_woken = True
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.callback(None)
+
+    @property
+    def runs(self) -> int:
+        """How many there are now."""
+        return self._runs.total()
+
+    @property
+    def sessions(self) -> int:
+        """How many connections to other servers there are."""
+        return self._connections.count
+
+    async def decide(self, identifier: str, decision: Callable[[Parcel], list[Attempt]]) -> None:
+        """Conclude what nobody is sending of a message, held or not, with outcomes that were decided here: whoever is
+        to be told is told. Recipients without an outcome wait as before."""
+        for job in await self._lane.run(self._queue.claim, identifier, self._clock()):
+            loaded = await self._lane.run(self._loading.all_of, job)
+            if loaded is None:
+                continue
+            try:
+                if attempts := decision(loaded.parcel):
+                    await self._conclusion.conclude(loaded, attempts, _nothing)
+                else:
+                    await self._lane.run(self._queue.release, job)
+            finally:
+                await loaded.content.close()
+        self.wake()
+
+    async def _rounds(self) -> None:
+        await self._ready()
+        while self.running:
+            self._is_woken = False
+            free = self._limits.runs - self._runs.total()
+            busy = [domain for domain, runs in self._runs.items() if runs >= self._limits.runs_each]
+            found, due = await self._lane.run(self._loading.look, free, busy)
+            for loaded in found:
+                self._runs[loaded.job.domain] += 1
+                self._begin(self._run(loaded))
+            if found or self._is_woken:
+                await sleep(self._reactor, ROUND_PAUSE)
+            else:
+                await self._rest(due)
+
+    async def _rest(self, due: float | None) -> None:
+        """Wait until something is due, or somebody wakes us."""
+        seconds = LONGEST_REST if due is None else min(max(due - self._clock(), 0.05), LONGEST_REST)
+        self._resting = Deferred()
+        timer = self._reactor.callLater(seconds, self.wake)
+        try:
+            await self._resting
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    async def _run(self, first: Loaded) -> None:
+        domain, loaded = first.job.domain, first
+        try:
+            for number in range(1, self._limits.messages + 1):
+                goes_on = number < self._limits.messages and self.running
+                following = await self._send(loaded, partial(self._loading.next, domain) if goes_on else _nothing)
+                if following is None:
+                    break
+                loaded = following
+        finally:
+            self._runs[domain] -= 1
+            if not self._runs[domain]:
+                del self._runs[domain]
+            self.wake()
+
+    async def _send(self, loaded: Loaded, then: Callable[[], Loaded | None]) -> Loaded | None:
+        """Send a message; what `then` finds, on the same trip to the disk."""
+        try:
+            attempts = await self._attempt(loaded)
+            return await self._conclusion.conclude(loaded, attempts, then)
+        finally:
+            await loaded.content.close()
+
+    async def _attempt(self, loaded: Loaded) -> list[Attempt]:
+        try:
+            return await self._attempts.attempt(loaded.parcel, loaded.job.domain, loaded.content)
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("queue: an attempt failed by a fault of ours")
+            return outcomes_of_our_fault(loaded.parcel.waiting, "Something is wrong here", self._clock())
+
+    def _begin(self, work: Any) -> None:
+        begun: Deferred[None] = Deferred.fromCoroutine(work)
+        self._under_way.add(begun)
+        begun.addBoth(self._ended, begun)
+
+    def _ended(self, result: Any, begun: Deferred[None]) -> None:
+        self._under_way.discard(begun)
+        if result is not None and not result.check(CancelledError):
+            self._failed(result)
+
+    def _break_off(self) -> None:
+        for each in list(self._under_way):
+            each.cancel()
+
+    async def _look_after(self) -> None:
+        """Make removals durable; and look at all files, in turns, where the queue wants it."""
+        if not self._queue.wants_upkeep:
+            await self._lane.run(self._sync_removals)
+            return
+        turns = self._queue.upkeep()
+        while self.running and await self._lane.run(_turn, turns):
+            self.wake()
+
+    def _sync_removals(self) -> None:
+        try:
+            self._queue.sync_removals()
+        except Exception as error:
+            self._log.error("queue: what was removed is not durable yet: {error}", error=str(error))
+
+    def _failed(self, failure: Any) -> None:
+        self._log.failure("queue: something went wrong", failure)
+
+
+def _nothing() -> None:
+    """There is no following message."""
+
+
+def _turn(turns: Iterator[None]) -> bool:
+    """One turn of many; false where there is no further one."""
+    return next(turns, _END) is not _END
+
+
+def _settled(waiting: Deferred[None]) -> Deferred[None]:
+    """A Deferred that fires when another one has, however that ends."""
+    settled: Deferred[None] = Deferred()
+
+    def settle(result: Any) -> Any:
+        settled.callback(None)
+        return result
+
+    waiting.addBoth(settle)
+    return settled

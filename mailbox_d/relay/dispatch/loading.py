@@ -1,0 +1,89 @@
+"""What is to be sent next, taken from the queue in one trip to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from mailbox_d.errors import StorageFault
+from mailbox_d.net.lanes import Lane
+from mailbox_d.queue.job import Job
+from mailbox_d.queue.mail_queue import MailQueue
+from mailbox_d.queue.message import Parcel
+from mailbox_d.relay.dispatch.contents import PackedContent, open_content
+from mailbox_d.relay.signing.signatures import Signing
+
+_DOMAINS_AT_ONCE = 50
+_UNREADABLE_SECONDS = 300.0
+"""After which a message that the disk does not give is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A claimed job with all that is needed to do it."""
+
+    job: Job
+    parcel: Parcel
+    content: PackedContent
+
+
+class Loading:
+    """Takes jobs, going round the domains. Its methods block; one thread at a time."""
+
+    def __init__(self, queue: MailQueue, lane: Lane, signing: Signing, clock: Callable[[], float]) -> None:
+        self._queue = queue
+        self._lane = lane
+        self._signing = signing
+        self._clock = clock
+        self._after = ""
+
+    def look(self, most: int, busy: Collection[str]) -> tuple[list[Loaded], float | None]:
+        """What `some` finds; where that is nothing, when something is due: None for never."""
+        found = self.some(most, busy) if most > 0 else []
+        return found, None if found else self._queue.next_due()
+
+    def some(self, most: int, busy: Collection[str]) -> list[Loaded]:
+        """A job of each of the next domains in which something is due and which are not `busy`."""
+        found: list[Loaded] = []
+        begun_at = self._after
+        while len(found) < most:
+            domains = self._queue.due_domains(self._clock(), _DOMAINS_AT_ONCE, self._after)
+            for domain in domains:
+                self._after = domain
+                if domain not in busy and (loaded := self.next(domain)) is not None:
+                    found.append(loaded)
+                if len(found) == most:
+                    return found
+            if len(domains) < _DOMAINS_AT_ONCE:
+                if not begun_at:
+                    break
+                begun_at = self._after = ""
+        if len(found) < most:
+            self._after = ""
+        return found
+
+    def next(self, domain: str) -> Loaded | None:
+        """The next job of a domain, None where nothing is due."""
+        while (job := self._queue.take(domain, self._clock())) is not None:
+            if (loaded := self._load(job)) is not None:
+                return loaded
+        return None
+
+    def all_of(self, job: Job) -> Loaded | None:
+        """A claimed job for all who wait, due or not, held or not; None where there is nothing to be done: it is not
+        claimed any more."""
+        return self._load(job, everybody=True)
+
+    def _load(self, job: Job, *, everybody: bool = False) -> Loaded | None:
+        parcel = self._queue.load(job, everybody=everybody)
+        if parcel is None:
+            return None
+        try:
+            file = self._queue.content(job.identifier)
+            if file is not None:
+                return Loaded(job, parcel, open_content(file, parcel.message, self._lane, self._signing))
+        except StorageFault:
+            self._queue.release(replace(job, due=self._clock() + _UNREADABLE_SECONDS))
+            return None
+        self._queue.forget(job)
+        return None

@@ -1,0 +1,1 @@
+"""Where messages that are taken go: into mailboxes here, into the queue, and from whom."""

@@ -1,0 +1,1 @@
+"""Which servers a message goes to: by MX, by configuration, and to which addresses never."""

@@ -1,0 +1,1 @@
+"""The signatures of outgoing mail (DKIM): keys, body hashes, fields."""

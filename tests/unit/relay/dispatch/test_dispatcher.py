@@ -1,0 +1,210 @@
+"""The dispatcher goes round the domains: none waits for another, and there are so many at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from mailbox_d.net.lanes import InlineLane
+from mailbox_d.queue.message import Attempt, Fate, Notify, Parcel
+from mailbox_d.relay.dispatch.conclusion import Conclusion, ReportSettings
+from mailbox_d.relay.dispatch.connections import Connections
+from mailbox_d.relay.dispatch.contents import PackedContent
+from mailbox_d.relay.dispatch.dispatcher import Dispatcher, DispatchLimits
+from tests.unit.relay.queued import Queued
+
+
+class ReactorClock(Clock):
+    def callFromThread(self, call: Callable[..., Any], *args: Any) -> None:
+        self.callLater(0, call, *args)
+
+
+class World:
+    """A dispatcher whose attempts wait until they are let go."""
+
+    def __init__(self, folder: Path, **limits: int) -> None:
+        self.reactor = ReactorClock()
+        self.queued = Queued(folder)
+        self.under_way: list[tuple[str, Parcel, Deferred[Fate]]] = []
+        self.most: Counter[str] = Counter()
+        self.order: list[str] = []
+        self.fault: Exception | None = None
+        lane = InlineLane()
+        conclusion = Conclusion(
+            self.queued.queue,
+            lane,
+            self,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+            ReportSettings("mail.example.org", 1000, 1000.0),
+            clock=lambda: self.queued.now,
+            sleep=lambda seconds: Deferred(),
+        )
+        self.dispatcher = Dispatcher(
+            self.reactor,
+            self.queued.queue,
+            lane,
+            self.queued.loading,
+            self,
+            conclusion,
+            Connections(self.reactor.callLater, most_each=5, idle_seconds=1.0),
+            DispatchLimits(**limits),
+            ready=self.ready,
+            clock=lambda: self.queued.now,
+        )
+
+    async def ready(self) -> None:
+        pass
+
+    def tell(self, event: object) -> None:
+        pass
+
+    async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
+        if self.fault is not None:
+            raise self.fault
+        waiting: Deferred[Fate] = Deferred()
+        place = domain, parcel, waiting
+        self.order.append(parcel.message.identifier)
+        self.under_way.append(place)
+        now = Counter(each[0] for each in self.under_way)
+        self.most |= now + Counter({"": now.total()})
+        try:
+            fate = await waiting
+        finally:
+            self.under_way.remove(place)
+        return [Attempt(self.queued.now, each.address, fate, "2.0.0") for each in parcel.waiting]
+
+    def go_on(self, seconds: float = 0.1) -> None:
+        """Let the reactor turn."""
+        for _ in range(10):
+            self.reactor.advance(seconds / 10)
+
+    def finish(self, domain: str = "", fate: Fate = Fate.RELAYED) -> None:
+        """Let what is under way (in a domain) come to its end, and all that follows."""
+        for where, _, waiting in list(self.under_way):
+            if domain in ("", where):
+                waiting.callback(fate)
+        self.go_on()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path, runs=6, runs_each=2, messages=3)
+    made.dispatcher.startService()
+    made.go_on()
+    yield made
+    made.dispatcher.stopService()
+    made.finish()
+    made.go_on(20)
+
+
+def add(world: World, domain: str, count: int) -> None:
+    for number in range(count):
+        world.queued.add(f"{domain.partition('.')[0]}{number}", f"carol@{domain}")
+    world.dispatcher.scheduled()
+    world.go_on()
+
+
+def test_what_is_scheduled_is_sent_at_once(world: World) -> None:
+    add(world, "a.example", 1)
+    world.finish()
+    assert world.queued.messages == []
+
+
+def test_a_domain_that_does_not_answer_keeps_no_other_waiting(world: World) -> None:
+    add(world, "dead.example", 50)
+    add(world, "alive.example", 10)
+    while any(name.startswith("alive") for name in world.queued.messages):
+        before = len(world.queued.messages)
+        world.finish("alive.example")
+        assert len(world.queued.messages) < before
+    assert sum(name.startswith("dead") for name in world.queued.messages) == 50
+
+
+def test_there_are_so_many_at_a_time(world: World) -> None:
+    for number in range(5):
+        add(world, f"d{number}.example", 4)
+    for _ in range(30):
+        world.finish()
+    assert world.queued.messages == []
+    assert world.most.pop("") == 6
+    assert max(world.most.values()) == 2
+
+
+def test_each_domain_has_its_turn(tmp_path: Path) -> None:
+    """With room for one at a time nobody has two turns before all have had one."""
+    world = World(tmp_path, runs=1, runs_each=1, messages=1)
+    for number in range(4):
+        for name in ("a", "b", "c"):
+            world.queued.add(f"{name}{number}", f"carol@{name}.example")
+    world.dispatcher.startService()
+    world.go_on()
+    while world.under_way:
+        world.finish()
+    turns = [identifier[0] for identifier in world.order]
+    assert len(turns) == 12
+    assert all(set(turns[start : start + 3]) == {"a", "b", "c"} for start in range(0, 12, 3))
+
+
+def test_what_is_due_later_is_sent_later(world: World) -> None:
+    add(world, "a.example", 1)
+    world.finish(fate=Fate.DEFERRED)
+    assert world.under_way == []
+    world.queued.now += 301
+    world.go_on(600)
+    world.finish()
+    assert world.queued.messages == []
+
+
+def test_a_fault_of_ours_defers_and_ends_nothing_else(world: World) -> None:
+    world.fault = ZeroDivisionError("a fault")
+    add(world, "a.example", 2)
+    world.fault = None
+    assert len(world.queued.messages) == 2
+    add(world, "b.example", 1)
+    world.finish()
+    assert sorted(world.queued.messages) == ["a0", "a1"]
+
+
+def test_stopping_waits_for_what_is_being_sent_but_not_for_ever(world: World) -> None:
+    add(world, "a.example", 1)
+    stopped: list[object] = []
+    world.dispatcher.stopService().addCallback(stopped.append)
+    world.go_on(7)
+    assert stopped == []
+    world.go_on(2)
+    assert stopped == [None]
+    assert world.queued.messages == ["a0"]
+
+
+def test_what_is_sent_before_the_end_is_noted(world: World) -> None:
+    add(world, "a.example", 1)
+    stopped: list[object] = []
+    world.dispatcher.stopService().addCallback(stopped.append)
+    world.finish()
+    assert stopped == [None]
+    assert world.queued.messages == []
+
+
+def test_what_is_decided_here_is_noted_of_what_nobody_sends(world: World) -> None:
+    identifier = "A1"
+    world.queued.add(identifier, "carol@a.example", notify=Notify.NEVER)
+    world.dispatcher.scheduled()
+    world.go_on()
+    assert (world.dispatcher.runs, world.dispatcher.sessions) == (1, 0)
+
+    def fail(parcel: Parcel) -> list[Attempt]:
+        return [Attempt(world.queued.now, each.address, Fate.FAILED, "5.3.0") for each in parcel.waiting]
+
+    Deferred.fromCoroutine(world.dispatcher.decide(identifier, fail))
+    assert world.queued.messages == [identifier], "it is being sent"
+    world.finish(fate=Fate.DEFERRED)
+    Deferred.fromCoroutine(world.dispatcher.decide(identifier, lambda parcel: []))
+    assert world.queued.messages == [identifier] and world.queued.queue.being_sent() == ()
+    Deferred.fromCoroutine(world.dispatcher.decide(identifier, fail))
+    assert world.queued.messages == []
