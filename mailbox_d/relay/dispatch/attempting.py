@@ -44,6 +44,18 @@ class _Progress:
     must_end: bool = False
     """Whether no further server may be tried: the last one may have the message."""
     failure: PeerFailure | None = None
+    """Why a server was of no use, and which one that was: of several the first that may be of use later."""
+    failed_at: Tried = NOBODY
+
+    def failed(self, failure: PeerFailure, tried: Tried) -> None:
+        """A server came to nothing before anything was said of the message."""
+        if self.failure is None or (failure.temporary and not self.failure.temporary):
+            self.failure, self.failed_at = failure, tried
+
+    @property
+    def unanswered(self) -> tuple[Recipient, ...]:
+        """Those of whom no server has said anything."""
+        return tuple(recipient for recipient in self.recipients if recipient.address not in self.answers)
 
     @property
     def waiting(self) -> tuple[Recipient, ...]:
@@ -104,6 +116,9 @@ class Attempting:
             if not progress.waiting or progress.must_end:
                 break
             await self._try(route, host, address, parcel, content, progress)
+        if progress.failure is not None:
+            at = self._clock()
+            progress.took(outcomes_of_failure(progress.failure, progress.unanswered, progress.failed_at, at))
         if progress.reached:
             self._unreachable.reached(route.key)
         elif progress.failure is not None and progress.failure.temporary and not _is_special(parcel, content):
@@ -121,8 +136,7 @@ class Attempting:
             link = await self._link(route, host, address, demand)
         except PeerFailure as failure:
             self._policy.note(route, host, tried, failure.failure)
-            progress.failure = failure
-            progress.took(outcomes_of_failure(failure, progress.waiting, tried, self._clock()))
+            progress.failed(failure, tried)
             return
         self._policy.note(route, host, link.tried, link.tried.tls.failure)
         await self._hand_over(link, route, parcel, content, progress)

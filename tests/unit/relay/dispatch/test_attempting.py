@@ -188,6 +188,30 @@ def test_a_server_that_the_policy_forbids_is_not_connected_to() -> None:
     assert world.noted == ["mx0 validation-failure", "mx1"]
 
 
+NO_REQUIRETLS = PeerFailure("No REQUIRETLS", "5.7.30", stage="mail", temporary=False)
+
+
+def test_a_server_that_can_never_take_it_is_not_the_last_one_tried() -> None:
+    said = World({FIRST: NO_REQUIRETLS, SECOND: Session({})}).attempt(CAROL, require_tls=True)
+    assert said["carol"].fate is Fate.DELIVERED
+
+
+def test_where_no_server_can_ever_take_it_that_is_the_end() -> None:
+    said = World({FIRST: NO_REQUIRETLS, SECOND: NO_REQUIRETLS}).attempt(CAROL, require_tls=True)
+    assert (said["carol"].fate, said["carol"].status, said["carol"].address) == (Fate.FAILED, "5.7.30", FIRST)
+
+
+@pytest.mark.parametrize("order", [(NO_REQUIRETLS, NOBODY_THERE), (NOBODY_THERE, NO_REQUIRETLS)])
+def test_where_one_server_may_take_it_later_it_waits(order: tuple[PeerFailure, PeerFailure]) -> None:
+    said = World(dict(zip((FIRST, SECOND), order, strict=True))).attempt(CAROL, require_tls=True)
+    assert said["carol"].fate is Fate.DEFERRED
+
+
+def test_what_a_server_said_counts_for_more_than_that_another_one_was_not_there() -> None:
+    said = World({FIRST: Session({"carol": LATER}), SECOND: NOBODY_THERE}).attempt(CAROL)
+    assert said["carol"].reply == "450 so"
+
+
 def test_a_server_whose_tls_fails_is_tried_without_where_nothing_demands_it() -> None:
     world = World({FIRST: TLS_FAILED})
     assert world.attempt(CAROL)["carol"].fate is Fate.DELIVERED
