@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
@@ -115,7 +116,8 @@ class Conclusion:
         return late
 
     async def _report(self, loaded: Loaded, notices: Sequence[Notice]) -> bool:
-        """Send a report, if somebody is to get it; false where the disk does not take it."""
+        """Send a report, if somebody is to get it; false where that cannot be done: what was taken is noted all the
+        same."""
         message, now = loaded.parcel.message, self._clock()
         identifier = secrets.token_hex(6).upper()
         try:
@@ -128,6 +130,11 @@ class Conclusion:
             await self._post.post(identifier, report)
         except StorageFault as error:
             self._log.error("no report could be written: {error}", error=one_line(error))
+            return False
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("no report could be written by a fault of ours")
             return False
         message_id = f"<{identifier}@{self._settings.hostname}>"
         self._record.tell(Received(identifier, now, "report", octets=len(report.octets), message_id=message_id))

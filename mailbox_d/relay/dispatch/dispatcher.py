@@ -33,6 +33,9 @@ UPKEEP_INTERVAL = 1.0
 
 _END = object()
 
+FAULT_PAUSE = 5.0
+"""Seconds before all goes on after a fault of ours."""
+
 STOP_SECONDS = 8.0
 """How long what is being sent may go on when the daemon stops."""
 
@@ -151,19 +154,35 @@ class Dispatcher(Service):
         self.wake()
 
     async def _rounds(self) -> None:
-        await self._ready()
+        """Round after round; a fault of ours ends one of them and not all."""
+        is_ready = False
         while self.running:
-            self._is_woken = False
-            free = self._limits.runs - self._runs.total()
-            busy = [domain for domain, runs in self._runs.items() if runs >= self._limits.runs_each]
-            found, due = await self._lane.run(self._loading.look, free, busy)
-            for loaded in found:
-                self._runs[loaded.job.domain] += 1
-                self._begin(self._run(loaded))
-            if found or self._is_woken:
-                await sleep(self._reactor, ROUND_PAUSE)
-            else:
-                await self._rest(due)
+            try:
+                if not is_ready:
+                    await self._ready()
+                    is_ready = True
+                await self._round()
+            except CancelledError:
+                raise
+            except Exception:
+                self._log.failure("queue: a round failed by a fault of ours")
+                await sleep(self._reactor, FAULT_PAUSE)
+
+    async def _round(self) -> None:
+        self._is_woken = False
+        free = self._limits.runs - self._runs.total()
+        busy = [domain for domain, runs in self._runs.items() if runs >= self._limits.runs_each]
+        found, due = await self._lane.run(self._loading.look, free, busy)
+        for loaded in found:
+            if not self.running:  # nobody would wait for it: it is found again after the next start
+                await loaded.content.close()
+                continue
+            self._runs[loaded.job.domain] += 1
+            self._begin(self._run(loaded))
+        if found or self._is_woken:
+            await sleep(self._reactor, ROUND_PAUSE)
+        else:
+            await self._rest(due)
 
     async def _rest(self, due: float | None) -> None:
         """Wait until something is due, or somebody wakes us."""
@@ -227,9 +246,12 @@ class Dispatcher(Service):
         if not self._queue.wants_upkeep:
             await self._lane.run(self._sync_removals)
             return
-        turns = self._queue.upkeep()
-        while self.running and await self._lane.run(_turn, turns):
-            self.wake()
+        try:
+            turns = self._queue.upkeep()
+            while self.running and await self._lane.run(_turn, turns):
+                self.wake()
+        except Exception:
+            self._log.failure("queue: its files cannot be looked at by a fault of ours")
 
     def _sync_removals(self) -> None:
         try:

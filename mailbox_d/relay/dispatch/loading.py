@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from twisted.logger import Logger
+
 from mailbox_d.errors import StorageFault
 from mailbox_d.net.lanes import Lane
 from mailbox_d.queue.job import Job
@@ -15,7 +17,7 @@ from mailbox_d.relay.signing.signatures import Signing
 
 _DOMAINS_AT_ONCE = 50
 _UNREADABLE_SECONDS = 300.0
-"""After which a message that the disk does not give is tried again."""
+"""After which a message that the disk does not give, or that we cannot load, is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Loaded:
 
 class Loading:
     """Takes jobs, going round the domains. Its methods block; one thread at a time."""
+
+    _log = Logger()
 
     def __init__(self, queue: MailQueue, lane: Lane, signing: Signing, clock: Callable[[], float]) -> None:
         self._queue = queue
@@ -75,15 +79,23 @@ class Loading:
         return self._load(job, everybody=True)
 
     def _load(self, job: Job, *, everybody: bool = False) -> Loaded | None:
+        """What cannot be loaded keeps nothing else waiting."""
+        try:
+            return self._opened(job, everybody=everybody)
+        except StorageFault:
+            pass
+        except Exception:
+            self._log.failure("queue: {id} cannot be loaded by a fault of ours", id=job.identifier)
+        self._queue.release(replace(job, due=self._clock() + _UNREADABLE_SECONDS))
+        return None
+
+    def _opened(self, job: Job, *, everybody: bool) -> Loaded | None:
+        """Raises `StorageFault`: the job is still claimed."""
         parcel = self._queue.load(job, everybody=everybody)
         if parcel is None:
             return None
-        try:
-            file = self._queue.content(job.identifier)
-            if file is not None:
-                return Loaded(job, parcel, open_content(file, parcel.message, self._lane, self._signing))
-        except StorageFault:
-            self._queue.release(replace(job, due=self._clock() + _UNREADABLE_SECONDS))
-            return None
+        file = self._queue.content(job.identifier)
+        if file is not None:
+            return Loaded(job, parcel, open_content(file, parcel.message, self._lane, self._signing))
         self._queue.forget(job)
         return None

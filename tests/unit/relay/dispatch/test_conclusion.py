@@ -43,7 +43,7 @@ class World:
     posted: list[Report] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
-    post_fails: bool = False
+    post_fault: Exception | None = None
 
     def __post_init__(self) -> None:
         self.queued = Queued(self.folder, self.files)
@@ -58,8 +58,8 @@ class World:
         )
 
     async def post(self, identifier: str, report: Report) -> None:
-        if self.post_fails:
-            raise StorageFault("The disk is full")
+        if self.post_fault is not None:
+            raise self.post_fault
         self.posted.append(report)
 
     def tell(self, event: Event) -> None:
@@ -112,12 +112,13 @@ def test_a_failure_is_reported_once_for_all_recipients(world: World) -> None:
     assert [type(event) for event in world.events] == [Received, Reported, Tried, Tried]
 
 
-def test_a_report_that_cannot_be_written_leaves_the_failure_to_the_next_attempt(world: World) -> None:
-    world.queued.add("A", str(CAROL))
-    world.post_fails = True
-    world.attempt((CAROL, Fate.FAILED), status="5.1.1")
+@pytest.mark.parametrize("fault", [StorageFault("The disk is full"), ZeroDivisionError("a fault of ours")])
+def test_a_report_that_cannot_be_written_leaves_the_failure_to_the_next_attempt(world: World, fault: Exception) -> None:
+    world.queued.add("A", str(CAROL), str(DAVE))
+    world.post_fault = fault
+    world.attempt((CAROL, Fate.FAILED), (DAVE, Fate.RELAYED), status="5.1.1")
     assert world.queued.messages == ["A"]
-    world.post_fails = False
+    world.post_fault = None
     world.queued.now += HOUR
     world.attempt((CAROL, Fate.FAILED), status="5.1.1")
     assert len(world.posted) == 1

@@ -35,6 +35,7 @@ class World:
         self.most: Counter[str] = Counter()
         self.order: list[str] = []
         self.fault: Exception | None = None
+        self.faults_of_ready = 0
         lane = InlineLane()
         conclusion = Conclusion(
             self.queued.queue,
@@ -59,7 +60,9 @@ class World:
         )
 
     async def ready(self) -> None:
-        pass
+        if self.faults_of_ready:
+            self.faults_of_ready -= 1
+            raise ZeroDivisionError("a fault")
 
     def tell(self, event: object) -> None:
         pass
@@ -169,6 +172,65 @@ def test_a_fault_of_ours_defers_and_ends_nothing_else(world: World) -> None:
     add(world, "b.example", 1)
     world.finish()
     assert sorted(world.queued.messages) == ["a0", "a1"]
+
+
+class Failing:
+    """In place of something that is called: it fails the first times, then does what it should."""
+
+    def __init__(self, call: Callable[..., Any], times: int) -> None:
+        self.call = call
+        self.left = times
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            raise ZeroDivisionError("a fault")
+        return self.call(*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["due_domains", "take", "next_due"])
+def test_a_fault_of_ours_while_work_is_looked_for_is_not_the_end(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.queued.queue, name, Failing(getattr(world.queued.queue, name), 2))
+    add(world, "a.example", 1)
+    world.go_on(30)
+    world.finish()
+    assert world.queued.messages == []
+
+
+@pytest.mark.parametrize("name", ["load", "content"])
+def test_what_cannot_be_loaded_by_a_fault_of_ours_is_tried_later_and_keeps_nothing_waiting(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.queued.queue, name, Failing(getattr(world.queued.queue, name), 1))
+    add(world, "a.example", 2)
+    world.finish()
+    assert len(world.queued.messages) == 1
+    world.queued.now += 301
+    world.go_on(600)
+    world.finish()
+    assert world.queued.messages == []
+
+
+def test_a_fault_of_ours_in_what_must_come_first_is_not_the_end(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.faults_of_ready = 2
+    world.dispatcher.startService()
+    add(world, "a.example", 1)
+    assert world.under_way == []
+    world.go_on(30)
+    world.finish()
+    assert world.queued.messages == []
+
+
+def test_a_fault_of_ours_in_the_upkeep_is_not_the_end_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    upkeep = Failing(world.queued.queue.upkeep, 1)
+    monkeypatch.setattr(world.queued.queue, "upkeep", upkeep)
+    world.queued.queue.jobs.is_wanting = True
+    world.go_on(30)
+    assert upkeep.left == 0
+    assert not world.queued.queue.wants_upkeep
 
 
 def test_stopping_waits_for_what_is_being_sent_but_not_for_ever(world: World) -> None:
