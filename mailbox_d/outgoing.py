@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -141,6 +142,7 @@ class Assembly:
         lane, hostname = self.lanes.queue, self.configuration.hostname
         connections = Connections(
             self.reactor.callLater,
+            most=self.limits.queue_connections,
             most_each=self.limits.queue_connections_per_domain,
             idle_seconds=self.limits.queue_idle_connection,
         )
@@ -198,6 +200,7 @@ class Assembly:
             unreachable=unreachable,
             recipients_at_once=self.limits.queue_recipients_per_message,
             clock=time.time,
+            monotonic=time.monotonic,
         )
 
     def _opening(self) -> OpenSession:
@@ -255,7 +258,10 @@ class Assembly:
         )
 
     def _backoff(self) -> Backoff:
+        """What is not to be sent is neither late nor given up."""
         queue = self.configuration.queue
+        if not queue.send:
+            return Backoff(queue.retry_after, queue.retry_most, math.inf, math.inf)
         return Backoff(queue.retry_after, queue.retry_most, queue.warn_after, queue.give_up_after)
 
     def _queue_settings(self) -> QueueSettings:

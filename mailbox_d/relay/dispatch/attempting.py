@@ -6,17 +6,25 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from twisted.logger import Logger
+
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Attempt, Parcel, Recipient
 from mailbox_d.relay.dispatch.connections import Connections, Link
 from mailbox_d.relay.dispatch.contents import PackedContent
-from mailbox_d.relay.dispatch.outcomes import NOBODY, Tried, outcomes, outcomes_of_failure
+from mailbox_d.relay.dispatch.outcomes import NOBODY, Tried, outcomes, outcomes_of_failure, outcomes_of_our_fault
 from mailbox_d.relay.dispatch.packing import Packing
 from mailbox_d.relay.dispatch.unreachable import Unreachable
 from mailbox_d.relay.peer.client import Destination, PeerSession
 from mailbox_d.relay.ports import Host, PeerFailure, Route, TlsDemand, Undeliverable
 from mailbox_d.relay.routes.remembered_routes import Routing
 from mailbox_d.wire.dns.records import IPAddress
+
+SERVERS_SECONDS = 300.0
+"""After which no further server is tried in an attempt: a domain may name many that only cost time."""
+
+_NOBODY_SPOKE = frozenset({"connect", "greeting"})
+"""Stages that come to nothing for every domain whose mail goes to the same address."""
 
 
 class TlsPolicy(Protocol):
@@ -74,6 +82,8 @@ class _Progress:
 class Attempting:
     """Attempts, over shared connections."""
 
+    _log = Logger()
+
     def __init__(
         self,
         *,
@@ -85,6 +95,7 @@ class Attempting:
         unreachable: Unreachable,
         recipients_at_once: int,
         clock: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self._routing = routing
         self._policy = policy
@@ -94,6 +105,7 @@ class Attempting:
         self._unreachable = unreachable
         self._recipients_at_once = recipients_at_once
         self._clock = clock
+        self._monotonic = monotonic
 
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
         """What became of each recipient of a parcel, all in one domain."""
@@ -101,20 +113,23 @@ class Attempting:
             route = await self._routing.route(domain, parcel.message.envelope.sender)
         except Undeliverable as error:
             return outcomes_of_failure(error, parcel.waiting, NOBODY, self._clock())
-        known = self._unreachable.failure(route.key)
-        if isinstance(known, PeerFailure) and not _is_special(parcel, content):
-            return outcomes_of_failure(known, parcel.waiting, NOBODY, self._clock())
         async with self._connections.place(route.key):
+            known = self._unreachable.failure(route.key)
+            if isinstance(known, PeerFailure) and not _is_special(parcel, content):
+                return outcomes_of_failure(known, parcel.waiting, NOBODY, self._clock())
             return await self._over(route, parcel, content)
 
     async def _over(self, route: Route, parcel: Parcel, content: PackedContent) -> list[Attempt]:
-        progress = _Progress(parcel.waiting)
+        progress, until = _Progress(parcel.waiting), self._monotonic() + SERVERS_SECONDS
         link = None if _is_special(parcel, content) else self._connections.take(route.key)
         if link is not None:
             await self._hand_over(link, route, parcel, content, progress)
+        answered = link.tried.address if link is not None and link.is_usable else ""
         for host, address in _places(route):
-            if not progress.waiting or progress.must_end:
+            if not progress.waiting or progress.must_end or self._monotonic() > until:
                 break
+            if str(address) == answered:  # it would say the same again
+                continue
             await self._try(route, host, address, parcel, content, progress)
         if progress.failure is not None:
             at = self._clock()
@@ -130,14 +145,22 @@ class Attempting:
     ) -> None:
         """Try one server."""
         tried = Tried(host.name, str(address))
+        known = self._unreachable.failure(_key_of(address))
+        if isinstance(known, PeerFailure):
+            progress.failed(known, tried)
+            return
         try:
             demand = await self._policy.demand(route, host, parcel, tls_optional=content.top.tls_optional)
             tried = Tried(host.name, str(address), policy=demand.policy)
+            self._connections.make_room(route.key)
             link = await self._link(route, host, address, demand)
         except PeerFailure as failure:
             self._policy.note(route, host, tried, failure.failure)
             progress.failed(failure, tried)
+            if failure.stage in _NOBODY_SPOKE:
+                self._unreachable.failed(_key_of(address), failure)
             return
+        self._unreachable.reached(_key_of(address))
         self._policy.note(route, host, link.tried, link.tried.tls.failure)
         await self._hand_over(link, route, parcel, content, progress)
 
@@ -183,6 +206,11 @@ class Attempting:
         except (PeerFailure, Undeliverable) as error:
             progress.must_end = isinstance(error, PeerFailure) and error.may_have_it
             progress.took(outcomes_of_failure(error, recipients, link.tried, self._clock()))
+        except Exception:
+            session.abort()
+            self._log.failure("queue: a message could not be handed over by a fault of ours")
+            progress.must_end = True
+            progress.took(outcomes_of_our_fault(recipients, "Something is wrong here", self._clock()))
         except BaseException:
             session.abort()
             raise
@@ -192,6 +220,10 @@ def _is_special(parcel: Parcel, content: PackedContent) -> bool:
     """Whether its connection must be secured otherwise than that of other mail: they share neither connections nor
     what is known of servers that were not reached."""
     return parcel.message.envelope.require_tls or content.top.tls_optional
+
+
+def _key_of(address: IPAddress) -> str:
+    return f"address {address}"
 
 
 def batches(recipients: Sequence[Recipient], most: int) -> Iterator[tuple[Recipient, ...]]:

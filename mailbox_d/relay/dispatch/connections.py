@@ -33,8 +33,10 @@ class Connections:
 
     _log = Logger()
 
-    def __init__(self, call_later: Callable[..., Any], *, most_each: int, idle_seconds: float) -> None:
+    def __init__(self, call_later: Callable[..., Any], *, most: int, most_each: int, idle_seconds: float) -> None:
+        """`most`: sessions in all, as far as those that wait for mail can make room; `most_each`: of one key."""
         self._call_later = call_later
+        self._most = most
         self._most_each = most_each
         self._idle_seconds = idle_seconds
         self._idle: dict[str, list[tuple[Link, Any]]] = defaultdict(list)
@@ -57,6 +59,15 @@ class Connections:
             places.release()
             if places.tokens == places.limit and not places.waiting:
                 self._places.pop(key, None)
+
+    def make_room(self, key: str) -> None:
+        """Before a session is made for a place: close those that have waited longest, where there would be too many."""
+        places = self._places.get(key)
+        used = places.limit - places.tokens if places else 0
+        while self._idle.get(key) and used + len(self._idle[key]) > self._most_each:
+            self._close_oldest(key)
+        while self._idle and self.count > self._most:
+            self._close_oldest(next(iter(self._idle)))
 
     def take(self, key: str) -> Link | None:
         """A session that waits for mail, None where there is none."""
@@ -91,6 +102,11 @@ class Connections:
                 timer.cancel()
                 self.close(link)
             self._idle.pop(key, None)
+
+    def _close_oldest(self, key: str) -> None:
+        link, timer = self._idle[key][0]
+        timer.cancel()
+        self._end(key, link)
 
     def _end(self, key: str, link: Link) -> None:
         self._idle[key] = [each for each in self._idle[key] if each[0] is not link]

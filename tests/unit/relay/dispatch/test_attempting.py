@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Attempt, Envelope, Fate, Parcel, Queued, Recipient, Source
-from mailbox_d.relay.dispatch.attempting import Attempting
+from mailbox_d.relay.dispatch.attempting import SERVERS_SECONDS, Attempting
 from mailbox_d.relay.dispatch.connections import Connections
 from mailbox_d.relay.dispatch.contents import Top, WholeContent
 from mailbox_d.relay.dispatch.outcomes import Tried
@@ -73,6 +74,7 @@ class World:
     servers: dict[str, Session | PeerFailure]
     refusal: Undeliverable | None = None
     demand_fails: frozenset[str] = frozenset()
+    most_each: int = 5
     opened: list[Destination] = field(default_factory=list)
     noted: list[str] = field(default_factory=list)
 
@@ -84,10 +86,11 @@ class World:
             policy=self,  # type: ignore[arg-type]
             packing=self,  # type: ignore[arg-type]
             open_session=self.open_session,  # type: ignore[arg-type]
-            connections=Connections(self.clock.callLater, most_each=5, idle_seconds=2.0),
+            connections=Connections(self.clock.callLater, most=9, most_each=self.most_each, idle_seconds=2.0),
             unreachable=self.unreachable,
             recipients_at_once=2,
             clock=lambda: 1000.0,
+            monotonic=self.clock.seconds,
         )
 
     async def route(self, domain: str, sender: EmailAddress | None) -> Route:
@@ -121,13 +124,18 @@ class World:
     def attempt(
         self, *recipients: Recipient, require_tls: bool = False, tls_optional: bool = False
     ) -> dict[str, Attempt]:
-        envelope = Envelope(EmailAddress.parse("alice@example.org"), recipients, require_tls=require_tls)
-        parcel = Parcel(Queued("ABC", envelope, Source.USER, 0.0, 3), recipients)
-        content = WholeContent(b"a\r\n", is_eight_bit=False, has_utf8_header=False, top=Top(b"", tls_optional))
-        attempts: Sequence[Attempt] = done(self.attempting.attempt(parcel, "example.com", content))
+        attempts = done(self.begin(*recipients, require_tls=require_tls, tls_optional=tls_optional))
         found = {attempt.recipient.local_part: attempt for attempt in attempts}
         assert len(found) == len(attempts)
         return found
+
+    async def begin(
+        self, *recipients: Recipient, require_tls: bool = False, tls_optional: bool = False
+    ) -> Sequence[Attempt]:
+        envelope = Envelope(EmailAddress.parse("alice@example.org"), recipients, require_tls=require_tls)
+        parcel = Parcel(Queued("ABC", envelope, Source.USER, 0.0, 3), recipients)
+        content = WholeContent(b"a\r\n", is_eight_bit=False, has_utf8_header=False, top=Top(b"", tls_optional))
+        return await self.attempting.attempt(parcel, "example.com", content)
 
 
 FIRST, SECOND = "192.0.2.1", "192.0.2.2"
@@ -188,6 +196,58 @@ def test_a_server_that_the_policy_forbids_is_not_connected_to() -> None:
     assert world.noted == ["mx0 validation-failure", "mx1"]
 
 
+def test_an_address_where_nobody_spoke_costs_no_other_domain_time() -> None:
+    world = World({FIRST: NOBODY_THERE, SECOND: Session({})})
+    world.attempt(CAROL)
+    world.unreachable.reached("key")
+    world.attempt(DAVE)
+    assert [str(each.address) for each in world.opened] == [FIRST, SECOND]
+
+
+def test_no_further_server_is_tried_when_an_attempt_has_lasted_long() -> None:
+    world = World({FIRST: NOBODY_THERE, SECOND: Session({})})
+    opening = world.open_session
+
+    async def slowly(route: Route, destination: Destination) -> Session:
+        world.clock.advance(SERVERS_SECONDS + 1)
+        return await opening(route, destination)
+
+    world.attempting._open_session = slowly  # type: ignore[assignment]
+    assert world.attempt(CAROL)["carol"].fate is Fate.DEFERRED
+    assert len(world.opened) == 1
+
+
+def test_a_fault_of_ours_takes_nothing_back_that_a_server_has_taken() -> None:
+    server = Session({})
+    world = World({FIRST: server})
+    sending = server.send
+
+    async def fail_at_erin(shipment: Shipment) -> tuple[Handed, ...]:
+        if ERIN in shipment.recipients:
+            raise ValueError("a fault")
+        return await sending(shipment)
+
+    server.send = fail_at_erin  # type: ignore[method-assign]
+    said = world.attempt(CAROL, DAVE, ERIN)
+    assert [said[name].fate for name in ("carol", "dave", "erin")] == [Fate.DELIVERED, Fate.DELIVERED, Fate.DEFERRED]
+
+
+def test_who_waited_for_a_place_does_not_wait_for_a_server_that_is_not_there() -> None:
+    world = World({FIRST: NOBODY_THERE})
+    gate: Deferred[None] = Deferred()
+    opening = world.open_session
+
+    async def later(route: Route, destination: Destination) -> Session:
+        await gate
+        return await opening(route, destination)
+
+    world.attempting._open_session = later  # type: ignore[assignment]
+    under_way = [Deferred.fromCoroutine(world.begin(CAROL)) for _ in range(8)]
+    gate.callback(None)
+    assert all(each.called for each in under_way)
+    assert len(world.opened) == 5
+
+
 NO_REQUIRETLS = PeerFailure("No REQUIRETLS", "5.7.30", stage="mail", temporary=False)
 
 
@@ -226,6 +286,23 @@ def test_a_session_is_used_again() -> None:
     assert len(world.opened) == 1
 
 
+def test_a_server_that_takes_nothing_for_now_is_asked_once_and_over_one_connection() -> None:
+    server = Session(dict.fromkeys(("carol", "dave"), LATER))
+    world = World({FIRST: server})
+    assert world.attempt(CAROL)["carol"].fate is Fate.DEFERRED
+    assert world.attempt(DAVE)["dave"].fate is Fate.DEFERRED
+    assert (len(server.sent), len(world.opened), server.closed) == (2, 1, 0)
+
+
+def test_servers_that_take_nothing_for_now_see_no_more_connections_than_there_may_be() -> None:
+    servers = {f"192.0.2.{number}": Session({"carol": LATER}) for number in range(1, 6)}
+    world = World(dict(servers), most_each=2)
+    for _ in range(3):
+        world.attempt(CAROL)
+    assert [len(server.sent) for server in servers.values()] == [3] * 5
+    assert len(world.opened) - sum(server.closed for server in servers.values()) == 2
+
+
 def test_a_kept_session_that_has_gone_away_costs_no_attempt() -> None:
     server = Session({})
     world = World({FIRST: server})
@@ -255,7 +332,7 @@ def test_the_fault_of_mail_with_wishes_of_its_own_is_nobody_else_s(special: dict
 
 @pytest.mark.parametrize("special", [{"require_tls": True}, {"tls_optional": True}])
 def test_mail_with_wishes_of_its_own_is_tried_whatever_became_of_other_mail(special: dict[str, bool]) -> None:
-    world = World({FIRST: NOBODY_THERE})
+    world = World({FIRST: PeerFailure("No TLS", "4.7.4", stage="tls")})
     world.attempt(CAROL)
     world.servers[FIRST] = Session({})
     assert world.attempt(DAVE, **special)["dave"].fate is Fate.DELIVERED

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from mailbox_d.relay.dispatch.connections import Connections, Link
 from mailbox_d.relay.dispatch.outcomes import NOBODY
+from tests.unit.relay.at_once import done
 
 
 @dataclass
@@ -29,9 +30,12 @@ class Pool:
     clock: Clock = field(default_factory=Clock)
     idle: float = 2.0
     most: int = 2
+    in_all: int = 100
 
     def __post_init__(self) -> None:
-        self.connections = Connections(self.clock.callLater, most_each=self.most, idle_seconds=self.idle)
+        self.connections = Connections(
+            self.clock.callLater, most=self.in_all, most_each=self.most, idle_seconds=self.idle
+        )
 
 
 def link(**options: Any) -> tuple[Link, Session]:
@@ -107,3 +111,39 @@ def test_there_are_so_many_at_a_time_and_others_wait_their_turn() -> None:
     gates[2].callback(None)
     assert inside == [0, 1, 2]
     assert pool.connections._places == {}
+
+
+async def make_one_more(connections: Connections, key: str) -> int:
+    """How many there are when it is made."""
+    async with connections.place(key):
+        connections.make_room(key)
+        return connections.count
+
+
+def test_those_that_have_waited_longest_make_room_for_another_one() -> None:
+    pool, links = Pool(), [link() for _ in range(4)]
+    for (kept, _), key in zip(links, "aaab", strict=True):
+        pool.connections.keep(key, kept)
+    assert done(make_one_more(pool.connections, "a")) == 3
+    assert [session.closed for _, session in links] == [1, 1, 0, 0]
+    assert pool.connections.take("a") is links[2][0]
+    pool.clock.advance(10)
+    assert [session.closed for _, session in links] == [1, 1, 0, 1]
+
+
+def test_those_of_other_routes_make_room_where_there_are_too_many_in_all() -> None:
+    pool, links = Pool(in_all=2), [link() for _ in range(3)]
+    for (kept, _), key in zip(links, "abc", strict=True):
+        pool.connections.keep(key, kept)
+    assert done(make_one_more(pool.connections, "d")) == 2
+    assert [session.closed for _, session in links] == [1, 1, 0]
+
+
+def test_one_that_is_under_way_makes_no_room() -> None:
+    pool = Pool(in_all=1)
+
+    async def use() -> int:
+        async with pool.connections.place("a"):
+            return await make_one_more(pool.connections, "b")
+
+    assert done(use()) == 2

@@ -53,7 +53,7 @@ class World:
             self.queued.loading,
             self,
             conclusion,
-            Connections(self.reactor.callLater, most_each=5, idle_seconds=1.0),
+            Connections(self.reactor.callLater, most=50, most_each=5, idle_seconds=1.0),
             DispatchLimits(**limits),
             ready=self.ready,
             clock=lambda: self.queued.now,
