@@ -21,6 +21,7 @@ from mailbox_d.queue.backoff import Backoff
 from mailbox_d.queue.mail_queue import MailQueue, QueueSettings
 from mailbox_d.queue.message import Attempt, Parcel
 from mailbox_d.record.recorder import Record
+from mailbox_d.relay.dispatch.admission import KnownDomains
 from mailbox_d.relay.dispatch.attempting import Attempting, OpenSession
 from mailbox_d.relay.dispatch.conclusion import Conclusion, ReportSettings
 from mailbox_d.relay.dispatch.connections import Connections
@@ -171,6 +172,7 @@ class Assembly:
                 self.limits.queue_connections_per_domain,
                 self.limits.queue_messages_per_connection,
             ),
+            KnownDomains(self.recipients.is_ours),
             ready=knowledge.load,
             clock=time.time,
         )

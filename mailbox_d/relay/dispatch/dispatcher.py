@@ -15,7 +15,8 @@ from twisted.logger import Logger
 
 from mailbox_d.net.lanes import Lane, sleep
 from mailbox_d.queue.mail_queue import MailQueue
-from mailbox_d.queue.message import Attempt, Parcel
+from mailbox_d.queue.message import Attempt, Fate, Parcel
+from mailbox_d.relay.dispatch.admission import Admission, KnownDomains
 from mailbox_d.relay.dispatch.conclusion import Conclusion
 from mailbox_d.relay.dispatch.connections import Connections
 from mailbox_d.relay.dispatch.contents import PackedContent
@@ -24,6 +25,9 @@ from mailbox_d.relay.dispatch.outcomes import outcomes_of_our_fault
 
 ROUND_PAUSE = 0.004
 """Seconds between two rounds: what comes meanwhile is found by one of them."""
+
+BLOCKED_REST = 1.0
+"""Seconds after which is looked again where what is due had to wait for others; the end of a run is told at once."""
 
 LONGEST_REST = 60.0
 """Seconds after which is looked for work in any case."""
@@ -73,6 +77,7 @@ class Dispatcher(Service):
         conclusion: Conclusion,
         connections: Connections,
         limits: DispatchLimits,
+        known: KnownDomains,
         *,
         ready: Callable[[], Awaitable[None]],
         clock: Callable[[], float],
@@ -85,6 +90,7 @@ class Dispatcher(Service):
         self._conclusion = conclusion
         self._connections = connections
         self._limits = limits
+        self._known = known
         self._ready = ready
         self._clock = clock
         self._runs: Counter[str] = Counter()
@@ -170,9 +176,8 @@ class Dispatcher(Service):
 
     async def _round(self) -> None:
         self._is_woken = False
-        free = self._limits.runs - self._runs.total()
-        busy = [domain for domain, runs in self._runs.items() if runs >= self._limits.runs_each]
-        found, due = await self._lane.run(self._loading.look, free, busy)
+        admission = Admission(self._runs, self._known, most=self._limits.runs, each=self._limits.runs_each)
+        found, due = await self._lane.run(self._loading.look, admission)
         for loaded in found:
             if not self.running:  # nobody would wait for it: it is found again after the next start
                 await loaded.content.close()
@@ -186,7 +191,8 @@ class Dispatcher(Service):
 
     async def _rest(self, due: float | None) -> None:
         """Wait until something is due, or somebody wakes us."""
-        seconds = LONGEST_REST if due is None else min(max(due - self._clock(), 0.05), LONGEST_REST)
+        wait = LONGEST_REST if due is None else due - self._clock()
+        seconds = BLOCKED_REST if wait <= 0 else min(max(wait, 0.05), LONGEST_REST)
         self._resting = Deferred()
         timer = self._reactor.callLater(seconds, self.wake)
         try:
@@ -214,6 +220,8 @@ class Dispatcher(Service):
         """Send a message; what `then` finds, on the same trip to the disk."""
         try:
             attempts = await self._attempt(loaded)
+            if any(attempt.is_final and attempt.fate is not Fate.FAILED for attempt in attempts):
+                self._known.delivered(loaded.job.domain)
             return await self._conclusion.conclude(loaded, attempts, then)
         finally:
             await loaded.content.close()

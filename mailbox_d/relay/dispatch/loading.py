@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from twisted.logger import Logger
@@ -12,10 +12,13 @@ from mailbox_d.net.lanes import Lane
 from mailbox_d.queue.job import Job
 from mailbox_d.queue.mail_queue import MailQueue
 from mailbox_d.queue.message import Parcel
+from mailbox_d.relay.dispatch.admission import Admission
 from mailbox_d.relay.dispatch.contents import PackedContent, open_content
 from mailbox_d.relay.signing.signatures import Signing
 
 _DOMAINS_AT_ONCE = 50
+_DOMAINS_A_LOOK = 500
+"""Domains that a look passes at most; the next one goes on behind them."""
 _UNREADABLE_SECONDS = 300.0
 """After which a message that the disk does not give, or that we cannot load, is tried again."""
 
@@ -41,29 +44,30 @@ class Loading:
         self._clock = clock
         self._after = ""
 
-    def look(self, most: int, busy: Collection[str]) -> tuple[list[Loaded], float | None]:
-        """What `some` finds; where that is nothing, when something is due: None for never."""
-        found = self.some(most, busy) if most > 0 else []
+    def look(self, admission: Admission) -> tuple[list[Loaded], float | None]:
+        """A job of each of the next domains in which something is due and that are admitted; where there is none, when
+        something is due: None for never."""
+        found = self._some(admission)
         return found, None if found else self._queue.next_due()
 
-    def some(self, most: int, busy: Collection[str]) -> list[Loaded]:
-        """A job of each of the next domains in which something is due and which are not `busy`."""
+    def _some(self, admission: Admission) -> list[Loaded]:
         found: list[Loaded] = []
-        begun_at = self._after
-        while len(found) < most:
+        looked_at, begun_at = 0, self._after
+        while admission.free and looked_at < _DOMAINS_A_LOOK:
             domains = self._queue.due_domains(self._clock(), _DOMAINS_AT_ONCE, self._after)
             for domain in domains:
-                self._after = domain
-                if domain not in busy and (loaded := self.next(domain)) is not None:
-                    found.append(loaded)
-                if len(found) == most:
+                if not admission.free:
                     return found
+                self._after = domain
+                if admission.admits(domain) and (loaded := self.next(domain)) is not None:
+                    admission.took(domain)
+                    found.append(loaded)
+            looked_at += len(domains)
             if len(domains) < _DOMAINS_AT_ONCE:
+                self._after = ""
                 if not begun_at:
                     break
-                begun_at = self._after = ""
-        if len(found) < most:
-            self._after = ""
+                begun_at = ""
         return found
 
     def next(self, domain: str) -> Loaded | None:

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.queue.message import Attempt, Fate, Notify, Parcel
+from mailbox_d.relay.dispatch.admission import KnownDomains
 from mailbox_d.relay.dispatch.conclusion import Conclusion, ReportSettings
 from mailbox_d.relay.dispatch.connections import Connections
 from mailbox_d.relay.dispatch.contents import PackedContent
@@ -25,6 +26,18 @@ class ReactorClock(Clock):
         self.callLater(0, call, *args)
 
 
+class HeldLane(InlineLane):
+    """A lane whose results come back later, where they are held."""
+
+    held: Deferred[None] | None = None
+
+    async def run(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        result = work(*args, **kwargs)
+        if self.held is not None:
+            await self.held
+        return result
+
+
 class World:
     """A dispatcher whose attempts wait until they are let go."""
 
@@ -35,8 +48,9 @@ class World:
         self.most: Counter[str] = Counter()
         self.order: list[str] = []
         self.fault: Exception | None = None
+        self.known = KnownDomains(lambda domain: domain == "ours.example")
         self.faults_of_ready = 0
-        lane = InlineLane()
+        lane = self.lane = HeldLane()
         conclusion = Conclusion(
             self.queued.queue,
             lane,
@@ -55,6 +69,7 @@ class World:
             conclusion,
             Connections(self.reactor.callLater, most=50, most_each=5, idle_seconds=1.0),
             DispatchLimits(**limits),
+            self.known,
             ready=self.ready,
             clock=lambda: self.queued.now,
         )
@@ -65,6 +80,9 @@ class World:
             raise ZeroDivisionError("a fault")
 
     def tell(self, event: object) -> None:
+        pass
+
+    async def post(self, identifier: str, report: object) -> None:
         pass
 
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
@@ -129,7 +147,33 @@ def test_a_domain_that_does_not_answer_keeps_no_other_waiting(world: World) -> N
     assert sum(name.startswith("dead") for name in world.queued.messages) == 50
 
 
+def test_domains_that_only_cost_time_leave_room_for_those_that_are_known(world: World) -> None:
+    """Six at a time, three of them for domains that nobody knows."""
+    world.known.delivered("good.example")
+    for number in range(10):
+        add(world, f"bad{number}.example", 1)
+    assert len(world.under_way) == 3
+    add(world, "good.example", 2)
+    add(world, "ours.example", 1)
+    assert sorted(domain for domain, _, _ in world.under_way if not domain.startswith("bad")) == [
+        "good.example",
+        "good.example",
+        "ours.example",
+    ]
+
+
+def test_a_domain_is_known_when_mail_was_delivered_there(world: World) -> None:
+    add(world, "a.example", 1)
+    world.finish(fate=Fate.FAILED)
+    assert "a.example" not in world.known
+    add(world, "a.example", 1)
+    world.finish()
+    assert "a.example" in world.known
+
+
 def test_there_are_so_many_at_a_time(world: World) -> None:
+    for number in range(5):
+        world.known.delivered(f"d{number}.example")
     for number in range(5):
         add(world, f"d{number}.example", 4)
     for _ in range(30):
@@ -242,6 +286,19 @@ def test_stopping_waits_for_what_is_being_sent_but_not_for_ever(world: World) ->
     world.go_on(2)
     assert stopped == [None]
     assert world.queued.messages == ["a0"]
+
+
+def test_what_is_found_while_all_stops_is_not_begun(world: World) -> None:
+    """Nobody would wait for it to be noted."""
+    held = world.lane.held = Deferred()
+    add(world, "a.example", 1)
+    stopped: list[object] = []
+    world.dispatcher.stopService().addCallback(stopped.append)
+    world.lane.held = None
+    held.callback(None)
+    world.go_on()
+    assert stopped == [None]
+    assert (world.order, world.queued.messages) == ([], ["a0"])
 
 
 def test_what_is_sent_before_the_end_is_noted(world: World) -> None:
