@@ -80,6 +80,15 @@ in_flow_delay = 0
 
 MASTER = "{address}:{port} inet n - n - - smtpd\n"
 
+GUARDED = """\
+{address}:{port} inet n - n - 1 postscreen
+smtpd pass - - n - - smtpd
+dnsblog unix - - n - 0 dnsblog
+tlsproxy unix - - n - 0 tlsproxy
+"""
+"""postscreen(8) looks at clients before smtpd does: it turns away each that it does not know, and watches how it takes
+that."""
+
 ESTABLISHED = "01"
 """As Linux calls a connection's state in /proc/net/tcp."""
 
@@ -89,9 +98,11 @@ _COMPLAINT = re.compile(r" (warning|error|fatal|panic): ")
 class Postfix:
     """One Postfix at a time; its queue, its Maildirs and its log are kept over restarts."""
 
-    def __init__(self, folder: Path, site: OutgoingSite, pair: Pair | None, settings: str, aliases: str) -> None:
+    def __init__(
+        self, folder: Path, site: OutgoingSite, pair: Pair | None, settings: str, aliases: str, master: str
+    ) -> None:
         """`pair`: its certificate, without which it has no TLS; `settings`: what stands in its main.cf besides;
-        `aliases`: lines of `address targets`."""
+        `aliases`: lines of `address targets`; `master`: the services that clients see."""
         self.folder = folder
         self._port = site.port
         self.most_sessions = 0
@@ -107,7 +118,7 @@ class Postfix:
         main = MAIN.format(folder=folder, owner=owner, name=NAME, address=ELSEWHERE, trusted=TRUSTED)
         main += f"smtpd_tls_security_level = {security}\n{settings}"
         (folder / "etc/main.cf").write_text(main)
-        (folder / "etc/master.cf").write_text(MASTER.format(address=ELSEWHERE, port=site.port) + POSTFIX_SERVICES)
+        (folder / "etc/master.cf").write_text(master.format(address=ELSEWHERE, port=site.port) + POSTFIX_SERVICES)
         (folder / "users").write_text("".join(f"{user} {user.partition('@')[0]}/\n" for user in (CAROL, DAVE)))
         (folder / "aliases").write_text(aliases)
         ours = f"smtp:[127.0.0.1]:{site.site.ports['smtp']}"
@@ -155,6 +166,14 @@ class Postfix:
             time.sleep(0.02)
         return [path.read_bytes().replace(b"\n", b"\r\n") for path in files]
 
+    def wait_for_words(self, words: str, count: int = 1) -> None:
+        """Wait until its log has them so often; `most_sessions` is noted meanwhile."""
+        deadline = time.monotonic() + ARRIVAL_SECONDS
+        while (text := self.log_text()).count(words) < count:
+            self.most_sessions = max(self.most_sessions, self.sessions())
+            assert time.monotonic() < deadline, text[-4000:]
+            time.sleep(0.02)
+
     def wait_until_empty(self) -> None:
         """Wait until its queue has nothing any more: what is stopped in the middle of something complains of that."""
         deadline = time.monotonic() + ARRIVAL_SECONDS
@@ -162,11 +181,18 @@ class Postfix:
             assert time.monotonic() < deadline, self.log_text()[-4000:]
             time.sleep(0.02)
 
-    def send(self, sender: str, *recipients: str, octets: bytes = b"", options: Sequence[str] = ()) -> None:
+    def send(
+        self,
+        sender: str,
+        *recipients: str,
+        octets: bytes = b"",
+        mail_options: Sequence[str] = (),
+        rcpt_options: Sequence[str] = (),
+    ) -> None:
         """Have it send a message. `octets`: all of it."""
         message = octets or f"From: {sender}\r\nSubject: From elsewhere\r\n\r\nHello\r\n".encode()
         with smtplib.SMTP(ELSEWHERE, self._port, source_address=(TRUSTED, 0), timeout=60) as client:
-            assert client.sendmail(sender, recipients, message, options) == {}
+            assert client.sendmail(sender, recipients, message, mail_options, rcpt_options) == {}
 
     def _queued(self) -> Iterator[Path]:
         for part in ("incoming", "active", "deferred"):
@@ -175,7 +201,7 @@ class Postfix:
 
 @contextmanager
 def postfix(
-    site: OutgoingSite, pair: Pair | None = None, *, settings: str = "", aliases: str = ""
+    site: OutgoingSite, pair: Pair | None = None, *, settings: str = "", aliases: str = "", master: str = MASTER
 ) -> Iterator[Postfix]:
     """The server elsewhere, which runs meanwhile. In the end it has no mail left, and nothing to complain about."""
     require("postfix")
@@ -184,7 +210,7 @@ def postfix(
     with tempfile.TemporaryDirectory(prefix="mailboxd-postfix-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        server = Postfix(folder, site, pair, settings, aliases)
+        server = Postfix(folder, site, pair, settings, aliases, master)
         try:
             server.start()
             yield server

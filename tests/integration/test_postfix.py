@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import json
 import re
 import sys
@@ -16,13 +17,13 @@ import pytest
 
 from tests.integration.authority import Authority
 from tests.integration.fake_dns import FakeDns
-from tests.integration.mail import Mail, eight_bit, utf8_header
+from tests.integration.mail import ALL_MAIL, SMALL_MAIL, Mail, eight_bit, utf8_header
 from tests.integration.outgoing import ELSEWHERE, RECORDS, OutgoingSite, outgoing_site
 from tests.integration.policy_server import PolicyServer, policy
 from tests.integration.ports import HOST
-from tests.integration.postfix import CAROL, DAVE, NAME, NOBODY, Postfix, parsed, postfix
+from tests.integration.postfix import CAROL, DAVE, GUARDED, NAME, NOBODY, Postfix, parsed, postfix
 from tests.integration.programs import require, run
-from tests.integration.sending import submission
+from tests.integration.sending import envelope_options, submission
 from tests.integration.site import ALICE, PASSWORD
 from tests.integration.test_dkim import results
 from tests.integration.test_explain import explained
@@ -43,6 +44,22 @@ late@elsewhere.example nobody-any-more@elsewhere.example
 loop@elsewhere.example circle@example.org
 """
 SRS = re.compile(r"SRS0=[A-Z2-7]+=[A-Z2-7]+=elsewhere\.example=carol@example\.org")
+SEVEN_BITS = "smtpd_discard_ehlo_keywords = 8bitmime\n"
+GUARD = """\
+postscreen_greet_action = enforce
+postscreen_greet_wait = 2s
+postscreen_pipelining_enable = yes
+postscreen_pipelining_action = enforce
+postscreen_non_smtp_command_enable = yes
+postscreen_non_smtp_command_action = enforce
+postscreen_bare_newline_enable = yes
+postscreen_bare_newline_action = enforce
+"""
+REFUSING = """\
+smtpd_sender_restrictions = check_sender_access static:{450 4.7.1 Not now}
+smtpd_soft_error_limit = 1000
+smtpd_hard_error_limit = 1000
+"""
 MESSAGES = 200
 CONNECTIONS = 3
 
@@ -108,6 +125,12 @@ def is_signed(octets: bytes, server: FakeDns) -> bool:
     return right == [True, True] and verifier.domain == b"example.org"
 
 
+def contents(octets: bytes) -> list[bytes | None]:
+    """What the parts of a message say, without their encodings."""
+    parts = email.message_from_bytes(octets).walk()
+    return [part.get_payload(decode=True) for part in parts]
+
+
 def delivery_status(report: EmailMessage) -> list[Message]:
     """The fields of a report for programs: of the message, then of each recipient (RFC 3464)."""
     assert report.get_content_type() == "multipart/report"
@@ -148,6 +171,68 @@ def test_what_is_sent_by_dane_is_explained_so(tmp_path: Path) -> None:
             assert "authenticated, dane)" in explained(outgoing.site, CAROL, "was passed on")
 
 
+def test_all_kinds_of_mail_arrive_as_they_are_and_signed(outgoing: OutgoingSite, peer: Postfix) -> None:
+    for mail in ALL_MAIL:
+        submit(outgoing, mail, *envelope_options(mail))
+    arrived = {parsed(octets)["Subject"]: octets for octets in peer.wait_for_mail(CAROL, len(ALL_MAIL))}
+    for mail in ALL_MAIL:
+        octets = arrived[parsed(mail.octets)["Subject"]]
+        assert octets.partition(b"\r\n\r\n")[2] == mail.octets.partition(b"\r\n\r\n")[2], mail
+        assert is_signed(octets, outgoing.dns), mail
+
+
+def test_all_kinds_of_mail_arrive_in_seven_bits_and_signed(outgoing: OutgoingSite) -> None:
+    kinds = [mail for mail in SMALL_MAIL if not mail.utf8_header]
+    with postfix(outgoing, RIGHT, settings=SEVEN_BITS) as peer:
+        for mail in kinds:
+            submit(outgoing, mail, *envelope_options(mail))
+        arrived = {parsed(octets)["Subject"]: octets for octets in peer.wait_for_mail(CAROL, len(kinds))}
+    for mail in kinds:
+        octets = arrived[parsed(mail.octets)["Subject"]]
+        assert octets.isascii()
+        assert contents(octets) == contents(mail.octets), mail
+        assert is_signed(octets, outgoing.dns), mail
+
+
+def test_a_server_that_watches_its_clients_finds_nothing_strange(outgoing: OutgoingSite) -> None:
+    """postscreen turns a stranger away for now, at RCPT, and lets it in later if it kept to the rules meanwhile."""
+    with postfix(outgoing, RIGHT, settings=GUARD, master=GUARDED) as peer:
+        outgoing.send(CAROL)
+        peer.wait_for_mail()
+        outgoing.wait_until_empty()
+        peer.wait_for_words("PASS NEW [127.0.0.1]")
+        assert "NOQUEUE: reject: RCPT from [127.0.0.1]" in peer.log_text()
+
+
+def test_a_server_that_asks_for_our_certificate_is_told_that_there_is_none(outgoing: OutgoingSite) -> None:
+    with postfix(outgoing, RIGHT, settings="smtpd_tls_ask_ccert = yes\nsmtpd_tls_protocols = TLSv1.2\n") as peer:
+        outgoing.send(CAROL)
+        (octets,) = peer.wait_for_mail()
+    received = " ".join(parsed(octets).get_all("Received")[0].split())
+    assert "(using TLSv1.2" in received
+    assert "(No client certificate requested)" not in received
+
+
+def test_what_it_refuses_at_the_end_comes_back(outgoing: OutgoingSite) -> None:
+    with postfix(outgoing, RIGHT, settings="header_checks = static:{REJECT No such words here}\n"):
+        outgoing.send(CAROL, DAVE)
+        (report,) = outgoing.wait_for_mail()
+        outgoing.wait_until_empty()
+    _, *recipients = delivery_status(report)
+    assert [recipient["Final-Recipient"] for recipient in recipients] == [f"rfc822; {CAROL}", f"rfc822; {DAVE}"]
+    for recipient in recipients:
+        assert recipient["Diagnostic-Code"] == "smtp; 550 5.7.1 No such words here"
+
+
+def test_of_two_recipients_one_has_it_and_one_is_reported(outgoing: OutgoingSite, peer: Postfix) -> None:
+    outgoing.send(CAROL, NOBODY, DAVE)
+    (report,) = outgoing.wait_for_mail()
+    _, *recipients = delivery_status(report)
+    assert [recipient["Final-Recipient"] for recipient in recipients] == [f"rfc822; {NOBODY}"]
+    assert (len(peer.wait_for_mail(CAROL)), len(peer.wait_for_mail(DAVE))) == (1, 1)
+    outgoing.wait_until_empty()
+
+
 def test_an_unknown_user_there_comes_back_as_a_report(outgoing: OutgoingSite, peer: Postfix) -> None:
     by_swaks(outgoing, NOBODY, "<lost@client.example.org>")
     (report,) = outgoing.wait_for_mail()
@@ -168,6 +253,24 @@ def test_it_sends_to_a_user_here_over_tls(outgoing: OutgoingSite, peer: Postfix)
     (message,) = outgoing.wait_for_mail()
     assert message["Return-Path"] == f"<{CAROL}>"
     assert re.search(rf"from {NAME} .*\[{ELSEWHERE}\].* with ESMTPS", " ".join(message["Received"].split()))
+
+
+def test_all_kinds_of_mail_come_from_it_as_they_are(outgoing: OutgoingSite, peer: Postfix) -> None:
+    for mail in ALL_MAIL:
+        peer.send(CAROL, ALICE, octets=mail.octets, mail_options=envelope_options(mail))
+    outgoing.wait_for_mail(count=len(ALL_MAIL))
+    files = [path.read_bytes() for path in outgoing.site.message_files(ALICE)]
+    arrived = sorted(octets.replace(b"\r\n", b"\n").partition(b"\n\n")[2] for octets in files)
+    assert arrived == sorted(mail.octets.replace(b"\r\n", b"\n").partition(b"\n\n")[2] for mail in ALL_MAIL)
+
+
+def test_we_report_success_to_its_user(outgoing: OutgoingSite, peer: Postfix) -> None:
+    peer.send(CAROL, ALICE, mail_options=("ENVID=theirs",), rcpt_options=("NOTIFY=SUCCESS",))
+    (octets,) = peer.wait_for_mail(CAROL)
+    message, recipient = delivery_status(parsed(octets))
+    assert (message["Reporting-MTA"], message["Original-Envelope-Id"]) == ("dns; mail.example.org", "theirs")
+    assert (recipient["Final-Recipient"], recipient["Action"]) == (f"rfc822; {ALICE}", "delivered")
+    assert len(outgoing.wait_for_mail()) == 1
 
 
 def test_its_report_of_an_unknown_user_here_can_be_read(outgoing: OutgoingSite, peer: Postfix) -> None:
@@ -287,6 +390,17 @@ def test_records_as_they_are_printed_are_right_for_the_daemon(outgoing: Outgoing
     answers = [json.loads(line) for line in said.splitlines()]
     assert answers[-1] == {"answer": "end", "status": 0}
     assert {answer["state"] for answer in answers if answer["answer"] == "record"} == {"right"}
+
+
+def test_a_server_that_takes_nothing_for_now_sees_no_more_connections_than_there_may_be(tmp_path: Path) -> None:
+    limits = f"  queue_connections_per_domain: {CONNECTIONS}\n"
+    with site(tmp_path, limits=limits) as outgoing, postfix(outgoing, RIGHT, settings=REFUSING) as peer:
+        with submission(outgoing.site, implicit=False) as client:
+            for number in range(30):
+                client.sendmail(ALICE, [CAROL], f"Subject: {number}\r\n\r\n".encode())
+        peer.wait_for_words("NOQUEUE: reject: RCPT from", 60)
+        assert peer.most_sessions <= CONNECTIONS
+        assert len(outgoing.queued) == 30
 
 
 def test_fault_29_what_waited_for_a_server_that_was_down_goes_out_within_the_limits(tmp_path: Path) -> None:
