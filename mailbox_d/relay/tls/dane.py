@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from OpenSSL import crypto
@@ -37,6 +38,17 @@ INVALID = "tlsa-invalid"
 CHAIN_MAX = 10
 """Certificates of a server that are looked at."""
 
+RECORDS_MAX = 12
+"""Records of a server that are looked at, those first that came first."""
+
+ANCHORS_MAX = 4
+"""Certificates that a chain is built up to, and keys that are held against its signatures; one or two are usual."""
+
+EXPONENT_MAX, MODULUS_MAX = 2**33, 8192
+"""RSA keys with a greater exponent, or with more bits, are not checked with: a signature could take as long as hundreds
+of others."""
+
+_FITS_NONE = CertificateFault("the certificate fits no TLSA record", INVALID)
 _DER = crypto.FILETYPE_ASN1
 _LENGTHS = {SHA256: 32, SHA512: 64}
 
@@ -44,7 +56,8 @@ _LENGTHS = {SHA256: 32, SHA512: 64}
 def usable(records: Sequence[TLSA]) -> tuple[TLSA, ...]:
     """The records that mail can go by. Where there are several digests for one usage and selector, the strongest alone
     counts (RFC 7671 section 9)."""
-    known = [record for record in records if _is_usable(record)]
+    of_known_kind = [record for record in dict.fromkeys(records) if _is_of_known_kind(record)]
+    known = [r for r in of_known_kind[:RECORDS_MAX] if r.matching != EXACT or _is_readable(r)]
     strongest: dict[tuple[int, int], int] = {}
     for record in known:
         kind = record.usage, record.selector
@@ -60,15 +73,24 @@ def dane_fault(
     DANE-TA record the certificate is for one of `names`, and valid at `at` (section 3.1.2)."""
     if not chain:
         return CertificateFault("the server showed no certificate", NOT_TRUSTED)
-    sent = chain[:CHAIN_MAX]
-    if any(record.usage == END_ENTITY and _fits(record, sent[0]) for record in records):
+    if any(record.usage == END_ENTITY and _fits(record, chain[0]) for record in records):
         return None
-    fault = CertificateFault("the certificate fits no TLSA record", INVALID)
-    for anchor in _anchors(records, sent):
-        found = _chain_fault(anchor, sent, at) or usage_fault(sent[0]) or name_fault(sent[0], names)
-        if found is None:
+    anchored = [record for record in records if record.usage == TRUST_ANCHOR]
+    if not anchored:
+        return _FITS_NONE
+    if (wrong := usage_fault(chain[0]) or name_fault(chain[0], names)) is not None:
+        return wrong
+    sent = [chain[0], *(der for der in chain[1:CHAIN_MAX] if _is_checked_quickly(der))]
+    return _anchored_fault(anchored, sent, at)
+
+
+def _anchored_fault(records: Sequence[TLSA], sent: Sequence[bytes], at: datetime) -> CertificateFault | None:
+    """What is wrong with a chain, going by DANE-TA records."""
+    fault: CertificateFault | None = _FITS_NONE
+    for anchor in islice(_unique(_anchors(records, sent)), ANCHORS_MAX):
+        fault = _chain_fault(anchor, sent, at)
+        if fault is None:
             return None
-        fault = found
     return fault
 
 
@@ -87,12 +109,10 @@ def public_key_info(der: bytes) -> bytes | None:
         return None
 
 
-def _is_usable(record: TLSA) -> bool:
+def _is_of_known_kind(record: TLSA) -> bool:
     if record.usage not in (TRUST_ANCHOR, END_ENTITY) or record.selector not in (WHOLE_CERTIFICATE, PUBLIC_KEY):
         return False
-    if record.matching == EXACT:
-        return _is_readable(record)
-    return len(record.data) == _LENGTHS.get(record.matching)
+    return record.matching == EXACT or len(record.data) == _LENGTHS.get(record.matching)
 
 
 def _is_readable(record: TLSA) -> bool:
@@ -116,16 +136,56 @@ def _fits(record: TLSA, der: bytes) -> bool:
 
 
 def _anchors(records: Sequence[TLSA], chain: Sequence[bytes]) -> Iterator[bytes]:
-    """The certificates that DANE-TA records trust: of those that the server sent along, the one in a record, and those
-    signed by a key in a record (RFC 7671 section 5.2)."""
+    """The certificates that DANE-TA records trust: of those that the server sent along, the one in a record; one in a
+    record that could have issued one of them; and those signed by a key in a record (RFC 7671 section 5.2)."""
+    keys: list[bytes] = []
     for record in records:
-        if record.usage != TRUST_ANCHOR:
-            continue
         yield from (der for der in chain[1:] if _fits(record, der))
-        if record.matching == EXACT and record.selector == WHOLE_CERTIFICATE:
-            yield from () if record.data == chain[0] else (record.data,)
-        elif record.matching == EXACT:
-            yield from (der for der in chain if _is_signed_by(der, record.data))
+        if record.matching != EXACT:
+            continue
+        if record.selector == PUBLIC_KEY:
+            keys.append(record.data)
+        elif record.data != chain[0] and _is_checked_quickly(record.data) and _issued_any(record.data, chain):
+            yield record.data
+    for key in keys[:ANCHORS_MAX]:
+        yield from (der for der in chain if _is_signed_by(der, key))
+
+
+def _issued_any(anchor: bytes, chain: Sequence[bytes]) -> bool:
+    """Whether, by the names, a certificate may have issued one of a chain; more may seem to than have."""
+    try:
+        subject = _loose(x509.load_der_x509_certificate(anchor).subject)
+        return any(_loose(x509.load_der_x509_certificate(der).issuer) == subject for der in chain)
+    except UNREADABLE:
+        return True
+
+
+def _loose(name: x509.Name) -> str:
+    """A name without what makes no difference (RFC 5280 section 7.1)."""
+    return " ".join(name.rfc4514_string().lower().split())
+
+
+def _is_checked_quickly(der: bytes) -> bool:
+    """Whether what a certificate's key signed is checked in a moment: a key that is none of those that are in use, or
+    is made to be slow, holds up all other mail."""
+    try:
+        return _is_quick(x509.load_der_x509_certificate(der).public_key())
+    except UNREADABLE:
+        return False
+
+
+def _is_quick(key: object) -> bool:
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size <= MODULUS_MAX and key.public_numbers().e < EXPONENT_MAX
+    return not isinstance(key, dsa.DSAPublicKey)
+
+
+def _unique(certificates: Iterator[bytes]) -> Iterator[bytes]:
+    seen: set[bytes] = set()
+    for der in certificates:
+        if der not in seen:
+            seen.add(der)
+            yield der
 
 
 def _chain_fault(anchor: bytes, chain: Sequence[bytes], at: datetime) -> CertificateFault | None:
@@ -158,6 +218,8 @@ def _verify(certificate: x509.Certificate, key: object) -> None:
     """Raises `InvalidSignature`, `TypeError` for a key that cannot have signed this."""
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
     how, digest = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    if not _is_quick(key):
+        raise TypeError("no key that is checked with")
     if isinstance(key, rsa.RSAPublicKey) and isinstance(how, PKCS1v15 | PSS) and digest is not None:
         key.verify(signature, signed, how, digest)
     elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(how, ec.ECDSA):

@@ -6,6 +6,7 @@ Certificates come from strangers: what cannot be read is a fault of the certific
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -103,7 +104,8 @@ def name_fault(der: bytes, names: Sequence[str]) -> CertificateFault | None:
         certified = []
     except UNREADABLE as fault:
         return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
-    if any(_is_for(pattern, name) for pattern in _patterns(certified) for name in names):
+    identities = _identities(names)
+    if any(identity.verify(pattern) for pattern in _patterns(certified, identities) for identity in identities):
         return None
     what = f"for {one_line(', '.join(certified[:5]), 100)}" if certified else "for no name"
     return CertificateFault(f"the certificate is {what}, not for {' or '.join(names)}", HOST_MISMATCH)
@@ -128,19 +130,22 @@ def _problem(error: int) -> str:
     return _PROBLEMS.get(error, f"the certificate cannot be verified (error {error})")
 
 
-def _patterns(certified: Iterable[str]) -> list[DNSPattern]:
-    """Names that are none, such as an IP address among DNS names, take nothing from the others."""
+def _identities(names: Sequence[str]) -> list[DNS_ID]:
+    identities = []
+    for name in names:
+        with suppress(ValueError):
+            identities.append(DNS_ID(name))
+    return identities
+
+
+def _patterns(certified: Iterable[str], identities: Sequence[DNS_ID]) -> list[DNSPattern]:
+    """Those of the names that may fit, which are few of many. Names that are none, such as an IP address among DNS
+    names, take nothing from the others."""
+    hosts = [identity.hostname.decode("ascii") for identity in identities]
+    wanted = {*hosts, *("*." + host.partition(".")[2] for host in hosts)}
     patterns = []
-    for name in certified:
-        try:
-            patterns.append(DNSPattern.from_bytes(name.encode("utf-8", "replace")))
-        except CertificateError:
-            continue
+    for name in dict.fromkeys(certified):
+        if name.strip().lower() in wanted:
+            with suppress(CertificateError):
+                patterns.append(DNSPattern.from_bytes(name.encode("utf-8", "replace")))
     return patterns
-
-
-def _is_for(pattern: DNSPattern, name: str) -> bool:
-    try:
-        return DNS_ID(name).verify(pattern)
-    except ValueError:
-        return False

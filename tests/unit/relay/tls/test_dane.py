@@ -6,10 +6,15 @@ import hashlib
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
+from OpenSSL import crypto
 
-from mailbox_d.relay.tls.dane import dane_fault, public_key_info, usable
+from mailbox_d.relay.tls import dane
+from mailbox_d.relay.tls.dane import ANCHORS_MAX, CHAIN_MAX, RECORDS_MAX, dane_fault, public_key_info, usable
 from mailbox_d.wire.dns.records import TLSA
 from tests.integration.authority import Authority, now, self_signed
 
@@ -100,3 +105,73 @@ def test_a_certificate_that_differs_in_one_octet_fits_no_record_of_it(place: int
     changed[place] ^= difference
     whole = [TLSA(*PAIR.tlsa(3, 0, matching)) for matching in (0, 1, 2)]
     assert dane_fault(whole, [bytes(changed)], [], now()) is not None
+
+
+class Checks:
+    """How often a signature, or a chain of them, was checked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.keys = self.chains = 0
+        verify, context = dane._verify, crypto.X509StoreContext
+
+        def counted(certificate: x509.Certificate, key: object) -> None:
+            self.keys += 1
+            verify(certificate, key)
+
+        def counted_context(*parts: object) -> object:
+            self.chains += 1
+            return context(*parts)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(dane, "_verify", counted)
+        monkeypatch.setattr(dane.crypto, "X509StoreContext", counted_context)
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
+    return Checks(monkeypatch)
+
+
+def rsa_key(exponent: int) -> bytes:
+    """A public key that nobody needs to have the private one of."""
+    public = rsa.RSAPublicNumbers(exponent, (1 << 3071) + 1234567).public_key()
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def test_of_very_many_records_the_first_dozen_counts() -> None:
+    records = [TLSA(3, 1, 1, bytes([number]) * 32) for number in range(100)]
+    assert usable([*records[:5], *records]) == tuple(records[:RECORDS_MAX])
+
+
+def test_a_server_has_us_check_no_more_than_some_signatures(checks: Checks) -> None:
+    """Keys in records are held against every certificate, and chains built up to every anchor."""
+    keys = [TLSA(*Authority(str(number)).pair.tlsa(2, 1, 0)) for number in range(40)]
+    chain = [PAIR.der, *(Authority(str(number)).pair.der for number in range(20))]
+    assert dane_fault(usable(keys), chain, ["mx.example.org"], now()) is not None
+    assert 0 < checks.keys <= ANCHORS_MAX * CHAIN_MAX
+    sent = [TLSA(2, 0, 1, hashlib.sha256(der).digest()) for der in chain[1:]]
+    whole = [TLSA(2, 0, 0, der) for der in chain[1:]]
+    assert dane_fault([*usable(sent), *usable(whole)], chain, ["mx.example.org"], now()) is not None
+    assert 0 < checks.chains <= ANCHORS_MAX
+
+
+def test_an_anchor_that_many_records_name_is_one(checks: Checks) -> None:
+    records = [TLSA(*ANCHOR.pair.tlsa(2, selector, matching)) for selector in (0, 1) for matching in (0, 1, 2)]
+    changed = bytearray(PAIR.der)
+    changed[-1] ^= 1
+    assert dane_fault(records, [bytes(changed), ANCHOR.pair.der], ["mx.example.org"], now()) is not None
+    assert checks.chains == 1
+
+
+def test_a_key_that_is_made_to_be_slow_is_not_checked_with() -> None:
+    """With an exponent of 3071 bits each signature takes 6 ms."""
+    slow, usual = rsa_key((1 << 3070) + 1), rsa_key(65537)
+    assert not dane._is_quick(load_der_public_key(slow))
+    assert dane._is_quick(load_der_public_key(usual))
+    assert dane_fault([TLSA(2, 1, 0, slow)], CHAIN, ["mx.example.org"], now()) is not None
+
+
+def test_names_come_before_signatures(checks: Checks) -> None:
+    fault = dane_fault([TLSA(*ANCHOR.pair.tlsa(2, 1, 0))], CHAIN, ["mx.example.net"], now())
+    assert fault is not None
+    assert fault.failure == "certificate-host-mismatch"
+    assert (checks.keys, checks.chains) == (0, 0)

@@ -128,12 +128,12 @@ def test_dane_ta_trusts_what_is_below_it(tls: OutgoingTls, selector: int, matchi
         assert (state.security, state.problem) == (Security.AUTHENTICATED, "")
 
 
-@pytest.mark.parametrize(("selector", "failure"), [(0, "certificate-not-trusted"), (1, "tlsa-invalid")])
-def test_an_anchor_that_is_whole_in_the_record_need_not_be_sent(tls: OutgoingTls, selector: int, failure: str) -> None:
+@pytest.mark.parametrize("selector", [0, 1])
+def test_an_anchor_that_is_whole_in_the_record_need_not_be_sent(tls: OutgoingTls, selector: int) -> None:
     demand = by_dane(record(OTHER.pair, 2, selector, 0))
     assert state_of(tls, OTHER.issue(NAME), demand).security is Security.AUTHENTICATED
     assert state_of(tls, Authority("below", OTHER).issue(NAME), demand).security is Security.AUTHENTICATED
-    assert state_of(tls, ROOT.issue(NAME), demand).failure == failure
+    assert state_of(tls, ROOT.issue(NAME), demand).failure == "tlsa-invalid"
     assert state_of(tls, OTHER.expired(NAME), demand).failure == "certificate-expired"
 
 

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from service_identity.hazmat import DNSPattern
 
 from mailbox_d.relay.tls.dane import dane_fault, public_key_info
 from mailbox_d.relay.tls.peer_certificates import name_fault, usage_fault
@@ -73,3 +74,17 @@ def test_a_certificate_for_a_name_in_a_label_of_its_own_language() -> None:
     assert name_fault(pair.der, ["xn--mnchen-3ya.example"]) is None
     assert name_fault(pair.der, ["münchen.example"]) is None
     assert name_fault(pair.der, ["xn--mnchen-3ya.example.net"]) is not None
+
+
+def test_of_very_many_names_only_those_are_read_that_may_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = ANCHOR.issue(*(f"h{number}.example.org" for number in range(500)), "*.example.org")
+    read: list[bytes] = []
+
+    def counted(name: bytes) -> DNSPattern:
+        read.append(name)
+        return from_bytes(name)
+
+    from_bytes = DNSPattern.from_bytes
+    monkeypatch.setattr(DNSPattern, "from_bytes", counted)
+    assert name_fault(pair.der, [NAME]) is None
+    assert read == [b"*.example.org"]
