@@ -146,6 +146,7 @@ class Assembly:
             most=self.limits.queue_connections,
             most_each=self.limits.queue_connections_per_domain,
             idle_seconds=self.limits.queue_idle_connection,
+            messages=self.limits.queue_messages_per_connection,
         )
         signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), time.time)
         sends = self.configuration.queue.send

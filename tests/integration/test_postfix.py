@@ -61,7 +61,7 @@ smtpd_soft_error_limit = 1000
 smtpd_hard_error_limit = 1000
 """
 MESSAGES = 200
-CONNECTIONS = 3
+CONNECTIONS, OVER_ONE = 3, 20
 
 
 @contextmanager
@@ -404,7 +404,7 @@ def test_a_server_that_takes_nothing_for_now_sees_no_more_connections_than_there
 
 
 def test_fault_29_what_waited_for_a_server_that_was_down_goes_out_within_the_limits(tmp_path: Path) -> None:
-    limits = f"  queue_connections_per_domain: {CONNECTIONS}\n"
+    limits = f"  queue_connections_per_domain: {CONNECTIONS}\n  queue_messages_per_connection: {OVER_ONE}\n"
     with site(tmp_path, limits=limits) as outgoing, postfix(outgoing, RIGHT) as peer:
         peer.stop()
         with submission(outgoing.site, implicit=False) as client:
@@ -416,5 +416,9 @@ def test_fault_29_what_waited_for_a_server_that_was_down_goes_out_within_the_lim
         octets = peer.wait_for_mail(CAROL, MESSAGES)
         outgoing.wait_until_empty()
         assert peer.most_sessions <= CONNECTIONS
+        peer.wait_for_words(" data=", MESSAGES // OVER_ONE)
+        over_each = [int(number) for number in re.findall(r"disconnect from .* data=(\d+)", peer.log_text())]
+        assert sum(over_each) == MESSAGES
+        assert max(over_each) <= OVER_ONE
     assert sorted(int(parsed(each)["Subject"]) for each in octets) == list(range(MESSAGES))
     assert outgoing.site.message_files(ALICE) == []

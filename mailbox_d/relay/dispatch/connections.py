@@ -15,12 +15,14 @@ from mailbox_d.relay.dispatch.outcomes import Tried
 from mailbox_d.relay.peer.client import PeerSession
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Link:
     """A session with a server, ready for mail, and what is to be told of that server."""
 
     session: PeerSession
     tried: Tried
+    messages: int = 0
+    """That were handed over so far."""
 
     @property
     def is_usable(self) -> bool:
@@ -33,12 +35,16 @@ class Connections:
 
     _log = Logger()
 
-    def __init__(self, call_later: Callable[..., Any], *, most: int, most_each: int, idle_seconds: float) -> None:
-        """`most`: sessions in all, as far as those that wait for mail can make room; `most_each`: of one key."""
+    def __init__(
+        self, call_later: Callable[..., Any], *, most: int, most_each: int, idle_seconds: float, messages: int
+    ) -> None:
+        """`most`: sessions in all, as far as those that wait for mail can make room; `most_each`: of one key;
+        `messages`: handed over in one session."""
         self._call_later = call_later
         self._most = most
         self._most_each = most_each
         self._idle_seconds = idle_seconds
+        self._messages = messages
         self._idle: dict[str, list[tuple[Link, Any]]] = defaultdict(list)
         self._places: dict[str, DeferredSemaphore] = {}
 
@@ -82,8 +88,9 @@ class Connections:
         return link
 
     def keep(self, key: str, link: Link) -> None:
-        """Let a session wait for further mail; after a while it is closed."""
-        if not link.is_usable or not self._idle_seconds:
+        """Let a session, over which a message went, wait for further mail; after a while it is closed."""
+        link.messages += 1
+        if not link.is_usable or not self._idle_seconds or link.messages >= self._messages:
             self.close(link)
             return
         timer = self._call_later(self._idle_seconds, self._end, key, link)

@@ -86,7 +86,9 @@ class World:
             policy=self,  # type: ignore[arg-type]
             packing=self,  # type: ignore[arg-type]
             open_session=self.open_session,  # type: ignore[arg-type]
-            connections=Connections(self.clock.callLater, most=9, most_each=self.most_each, idle_seconds=2.0),
+            connections=Connections(
+                self.clock.callLater, most=9, most_each=self.most_each, idle_seconds=2.0, messages=100
+            ),
             unreachable=self.unreachable,
             recipients_at_once=2,
             clock=lambda: 1000.0,

@@ -31,10 +31,15 @@ class Pool:
     idle: float = 2.0
     most: int = 2
     in_all: int = 100
+    messages: int = 100
 
     def __post_init__(self) -> None:
         self.connections = Connections(
-            self.clock.callLater, most=self.in_all, most_each=self.most, idle_seconds=self.idle
+            self.clock.callLater,
+            most=self.in_all,
+            most_each=self.most,
+            idle_seconds=self.idle,
+            messages=self.messages,
         )
 
 
@@ -80,6 +85,16 @@ def test_without_time_to_wait_none_is_kept() -> None:
     pool, (kept, session) = Pool(idle=0.0), link()
     pool.connections.keep("a", kept)
     assert session.closed == 1
+
+
+def test_so_many_messages_go_over_a_session_and_no_more() -> None:
+    pool, (kept, session) = Pool(messages=3), link()
+    for _ in range(2):
+        pool.connections.keep("a", kept)
+        assert pool.connections.take("a") is kept
+    pool.connections.keep("a", kept)
+    assert session.closed == 1
+    assert pool.connections.take("a") is None
 
 
 def test_all_that_wait_are_closed_at_the_end_whatever_they_do() -> None:

@@ -67,7 +67,7 @@ class World:
             self.queued.loading,
             self,
             conclusion,
-            Connections(self.reactor.callLater, most=50, most_each=5, idle_seconds=1.0),
+            Connections(self.reactor.callLater, most=50, most_each=5, idle_seconds=1.0, messages=100),
             DispatchLimits(**limits),
             self.known,
             ready=self.ready,
