@@ -50,8 +50,9 @@ class Jobs:
             self._look()
 
     def close(self) -> bool:
-        """Write all down; whether that could be done."""
+        """Write all down; whether that could be done. What comes after that is wanting."""
         with self._guard:
+            self._ready_max = 0
             self._spill()
             for job in self._claimed.values():
                 self._schedule.put(job)
@@ -63,9 +64,20 @@ class Jobs:
         """Whether jobs may be missing, so that all messages are to be looked at."""
         return self._schedule.is_wanting
 
-    @is_wanting.setter
-    def is_wanting(self, value: bool) -> None:
-        self._schedule.is_wanting = value
+    @property
+    def losses(self) -> int:
+        """How often some may have been lost: to be noted before all messages are looked at, for `note_look`."""
+        return self._schedule.losses
+
+    def note_loss(self) -> None:
+        """Some may have been lost just now."""
+        with self._guard:
+            self._schedule.note_loss()
+
+    def note_look(self, losses: int) -> None:
+        """All messages were looked at, and none was missed, since there had been so many losses."""
+        with self._guard:
+            self._schedule.note_look(losses)
 
     def add(self, jobs: Sequence[Job], now: float) -> None:
         """A new message's: from now on they may be taken."""

@@ -96,12 +96,15 @@ class MailQueue:
 
     def close(self) -> None:
         """Write down what would otherwise have to be found again. Nothing may follow but `open` of another one. Raises
-        nothing: where the disk refuses, all files are looked at after the next start."""
-        is_whole = self.jobs.close()
+        nothing: where the disk refuses, or a message is just coming, all files are looked at after the next start."""
+        is_whole = not self._published
+        is_whole = self.jobs.close() and is_whole
         try:
             self.spool.sync_removals()
             if is_whole:
                 self._mark.make(self.messages)
+            if self._published or self.jobs.is_wanting:  # a message came meanwhile
+                self._mark.take()
         except OSError as error:
             self._log.warn("The queue is not closed well: {why}", why=one_line(error))
 

@@ -68,35 +68,37 @@ class Rescan:
                 yield from self._sweep()
                 self._is_swept = True
         except OSError as error:
-            self._jobs.is_wanting = True
             self._log.warn("The queue's files cannot be looked at now: {why}", why=one_line(error))
+        except Exception:
+            self._log.failure("The queue's files cannot be looked at by a fault of ours")
         is_done = self._is_swept and not self._jobs.is_wanting
         self._rest = 0.0 if is_done else min(max(self._rest * 2, _REST_SECONDS), _REST_SECONDS_MOST)
         self._rests_until = self._monotonic() + self._rest
 
     def _find_messages(self) -> Iterator[None]:
-        """Find all messages that the schedule does not know. It is whole afterwards, but for what goes wrong now."""
-        self._jobs.is_wanting = False
-        before, seen = self.messages, 0
+        """Find all messages that the schedule does not know. It is whole where none was missed, and only when this has
+        come to its end: whoever drives it may stop before."""
+        losses, before, seen, missed = self._jobs.losses, self.messages, 0, 0
         for name in self._in_turns(self._spool.names()):
             if name is None:
                 yield
-            elif self._find(name):
-                seen += 1
+                continue
+            try:
+                seen += self._find(name)
+            except Exception as error:
+                missed += 1
+                self._tell(name, error)
         self.messages = seen + (self.messages - before)
+        if not missed:
+            self._jobs.note_look(losses)
         self._log.info("{count} messages in the queue were found again", count=seen)
 
     def _find(self, name: bytes) -> bool:
-        """Whether there is a message of that name."""
+        """Whether there is a message of that name. Raises `OSError`."""
         if not IDENTIFIER.fullmatch(name):
             self._spool.set_aside(self._spool.folders.messages + b"/" + name, "no message is called so")
             return False
-        try:
-            state = self._spool.state(name.decode("ascii"))
-        except OSError as error:
-            self._log.warn("{name} in the queue cannot be read: {why}", name=one_line(name), why=one_line(error))
-            self._jobs.is_wanting = True
-            return False
+        state = self._spool.state(name.decode("ascii"))
         if state is None:
             return False
         if not state.waiting():
@@ -104,6 +106,13 @@ class Rescan:
             return False
         self._jobs.find_again(jobs_of(state), self._hidden)
         return True
+
+    def _tell(self, name: bytes, error: Exception) -> None:
+        """A message was missed; the others are looked at all the same."""
+        if isinstance(error, OSError):
+            self._log.warn("{name} in the queue cannot be read: {why}", name=one_line(name), why=one_line(error))
+        else:
+            self._log.failure("{name} in the queue cannot be read by a fault of ours", name=one_line(name))
 
     def _remove(self, state: MessageState) -> None:
         """All have their outcome: only its removal was missing."""

@@ -4,7 +4,8 @@ A row stands for a job: a message's recipients in one domain. Rows wait, are hel
 claims die with the process. A second table has each domain in which something waits, with the time of the first thing
 due, so that a million rows in one domain do not hide another. Nothing is synced, and a transaction is written once in
 some hundred changes: how the file was closed, a mark says (`clean_end`). Whatever goes wrong with it makes it wanting:
-then it misses rows, and has rows that are not true any more, until all files were looked at again.
+then it misses rows, and has rows that are not true any more (claims that nobody has among them), until all files were
+looked at again.
 
 Not safe for threads: `jobs` is.
 """
@@ -36,7 +37,7 @@ class RowState(IntEnum):
     CLAIMED = 2
 
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _APPLICATION_ID = 0x6D627173
 """`mbqs`."""
@@ -48,6 +49,7 @@ _SCHEMA = (
     "CREATE INDEX job_due ON job (domain, due) WHERE state = 0",
     "CREATE INDEX job_domain ON job (domain)",
     "CREATE INDEX job_late ON job (due) WHERE state = 0",
+    "CREATE INDEX job_claimed ON job (domain) WHERE state = 2",
     "CREATE TABLE domain (name TEXT PRIMARY KEY, due REAL NOT NULL) WITHOUT ROWID",
     "CREATE INDEX domain_due ON domain (due)",
     f"PRAGMA application_id={_APPLICATION_ID}",
@@ -121,8 +123,9 @@ class Schedule:
     _log = Logger()
 
     def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self.is_wanting = False
-        """Whether all messages' files must be looked at again: rows may be missing."""
+        self.losses = 0
+        """How often something of it may have been lost."""
+        self._mended = 0
         self._path = path
         self._monotonic = monotonic
         self._connection: sqlite3.Connection | None = None
@@ -133,8 +136,8 @@ class Schedule:
         """Go on with the file, if it was closed well; else begin a new one, which is wanting."""
         if not is_clean:
             self._remove()
-            self.is_wanting = True
-        self._run(lambda connection: None, None)
+            self.note_loss()
+        self._run(self._end_claims, None)
 
     def close(self) -> bool:
         """Write down what is left, for good. Whether the file says all that it should."""
@@ -144,10 +147,23 @@ class Schedule:
         self._rests_until = math.inf
         return is_whole
 
-    def add(self, jobs: Iterable[Job]) -> int:
-        """Rows for jobs that have none; how many were new."""
+    @property
+    def is_wanting(self) -> bool:
+        """Whether all messages' files must be looked at again: rows may be missing, or not be true."""
+        return self._mended < self.losses
+
+    def note_loss(self) -> None:
+        """Something of it may have been lost just now."""
+        self.losses += 1
+
+    def note_look(self, losses: int) -> None:
+        """All files were looked at, and nothing was missed, since there had been so many losses."""
+        self._mended = max(self._mended, losses)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Rows for jobs that have none and that nobody has: a row that is claimed, or held wrongly, is mended."""
         rows = [_row(job) for job in jobs]
-        return self._run(lambda connection: self._add(connection, rows), 0)
+        self._run(lambda connection: self._add(connection, rows), None)
 
     def claim(self, domain: str, now: float, latest: float, limit: int) -> list[Job]:
         """Those jobs of a domain that have been due for longest; what is due beyond `latest` is due now."""
@@ -219,18 +235,25 @@ class Schedule:
     def _select(self, query: str, values: Sequence[object], made: Callable[[Any], T]) -> list[T]:
         return self._run(lambda connection: [made(row) for row in connection.execute(query, values)], [])
 
-    def _add(self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> int:
-        before = connection.total_changes
+    def _end_claims(self, connection: sqlite3.Connection) -> None:
+        """Nobody has anything of it yet."""
+        claimed = connection.execute("SELECT DISTINCT domain FROM job WHERE state = 2").fetchall()
+        connection.execute("UPDATE job SET state = 0 WHERE state = 2")
+        for (domain,) in claimed:
+            self._refresh(connection, domain)
+
+    def _add(self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+        """A fault that undid some changes may have left rows that are claimed or held for ever."""
         connection.executemany(
-            "INSERT OR IGNORE INTO job (message, domain, sender, due, arrived, octets, attempts, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO job (message, domain, sender, due, arrived, octets, attempts, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message, domain) DO UPDATE"
+            " SET due = excluded.due, attempts = excluded.attempts, state = excluded.state"
+            " WHERE job.state = 2 OR (job.state = 1 AND excluded.state = 0)",
             rows,
         )
-        added = connection.total_changes - before
         for domain in {str(row[1]) for row in rows}:
             self._refresh(connection, domain)
         self._changes += len(rows)
-        return added
 
     def _claim(self, connection: sqlite3.Connection, domain: str, now: float, latest: float, limit: int) -> list[Job]:
         waiting = f"SELECT {_COLUMNS} FROM job WHERE state = 0 AND domain = ?"
@@ -303,7 +326,7 @@ class Schedule:
             try:
                 connection = self._opened()
                 if connection is None:
-                    self.is_wanting = True
+                    self.note_loss()
                     return otherwise
                 return self._transact(connection, work)
             except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
@@ -322,7 +345,7 @@ class Schedule:
 
     def _is_mended(self, error: Exception) -> bool:
         """Whether it is worth trying again: the file was damaged, and is begun anew."""
-        self.is_wanting = True
+        self.note_loss()
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         damaged = not isinstance(error, OSError) and code & 0xFF not in _NOT_DAMAGED
         self._log.warn("The schedule {path} must be made again: {why}", path=self._path, why=str(error))

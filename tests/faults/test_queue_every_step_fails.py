@@ -58,7 +58,7 @@ def look_here(user: QueueUser) -> set[str]:
     from it, which were told to be none."""
     for _ in user.queue.upkeep():
         pass
-    user.queue.jobs.is_wanting = True
+    user.queue.jobs.note_loss()
     for _ in user.queue.upkeep():
         pass
     return {name.decode() for name in user.queue.spool.names()}

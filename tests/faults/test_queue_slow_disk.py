@@ -83,7 +83,7 @@ def test_fault_14_a_message_that_comes(site: Site) -> None:
     files = begun(site)
     with hanging(files, "fsync", "", threading.Thread(target=site.send, args=("HANGS", "bob@hangs.example"))):
         assert site.queue.take("hangs.example", site.clock()) is None
-        site.queue.jobs.is_wanting = True
+        site.queue.jobs.note_loss()
         site.keep_up()
         assert site.queue.take("hangs.example", site.clock()) is None
         site.settle(site.take("slow.example"), Fate.DELIVERED)
@@ -112,7 +112,7 @@ def test_fault_14_a_removal_that_is_made_durable(site: Site) -> None:
 
 def test_fault_14_a_look_at_all_files(site: Site) -> None:
     files = begun(site)
-    site.queue.jobs.is_wanting = True
+    site.queue.jobs.note_loss()
     with hanging(files, "open", "SLOW", threading.Thread(target=site.keep_up)):
         others_are_served(site)
     assert not site.queue.wants_upkeep

@@ -64,7 +64,7 @@ class QueueLives(RuleBasedStateMachine):
 
     @rule()
     def look_at_all_files(self) -> None:
-        self.user.queue.jobs.is_wanting = True
+        self.user.queue.jobs.note_loss()
         for _ in self.user.queue.upkeep():
             pass
 

@@ -45,7 +45,7 @@ def test_what_is_published_is_not_sent_before_it_is_scheduled(site: Site) -> Non
     assert os.listdir(site.root / "messages") == []
     draft.publish()
     assert os.listdir(site.root / "messages") == ["A1"]
-    site.queue.jobs.is_wanting = True
+    site.queue.jobs.note_loss()
     site.keep_up()
     assert site.due() == {}
     draft.schedule()
@@ -243,7 +243,7 @@ def test_what_is_in_memory_is_not_found_again(site: Site) -> None:
     for name in ("A1", "B1"):
         site.send(name, "bob@example.com")
     job = site.take("example.com")
-    site.queue.jobs.is_wanting = True
+    site.queue.jobs.note_loss()
     site.keep_up()
     assert site.queue.jobs._schedule.page(Selection(), 0, 10) == ([], None)
     assert site.due() == {"example.com": ["B1"]} and site.queue.messages == 2
@@ -318,7 +318,7 @@ def test_many_threads(site: Site) -> None:
         for name in names:
             site.queue.stats(NOON)
             site.queue.retry(name, NOON)
-            site.queue.jobs.is_wanting = True
+            site.queue.jobs.note_loss()
             site.keep_up()
         are_sent.set()
 
@@ -328,7 +328,7 @@ def test_many_threads(site: Site) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    site.queue.jobs.is_wanting = True
+    site.queue.jobs.note_loss()
     site.keep_up()
     while send_what_is_due(site, sent):
         pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailbox_d.queue.message import Attempt, Fate
-from mailbox_d.queue.outcomes import Change, Progress
+from mailbox_d.queue.outcomes import Change, MessageState, Progress
 from mailbox_d.queue.rescan import Rescan
 from tests.faults.store_files import Call, FailingFiles, RecordingFiles
 from tests.unit.queue.mail import SENDER, Clock, Site
@@ -97,3 +97,63 @@ def test_a_message_of_which_nobody_waits_goes(tmp_path: Path) -> None:
     site.restart(is_clean=False)
     site.keep_up()
     assert os.listdir(tmp_path / "messages") == os.listdir(tmp_path / "outcomes") == [] and site.queue.messages == 0
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 4])
+def test_a_stop_in_the_middle_of_a_look_loses_nothing(
+    tmp_path: Path, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailbox_d.queue.rescan._NAMES_A_TURN", 2)
+    site, names = Site(tmp_path), [f"A{number}" for number in range(10)]
+    for name in names:
+        site.send(name, "bob@example.com")
+    site.restart(is_clean=False)
+    look = site.queue.upkeep()
+    for _ in range(turns):
+        next(look)
+    assert site.queue.wants_upkeep and not site.queue.stats(site.clock()).is_complete
+    site.restart(is_clean=True)
+    site.keep_up()
+    assert site.due() == {"example.com": names} and site.queue.messages == 10
+
+
+@pytest.mark.parametrize("fault", [ValueError("our fault"), OSError(5, "Input/output error")])
+def test_a_fault_with_one_message_keeps_no_other_from_being_found(
+    tmp_path: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, monotonic = Site(tmp_path), Clock(0.0)
+    for name in ("A1", "A2", "A3"):
+        site.send(name, "bob@example.com")
+    site.restart(is_clean=False)
+    rescan, read = rescan_of(site, monotonic), site.queue.spool.state
+
+    def state(identifier: str) -> MessageState | None:
+        if identifier == "A2":
+            raise fault
+        return read(identifier)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.queue.spool, "state", state)
+        run(rescan)
+    assert site.due() == {"example.com": ["A1", "A3"]} and site.queue.jobs.is_wanting and not rescan.is_wanted
+    site.restart(is_clean=True)
+    site.keep_up()
+    assert site.due() == {"example.com": ["A1", "A2", "A3"]}
+
+
+def test_a_loss_during_a_look_wants_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailbox_d.queue.rescan._NAMES_A_TURN", 1)
+    site, monotonic = Site(tmp_path), Clock(0.0)
+    for name in ("A1", "A2"):
+        site.send(name, "bob@example.com")
+    site.restart(is_clean=False)
+    rescan = rescan_of(site, monotonic)
+    look = rescan.turns()
+    next(look)
+    site.queue.jobs.note_loss()
+    for _ in look:
+        pass
+    assert site.queue.jobs.is_wanting
+    monotonic.now += 10_000
+    run(rescan)
+    assert not site.queue.jobs.is_wanting and not rescan.is_wanted

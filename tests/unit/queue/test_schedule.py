@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbox_d.queue.job import jobs_of
+from mailbox_d.queue.job import Job, jobs_of
 from mailbox_d.queue.mail_queue import offline
 from mailbox_d.queue.message import Fate
 from mailbox_d.queue.schedule import RowState, Schedule, Selection
@@ -104,7 +104,7 @@ def test_a_damaged_schedule_costs_a_look_at_the_files(tmp_path: Path, place: int
     for domain in found:
         assert found[domain] == all_due()[domain]
     if site.queue.stats(site.clock()).is_complete and not site.queue.wants_upkeep:
-        site.queue.jobs.is_wanting = True
+        site.queue.jobs.note_loss()
         site.keep_up()
     assert site.due() == all_due()
 
@@ -140,7 +140,7 @@ def test_a_row_of_a_file_that_is_begun_anew_is_not_taken_for_an_older_one(tmp_pa
         job = site.take(f"{name.lower()}.example")
         assert site.queue.load(job) is not None
         site.queue.jobs._schedule._remove()
-        site.queue.jobs.is_wanting = True
+        site.queue.jobs.note_loss()
         site.keep_up()  # gives the others the numbers of those rows
         site.settle(job, Fate.DELIVERED)
         left = {domain: names for domain, names in all_due().items() if names[0] > name}
@@ -237,3 +237,123 @@ def test_figures(tmp_path: Path) -> None:
     assert rows + stats.being_sent == sum(by_hand.waiting.values()) + sum(by_hand.held.values())
     assert by_hand.held == stats.held and by_hand.oldest["a0.example"] == NOON
     site.queue.release(job)
+
+
+SLOW = [f"A{number}" for number in range(20)]
+
+
+def claimed_on_the_disk(site: Site) -> list[Job]:
+    """Jobs whose claims the file says."""
+    for name in SLOW:
+        site.send(name, "bob@slow.example")
+    list(site.queue.identifiers(Selection()))
+    jobs = [site.take("slow.example") for _ in SLOW]
+    connection_of(site).commit()
+    return jobs
+
+
+def connection_of(site: Site) -> sqlite3.Connection:
+    connection = site.queue.jobs._schedule._connection
+    assert connection is not None
+    return connection
+
+
+def lose_what_is_not_committed(site: Site) -> None:
+    """As a disk does that is full once."""
+    connection = connection_of(site)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count={pages}")
+    site.queue.jobs._ready_max = 0
+    for number in range(1000):
+        if site.queue.jobs.is_wanting:
+            break
+        site.send(f"F{number}", "bob@full.example")
+    connection.execute("PRAGMA max_page_count=1000000")
+    assert site.queue.jobs.is_wanting
+
+
+def test_a_claim_that_a_full_disk_brings_back_is_ended_by_the_next_look(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.keep_up()
+    for job in claimed_on_the_disk(site):
+        site.settle(job, Fate.DEFERRED)
+    lose_what_is_not_committed(site)
+    site.clock.now += 1000
+    assert "slow.example" not in site.due()
+    site.keep_up()
+    assert site.due()["slow.example"] == sorted(SLOW)
+
+
+def test_a_look_leaves_the_claims_that_somebody_has(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.keep_up()
+    jobs = claimed_on_the_disk(site)
+    lose_what_is_not_committed(site)
+    site.keep_up()
+    site.clock.now += 1000
+    assert "slow.example" not in site.due()
+    for job in jobs:
+        site.queue.release(job)
+    assert site.due()["slow.example"] == sorted(SLOW)
+
+
+def test_a_hold_that_a_full_disk_brings_back_is_ended_by_the_next_look(tmp_path: Path) -> None:
+    site = filled(tmp_path)
+    site.queue.hold("A1")
+    connection_of(site).commit()
+    site.queue.unhold("A1")
+    lose_what_is_not_committed(site)
+    site.clock.now += 1000
+    assert "a1.example" not in site.due()
+    site.keep_up()
+    assert site.due()["a1.example"] == ["A1"]
+
+
+def test_claims_in_the_file_end_with_the_process(tmp_path: Path) -> None:
+    path = str(tmp_path / "schedule")
+    jobs = [Job(name, "example.com", "", NOON, NOON, 1) for name in ("A1", "B1")]
+    schedule = Schedule(path)
+    schedule.open(is_clean=False)
+    schedule.add(jobs)
+    assert len(schedule.claim("example.com", NOON, NOON + 1, 10)) == 2 and schedule.next_due() is None
+    schedule.close()
+    schedule = Schedule(path)
+    schedule.open(is_clean=True)
+    assert schedule.next_due() == NOON and schedule.due_domains(NOON, NOON + 1, 10, "") == ["example.com"]
+    assert len(schedule.claim("example.com", NOON, NOON + 1, 10)) == 2
+
+
+def test_what_is_published_at_the_end_is_found_again(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.keep_up()
+    draft = site.draft("A1", "bob@example.com")
+    draft.publish()
+    site.queue.close()
+    draft.schedule()
+    site.queue = site.opened()
+    site.keep_up()
+    assert site.due() == {"example.com": ["A1"]}
+
+
+@pytest.mark.parametrize("step", ["sync", "mark"])
+def test_what_comes_while_the_queue_is_closed_is_found_again(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    site.keep_up()
+    target, name = {
+        "sync": (site.queue.spool, "sync_removals"),
+        "mark": (site.queue._mark, "make"),
+    }[step]
+    closing = getattr(target, name)
+
+    def send_and_go_on(*arguments: int) -> None:
+        site.send("A1", "bob@example.com")
+        closing(*arguments)
+
+    monkeypatch.setattr(target, name, send_and_go_on)
+    site.queue.close()
+    monkeypatch.undo()
+    site.queue = site.opened()
+    site.keep_up()
+    assert site.due() == {"example.com": ["A1"]}

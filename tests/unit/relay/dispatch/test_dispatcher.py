@@ -271,7 +271,7 @@ def test_a_fault_of_ours_in_what_must_come_first_is_not_the_end(tmp_path: Path) 
 def test_a_fault_of_ours_in_the_upkeep_is_not_the_end_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     upkeep = Failing(world.queued.queue.upkeep, 1)
     monkeypatch.setattr(world.queued.queue, "upkeep", upkeep)
-    world.queued.queue.jobs.is_wanting = True
+    world.queued.queue.jobs.note_loss()
     world.go_on(30)
     assert upkeep.left == 0
     assert not world.queued.queue.wants_upkeep
