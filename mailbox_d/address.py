@@ -64,6 +64,11 @@ class EmailAddress:
         return address
 
     @property
+    def written(self) -> tuple[str, str]:
+        """The local part as it was written, and the domain: by these other sites may tell their addresses apart."""
+        return self.local_part, self.domain
+
+    @property
     def is_ascii(self) -> bool:
         """Whether the address can be said to a peer without SMTPUTF8 (RFC 6531)."""
         return self.local_part.isascii()

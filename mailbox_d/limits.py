@@ -56,6 +56,7 @@ def smtp_limits(limits: Limits) -> SMTPLimits:
         command_line=limits.smtp_command_line,
         auth_line=limits.smtp_auth_line,
         recipients=limits.recipients_per_message,
+        queue_files=limits.queue_files_per_message,
         unknown_recipients=limits.unknown_recipients,
         unknown_recipient_delay=limits.unknown_recipient_delay,
         bad_commands=limits.bad_commands,

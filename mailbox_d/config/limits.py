@@ -194,6 +194,10 @@ class Limits(Section):
     queue_hosts: Annotated[int, Count(least=1, most=100)] = 5
     """Servers of a domain, and addresses of each, that one attempt tries."""
 
+    queue_files_per_message: Annotated[int, Count(least=1, most=1000)] = 50
+    """Files in the queue that one message is put into: one for each address of ours by which it goes elsewhere. Further
+    recipients are told to come separately; one alone may lead to more."""
+
     alias_targets: Annotated[int, Count(least=10, most=100_000)] = 1000
     """Addresses that one recipient may lead to by aliases."""
 

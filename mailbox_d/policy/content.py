@@ -36,9 +36,8 @@ def check_circle(header: HeaderScanner, transaction: Transaction) -> Refused | N
     """
     if transaction.client.user is not None:
         return None
-    forwarding = {via for recipient in transaction.recipients for via in recipient.via.values()}
-    for value in header.values["delivered-to"] if forwarding else ():
-        if (address := _delivered_to(value)) in forwarding:
+    for value in header.values["delivered-to"] if transaction.ways else ():
+        if (address := _delivered_to(value)) in transaction.ways:
             return Refused(Reason.TOO_MANY_HOPS, "The message runs in a circle", f"{address} has forwarded it before")
     return None
 

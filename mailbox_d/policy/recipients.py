@@ -30,7 +30,8 @@ class Destination:
     """Where an address leads: to users of ours, by their own addresses, and to addresses elsewhere.
 
     Both are empty for an address in a domain of ours that nobody has. `via`: of each address elsewhere the address of
-    ours that names it as where its mail goes; nobody does of one that was asked for itself.
+    ours that names it as where its mail goes, without a suffix that the entry does not have; for a catch-all it is the
+    domain's postmaster. So one way has one name, whatever a sender writes. Nobody names one that was asked for itself.
     """
 
     mailboxes: tuple[EmailAddress, ...] = ()
@@ -80,7 +81,8 @@ class Recipients:
         if not found.is_nobody or catch_all is None:
             return found
         if not self.is_ours(catch_all.domain):
-            return Destination(remote=(catch_all,), by_catch_all=True, via={catch_all: address})
+            via = {catch_all: EmailAddress("postmaster", address.domain)}
+            return Destination(remote=(catch_all,), by_catch_all=True, via=via)
         return replace(await self._follow(catch_all), by_catch_all=True)
 
     async def _follow(self, address: EmailAddress) -> Destination:
@@ -92,7 +94,7 @@ class Recipients:
         for _ in range(MAX_ALIAS_DEPTH):
             following: list[EmailAddress] = []
             for member in level:
-                mailbox, targets = await self._look_up(member)
+                entry, mailbox, targets = await self._look_up(member)
                 if mailbox is not None:
                     mailboxes[mailbox] = None
                 for target in targets:
@@ -102,7 +104,7 @@ class Recipients:
                     if self.is_ours(target.domain):
                         following.append(target)
                     else:
-                        remote[target] = member
+                        remote[target] = entry
                 self._check_number(address, len(seen) - 1)
             level = following
         if level:
@@ -113,17 +115,19 @@ class Recipients:
         if targets > self._most_targets:
             raise _too_many(f"{address} leads to more than {self._most_targets} addresses (limits.alias_targets)")
 
-    async def _look_up(self, address: EmailAddress) -> tuple[EmailAddress | None, tuple[EmailAddress, ...]]:
-        """The user's own address, or an alias's targets; neither where nobody has the address."""
+    async def _look_up(
+        self, address: EmailAddress
+    ) -> tuple[EmailAddress, EmailAddress | None, tuple[EmailAddress, ...]]:
+        """The form that has an entry, and the user's own address or an alias's targets; neither where nobody has it."""
         realm = self._domains[address.domain].realm
         for form in _forms(address):
             user = await realm.find_user(form) or await realm.user_of_alias(form)
             if user is not None:
-                return user.address, ()
+                return form, user.address, ()
             targets = await realm.alias(form)
             if targets:
-                return None, targets
-        return None, ()
+                return form, None, targets
+        return address, None, ()
 
 
 def _too_many(cause: str) -> TooManyTargets:

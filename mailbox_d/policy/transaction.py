@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mailbox_d.address import EmailAddress
@@ -55,6 +55,8 @@ class Delivered:
     via: Mapping[EmailAddress, EmailAddress] = field(default_factory=dict)
     wishes: Wishes = NO_WISHES
     by_catch_all: bool = False
+    is_split: bool = False
+    """Whether each of its mailboxes is queued as a recipient of its own, with an outcome of its own."""
 
     @property
     def is_forwarded(self) -> bool:
@@ -65,6 +67,13 @@ class Delivered:
     def is_queued_whole(self) -> bool:
         """Whether it goes through the queue though it is for mailboxes here: from there success is reported."""
         return bool(self.mailboxes) and bool(self.wishes.notify & Notify.SUCCESS)
+
+    @property
+    def elsewhere(self) -> tuple[EmailAddress, ...]:
+        """What of it stands in the queue."""
+        if self.is_queued_whole:
+            return (self.envelope,)
+        return self.mailboxes + self.remote if self.is_split else self.remote
 
 
 @dataclass(slots=True)
@@ -82,17 +91,54 @@ class Transaction:
     returns: Return | None = None
     require_tls: bool = False
     recipients: list[Delivered] = field(default_factory=list)
+    """Each once, as it was named first."""
+    accepted: list[Delivered] = field(default_factory=list)
+    """One for each RCPT that was taken, a repeated one again: LMTP answers for each (RFC 2033 section 4.2)."""
     copies: dict[EmailAddress, EmailAddress] = field(default_factory=dict)
     """Each mailbox once, with the envelope's address that led to it; its own address goes before others."""
+
+    elsewhere: dict[tuple[str, str], EmailAddress] = field(default_factory=dict)
+    """Every address that is for the queue once, by how it is written: other sites may tell `Bob` from `bob` (RFC 5321
+    section 2.4)."""
+    ways: set[EmailAddress] = field(default_factory=set)
+    """The addresses of ours by which it goes elsewhere."""
+    queue_files: int = 1
+    """Into how many files of the queue it goes at most: one, one for each way, and one for each address that only its
+    case or the like tells from another one."""
+    _named: dict[tuple[str, str], Delivered] = field(default_factory=dict)
+    _folded: set[EmailAddress] = field(default_factory=set)
 
     @property
     def goes_elsewhere(self) -> bool:
         """Whether some of it is for the queue."""
-        return any(recipient.remote or recipient.is_queued_whole for recipient in self.recipients)
+        return bool(self.elsewhere)
+
+    def known(self, address: EmailAddress) -> Delivered | None:
+        """The recipient that was named so before."""
+        return self._named.get(address.written)
+
+    def queue_files_with(self, more: Delivered) -> int:
+        """How many `queue_files` there are with one more recipient."""
+        ways = len(self.ways) + len(set(more.via.values()) - self.ways)
+        written = len(self.elsewhere) + len(_by_writing(more.elsewhere).keys() - self.elsewhere.keys())
+        folded = len(self._folded) + len(set(more.elsewhere) - self._folded)
+        return 1 + ways + written - folded
 
     def add(self, recipient: Delivered) -> None:
         """Take one more recipient."""
+        self.accepted.append(recipient)
+        if recipient.envelope.written in self._named:
+            return
+        self._named[recipient.envelope.written] = recipient
         self.recipients.append(recipient)
-        for mailbox in () if recipient.is_queued_whole else recipient.mailboxes:
+        self.queue_files = self.queue_files_with(recipient)
+        self.elsewhere.update(_by_writing(recipient.elsewhere))
+        self.ways.update(recipient.via.values())
+        self._folded.update(recipient.elsewhere)
+        for mailbox in () if recipient.is_queued_whole or recipient.is_split else recipient.mailboxes:
             if mailbox not in self.copies or recipient.envelope == mailbox:
                 self.copies[mailbox] = recipient.envelope
+
+
+def _by_writing(addresses: Iterable[EmailAddress]) -> dict[tuple[str, str], EmailAddress]:
+    return {address.written: address for address in addresses}

@@ -41,9 +41,9 @@ async def data(session: SMTPSession, command: Plain) -> Answer:
     assert session.transaction is not None
     service = session.service
     identifier = new_identifier()
-    destinations = service.intake.destinations(session.transaction, identifier, service.clock())
+    begin = partial(service.intake.begin, session.transaction, identifier, service.clock())
     lane = service.lane.of(*map(str, session.transaction.copies))
-    session.incoming = IncomingMessage(identifier, partial(service.intake.begin, destinations), lane, service.room)
+    session.incoming = IncomingMessage(identifier, begin, lane, service.room)
     session.began_data = service.monotonic()
     return Answer.of(GO_AHEAD_DATA, Then.READ_MESSAGE)
 
@@ -186,5 +186,5 @@ def _for_each_recipient(
     then: Then = Then.CONTINUE,
 ) -> Answer:
     """The replies behind a message: one, or in LMTP one for each accepted recipient (RFC 2033 section 4.2)."""
-    recipients = transaction.recipients if session.service.kind is Kind.LMTP else transaction.recipients[:1]
+    recipients = transaction.accepted if session.service.kind is Kind.LMTP else transaction.accepted[:1]
     return Answer(tuple(reply(recipient.mailboxes) for recipient in recipients), then)

@@ -87,19 +87,33 @@ async def rcpt(session: SMTPSession, command: Recipient) -> Answer:
         return Answer.of(NEEDS_SMTPUTF8)
     if command.asks_for_reports and not session.offers_reports:
         return session.bad_command(UNKNOWN_PARAMETER)
-    if len(transaction.recipients) >= session.service.limits.recipients:
-        session.refused_recipients += 1
-        return Answer.of(TOO_MANY_RECIPIENTS)
+    if len(transaction.accepted) >= session.service.limits.recipients:
+        return _too_many(session)
     try:
         address = command.address or await _postmaster(session)
+        if known := transaction.known(address):
+            transaction.add(known)
+            return Answer.of(RECIPIENT_OK)
         delivered = await _destination(session, transaction, address)
     except RefusedByPolicy as error:
         return await _refused_recipient(session, command.address, error.refused)
+    if _takes_too_many_files(transaction, delivered, session.service.limits.queue_files):
+        return _too_many(session)
     if refused := await session.service.mailbox_room.check(delivered.mailboxes, transaction.announced):
         session.refused_recipients += 1
         return _refusal_of_recipient(session, address, refused)
     transaction.add(replace(delivered, wishes=_wishes(command)))
     return Answer.of(RECIPIENT_OK)
+
+
+def _takes_too_many_files(transaction: Transaction, delivered: Delivered, most: int) -> bool:
+    """Whether a recipient would have the queue keep the message once more; one alone may have it kept often."""
+    return transaction.goes_elsewhere and transaction.queue_files_with(delivered) > max(most, transaction.queue_files)
+
+
+def _too_many(session: SMTPSession) -> Answer:
+    session.refused_recipients += 1
+    return Answer.of(TOO_MANY_RECIPIENTS)
 
 
 async def _destination(session: SMTPSession, transaction: Transaction, address: EmailAddress) -> Delivered:

@@ -39,6 +39,7 @@ class SMTPLimits:
     command_line: int = 2048
     auth_line: int = 12288
     recipients: int = 1000
+    queue_files: int = 50
     unknown_recipients: int = 20
     unknown_recipient_delay: float = 0.25
     bad_commands: int = 10

@@ -29,7 +29,7 @@ def tell_taken(
     for outcome in outcomes:
         tell(_outcome(identifier, at, transaction.copies[outcome.target.address], outcome))
     if transaction.goes_elsewhere:
-        _tell_all(session, Enqueued.for_all(identifier, at, _elsewhere(transaction)))
+        _tell_all(session, Enqueued.for_all(identifier, at, tuple(transaction.elsewhere.values())))
 
 
 def tell_refused_sender(session: SMTPSession, sender: EmailAddress | None, reply: Reply, cause: str) -> None:
@@ -124,14 +124,6 @@ def _outcome(identifier: str, at: float, envelope: EmailAddress, outcome: Outcom
 
 def _words(error: MailError) -> str:
     return f"{error.public} ({error.cause})" if error.cause else error.public
-
-
-def _elsewhere(transaction: Transaction) -> list[EmailAddress]:
-    """Every address that is in the queue, once."""
-    found: list[EmailAddress] = []
-    for recipient in transaction.recipients:
-        found += [recipient.envelope] if recipient.is_queued_whole else recipient.remote
-    return list(dict.fromkeys(found))
 
 
 def _user(session: SMTPSession) -> str:

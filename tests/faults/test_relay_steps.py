@@ -110,7 +110,7 @@ class House:
         for one in recipients:
             is_here = one == BOB
             transaction.add(Delivered(one, (one,) if is_here else (), () if is_here else (one,)))
-        delivery = self.intake.begin(self.intake.destinations(transaction, f"M{number}", self.now()))
+        delivery = self.intake.begin(transaction, f"M{number}", self.now())
         delivery.write(b"Subject: %d\r\n\r\nHello\r\n" % number)
         delivery.commit(all_or_nothing=True)
         self.say(f"answered {number}")

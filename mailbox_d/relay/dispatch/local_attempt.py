@@ -1,6 +1,8 @@
 """Queued mail for domains of ours: our own reports, and what was queued before the domain was ours.
 
 A report to an address that we made of a sender elsewhere (SRS) goes on to that sender, as one does that comes by SMTP.
+What an address leads to that leads to several is queued anew, each as a recipient of its own: so each has an outcome of
+its own, and nobody gets a second copy because another one could not have the first.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from mailbox_d.queue.message import Attempt, Fate, Notify, Parcel, Recipient
 from mailbox_d.record.events import Kept
 from mailbox_d.record.recorder import Record
 from mailbox_d.relay.dispatch.outcomes import NOBODY, OUR_FAULT
-from mailbox_d.relay.intake.deliveries import Destinations, Intake
+from mailbox_d.relay.intake.deliveries import Intake
 from mailbox_d.store.ports import Outcome, Receipt, Refusal
 
 _BLOCK = 65536
@@ -80,7 +82,8 @@ class LocalAttempting:
         if found.is_nobody:
             return None
         wishes = Wishes(recipient.notify & ~Notify.SUCCESS, recipient.said_notify, recipient.original)
-        return Delivered(recipient.address, found.mailboxes, found.remote, found.via, wishes)
+        several = len(found.mailboxes) + len(found.remote) > 1
+        return Delivered(recipient.address, found.mailboxes, found.remote, found.via, wishes, is_split=several)
 
     async def _destination(self, address: EmailAddress, *, is_report: bool) -> Destination:
         if not is_rewritten(address):
@@ -94,11 +97,9 @@ class LocalAttempting:
 
     async def _deliver(self, parcel: Parcel, known: Sequence[tuple[Recipient, Delivered]]) -> list[Attempt]:
         transaction = self._transaction(parcel, [delivered for _, delivered in known])
-        identifier = secrets.token_hex(6).upper()
-        destinations = self._intake.destinations(transaction, identifier, self._clock())
         lane = self._lane.of(*map(str, transaction.copies))
         try:
-            outcomes = await lane.run(partial(self._write, parcel.message.identifier, destinations))
+            outcomes = await lane.run(partial(self._write, parcel.message.identifier, transaction))
         except MailError as error:
             return [self._said(recipient, Fate.DEFERRED, OUR_FAULT, error.public) for recipient, _ in known]
         refused = {each.target.address: each.error for each in outcomes if isinstance(each, Refusal)}
@@ -128,13 +129,13 @@ class LocalAttempting:
             transaction.add(each)
         return transaction
 
-    def _write(self, identifier: str, destinations: Destinations) -> tuple[Outcome, ...]:
+    def _write(self, identifier: str, transaction: Transaction) -> tuple[Outcome, ...]:
         """Copy the message. Blocks. Raises `StorageFault`, `MailError` where it is gone."""
         content = self._queue.content(identifier)
         if content is None:
             raise MailError(_GONE)
         with content:
-            delivery = self._intake.begin(destinations)
+            delivery = self._intake.begin(transaction, secrets.token_hex(6).upper(), self._clock())
             try:
                 for offset in range(0, content.octets, _BLOCK):
                     delivery.write(content.read(offset, _BLOCK))
@@ -144,9 +145,10 @@ class LocalAttempting:
                 raise
 
     def _outcome(self, recipient: Recipient, delivered: Delivered, refused: dict[EmailAddress, MailError]) -> Attempt:
-        error = next((refused[mailbox] for mailbox in delivered.mailboxes if mailbox in refused), None)
+        here = () if delivered.is_split else delivered.mailboxes
+        error = next((refused[mailbox] for mailbox in here if mailbox in refused), None)
         if error is None:
-            host = self._hostname if delivered.remote else ""  # it is relayed then, to where the alias leads
+            host = self._hostname if delivered.elsewhere else ""  # it is relayed then, to where the alias leads
             return replace(self._said(recipient, Fate.DELIVERED, "2.1.5", ""), host=host)
         status = "4.2.2" if isinstance(error, OverQuota) else OUR_FAULT
         return self._said(recipient, Fate.DEFERRED, status, error.public)

@@ -4,12 +4,12 @@ An address that another one of ours leads to is its business: its mail has a sen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.policy.trace import delivered_to, received
-from mailbox_d.policy.transaction import Delivered, Transaction
+from mailbox_d.policy.transaction import Delivered, Transaction, Wishes
 from mailbox_d.queue.message import Envelope, Notify, Recipient, Source
 
 Rewrite = Callable[[EmailAddress | None, EmailAddress], EmailAddress | None]
@@ -35,39 +35,82 @@ def consignments(
     user = transaction.client.user
     source = Source.FORWARDED if user is None else Source.USER
     made: list[Consignment] = []
-    for (sender, header), recipients in _groups(transaction, rewrite).items():
-        name = f"{identifier}-{len(made) + 1}" if made else identifier
-        envelope = _envelope(transaction, sender, tuple(recipients.values()))
-        made.append(Consignment(name, envelope, source, header + trace, str(user.address) if user else ""))
+    for way, recipients in _groups(transaction).items():
+        sender = transaction.sender if way.via is None else rewrite(transaction.sender, way.via)
+        header = b"" if way.named is None else delivered_to(way.named)
+        for together in _told_apart(recipients.values()):
+            name = f"{identifier}-{len(made) + 1}" if made else identifier
+            envelope = _envelope(transaction, sender, together)
+            made.append(Consignment(name, envelope, source, header + trace, str(user.address) if user else ""))
     return tuple(made)
 
 
-_Groups = dict[tuple[EmailAddress | None, bytes], dict[EmailAddress, Recipient]]
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an address is reached: `via`, the address of ours whose business it is; `named`: whose mail it was."""
+
+    via: EmailAddress | None = None
+    named: EmailAddress | None = None
 
 
-def _groups(transaction: Transaction, rewrite: Rewrite) -> _Groups:
-    """The recipients elsewhere, each once for each way that leads to it, by sender and what stands before the trace."""
-    groups: _Groups = {}
+_STRAIGHT = _Way()
+
+_Written = tuple[str, str]
+"""By what recipients are told apart: ours when folded, others as they are written."""
+
+
+def _groups(transaction: Transaction) -> dict[_Way, dict[_Written, Recipient]]:
+    """The recipients for the queue, each once for each way that leads to it. A mailbox here has one way."""
+    groups: dict[_Way, dict[_Written, Recipient]] = {}
+    split: set[EmailAddress] = set()
     for delivered in transaction.recipients:
-        for recipient in _recipients(delivered):
-            via = delivered.via.get(recipient.address)
-            sender = transaction.sender if via is None else rewrite(transaction.sender, via)
-            header = b"" if via is None else delivered_to(via)
-            groups.setdefault((sender, header), {}).setdefault(recipient.address, recipient)
+        wishes = _wishes(delivered)
+        for way, key, address in _targets(delivered, split):
+            group = groups.setdefault(way, {})
+            if key not in group:
+                group[key] = Recipient(address, wishes.notify, wishes.said_notify, wishes.original)
     return groups
 
 
-def _recipients(delivered: Delivered) -> Iterator[Recipient]:
+def _targets(delivered: Delivered, split: set[EmailAddress]) -> Iterator[tuple[_Way, _Written, EmailAddress]]:
+    """`split` has the mailboxes that have their way, and gets those that now have one."""
+    if delivered.is_queued_whole:
+        yield _STRAIGHT, _folded(delivered.envelope), delivered.envelope
+        return
+    if delivered.is_split:
+        named = _Way(named=delivered.envelope.without_suffix())
+        for mailbox in delivered.mailboxes:
+            if mailbox not in split:
+                split.add(mailbox)
+                yield named, _folded(mailbox), mailbox
+    ways = {via: _Way(via, via) for via in delivered.via.values()}
+    for address in delivered.remote:
+        via = delivered.via.get(address)
+        yield _STRAIGHT if via is None else ways[via], address.written, address
+
+
+def _folded(address: EmailAddress) -> _Written:
+    return address.key, address.domain
+
+
+def _told_apart(recipients: Iterable[Recipient]) -> list[tuple[Recipient, ...]]:
+    """The queue knows a message's recipients by their folded addresses: those equal then go in files of their own."""
+    files: list[dict[EmailAddress, Recipient]] = []
+    for recipient in recipients:
+        free = next((file for file in files if recipient.address not in file), None)
+        if free is None:
+            files.append(free := {})
+        free[recipient.address] = recipient
+    return [tuple(file.values()) for file in files]
+
+
+def _wishes(delivered: Delivered) -> Wishes:
     """An address that leads to several tells of no success: nobody could say of which (RFC 3461 section 5.2.7.3)."""
     wishes = delivered.wishes
-    if delivered.is_queued_whole:
-        yield Recipient(delivered.envelope, wishes.notify, wishes.said_notify, wishes.original)
-        return
-    several = len(delivered.remote) + len(delivered.mailboxes) > 1
+    several = len(delivered.remote) + len(delivered.mailboxes) > 1 and not delivered.is_queued_whole
     if several and wishes.notify & Notify.SUCCESS:
-        wishes = replace(wishes, notify=wishes.notify & ~Notify.SUCCESS)
-    for address in delivered.remote:
-        yield Recipient(address, wishes.notify, wishes.said_notify, wishes.original)
+        return replace(wishes, notify=wishes.notify & ~Notify.SUCCESS)
+    return wishes
 
 
 def _envelope(transaction: Transaction, sender: EmailAddress | None, recipients: tuple[Recipient, ...]) -> Envelope:

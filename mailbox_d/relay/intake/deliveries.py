@@ -60,16 +60,19 @@ class Intake:
         """Whether no more mail for other sites can be taken."""
         return self._outgoing is not None and self._outgoing.queue.is_full()
 
-    def destinations(self, transaction: Transaction, identifier: str, now: float) -> Destinations:
-        """Of a transaction; `identifier` names the message in its Received field, and in the queue."""
+    def begin(self, transaction: Transaction, identifier: str, now: float) -> Delivery:
+        """One delivery to all recipients; `identifier` names the message in its Received field, and in the queue.
+        Blocks. Raises `StorageFault`."""
+        return self._begin(self._destinations(transaction, identifier, now))
+
+    def _destinations(self, transaction: Transaction, identifier: str, now: float) -> Destinations:
         names = {"hostname": self._hostname, "identifier": identifier}
         blocks = delivery_blocks(transaction, **names, now=now)
         if self._outgoing is None:
             return Destinations(blocks, ())
         return Destinations(blocks, consignments(transaction, self._outgoing.rewrite, **names, now=now))
 
-    def begin(self, destinations: Destinations) -> Delivery:
-        """One delivery to all of them. Blocks. Raises `StorageFault`."""
+    def _begin(self, destinations: Destinations) -> Delivery:
         if self._outgoing is None or not destinations.consignments:
             return self._store.deliver(destinations.blocks)
         queue = self._outgoing.queue

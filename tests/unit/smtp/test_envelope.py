@@ -36,8 +36,8 @@ def test_what_is_said_of_recipients() -> None:
         b"<>",
         b"<alice@example.org> NOTIFY=NEVER",
         b"<bob@example.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@example.net",
-        b"<alice@example.org> ORCPT=rfc822;a@example.org",
-        b"<alice@example.org>",
+        b"<a.smith@example.org> ORCPT=rfc822;a@example.org",
+        b"<postmaster@example.org>",
     )
     assert [recipient.wishes for recipient in begun.recipients] == [
         Wishes(Notify.NEVER, said_notify=True),
@@ -54,3 +54,11 @@ def test_where_mail_that_is_forwarded_goes() -> None:
     assert recipient.remote == (CAROL,)
     assert recipient.is_forwarded
     assert not begun.copies
+
+
+def test_a_recipient_that_is_named_again_is_there_once() -> None:
+    begun = transaction(
+        b"<>", b"<outside@example.org>", b"<outside@example.org>", b"<outside@example.org> NOTIFY=NEVER"
+    )
+    assert [recipient.wishes for recipient in begun.recipients] == [NO_WISHES]
+    assert list(begun.elsewhere.values()) == [CAROL]

@@ -18,7 +18,11 @@ DAVE, AWAY, OUT = address("dave@example.com"), address("away@example.org"), addr
 ALL = Wishes(Notify.SUCCESS | Notify.FAILURE, said_notify=True, original="rfc822;x")
 
 
+rewritten_for: list[EmailAddress] = []
+
+
 def rewritten(sender: EmailAddress | None, via: EmailAddress) -> EmailAddress | None:
+    rewritten_for.append(via)
     return EmailAddress(f"rewritten-for-{via.local_part}", via.domain)
 
 
@@ -57,6 +61,38 @@ def test_what_is_forwarded_has_the_sender_of_its_alias_and_says_whose_it_was() -
 def test_who_is_reached_by_two_ways_has_two_copies_and_by_one_way_one() -> None:
     made_of_two = made(forwarded(AWAY, CAROL), forwarded(OUT, CAROL), forwarded(AWAY, CAROL))
     assert [len(each.envelope.recipients) for each in made_of_two] == [1, 1]
+
+
+def test_a_sender_is_rewritten_once_for_each_way() -> None:
+    rewritten_for.clear()
+    targets = [address(f"u{number}@example.com") for number in range(30)]
+    again = Delivered(
+        address("away+x@example.org"), (), tuple(targets), dict.fromkeys(targets, address("AWAY@example.org"))
+    )
+    (only,) = made(forwarded(AWAY, *targets), again)
+    assert len(only.envelope.recipients) == 30
+    assert rewritten_for == [AWAY]
+
+
+def test_what_other_sites_may_tell_apart_is_two_recipients() -> None:
+    """RFC 5321 section 2.4. The queue knows them by their folded addresses, so each has a file of its own."""
+    upper, lower = address("Dave@example.com"), address("dave@example.com")
+    sent = made(*(Delivered(each, (), (each,)) for each in (upper, CAROL, lower, lower)), user=User(ALICE))
+    said = [[str(each.address) for each in one.envelope.recipients] for one in sent]
+    assert said == [["Dave@example.com", "carol@example.com"], ["dave@example.com"]]
+    assert [one.identifier for one in sent] == ["ABC", "ABC-2"]
+
+
+def test_of_what_is_split_each_mailbox_is_a_recipient_once() -> None:
+    team, all_of_us = address("team+x@example.org"), address("all@example.org")
+    first, second, third = made(
+        Delivered(team, (ALICE, BOB), (CAROL,), {CAROL: AWAY}, is_split=True),
+        Delivered(all_of_us, (ALICE, address("erin@example.org")), is_split=True),
+    )
+    assert [each.address for each in first.envelope.recipients] == [ALICE, BOB]
+    assert first.header.startswith(b"Delivered-To: team@example.org\r\n")
+    assert (first.envelope.sender, second.envelope.sender) == (CAROL, address("rewritten-for-away@example.org"))
+    assert [each.address for each in third.envelope.recipients] == [address("erin@example.org")]
 
 
 def test_nobody_reports_success_for_an_address_that_leads_to_several() -> None:
