@@ -26,7 +26,7 @@ from tests.integration.test_queue_command import SLOW, done, wait_for_log
 
 HASTY = "".join(
     f"  relay_{name}_timeout: 2 s\n" for name in ("connect", "greeting", "command", "data", "end")
-) + "  queue_connections: 4\n"  # fmt: skip
+) + "  tls_handshake_timeout: 10 s\n  queue_connections: 8\n"  # fmt: skip
 STAGES = ("connect", "greeting", "ehlo", "starttls", "hello-inside-tls", "mail", "rcpt", "data", "body", "end")
 PLAIN_AFTER = ("tls", "quit")
 """Where a server may fail without the mail failing: without TLS there is another try, after 250 there is none."""
