@@ -2,6 +2,7 @@
 
 An address is parsed once, where it enters, into an `EmailAddress`; check, delivery and log all use that value. The
 local part is kept as it was written and compared folded (NFKC, case); the domain is kept as A-labels in lower case.
+What cannot be printed, so that no reader can tell it from another address, stands in none.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class EmailAddress:
         local_part, rest = _split_local_part(text)
         if not local_part:
             raise AddressError("The local part is empty")
+        if not local_part.isprintable():
+            raise AddressError("The local part holds what cannot be printed")
         if not rest.startswith("@"):
             raise AddressError("An address is written local@domain")
         address = cls(local_part, canonical_domain(rest[1:]))

@@ -33,6 +33,7 @@ def test_reading_and_writing(text: str, written: str) -> None:
         *("", "@", "a@", "@a", "a", "a@b@c", "a@b.", "a@.b", "a@b..c", ".a@b", "a.@b", "a@-b", "a@b-", 'a"b@c', '"@b'),
         *('""@b', "a b@c", "a@b c", "a\n@b", "a@b\n", '"a\n"@b', "a@[", "a@[]", "a@b/c", "a@\u2024"),
         *("a\udcf6@b", "a@\udcf6", '"a\udcf6"@b'),
+        *("\u200balice@b", "a\u00adb@b", "a\u00a0b@b", '"a\u2028b"@b', "a\u202eb@b", "\ufeffa@b"),
         *("x" * 65 + "@b", "a@" + "b" * 64),
     ],
 )

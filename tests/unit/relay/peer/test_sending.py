@@ -9,6 +9,8 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
+from mailbox_d.address import EmailAddress
+from mailbox_d.queue.message import Recipient
 from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.relay.ports import PeerFailure
 from mailbox_d.wire.smtp.framer import DataPiece, Framing, SMTPFramer
@@ -293,3 +295,15 @@ def test_the_failure_tells_the_reply_that_is_its_reason() -> None:
     assert isinstance(outcome.failure, PeerFailure)
     assert outcome.failure.reply is not None
     assert (outcome.failure.reply.code, outcome.failure.reply.text) == (421, "4.3.2 Shutting down")
+
+
+def test_an_address_that_cannot_be_said_is_a_failure_for_good_and_leaves_the_session_as_it_was() -> None:
+    """One that was queued before such addresses were refused where they come in."""
+    client = opened("PIPELINING", "SMTPUTF8")
+    zero_width = EmailAddress("\u200berin", "example.net")
+    for unspeakable in (shipment([Recipient(zero_width)]), shipment(sender=zero_width)):
+        outcome = client.start(client.session.send(unspeakable))
+        assert isinstance(outcome.failure, PeerFailure)
+        assert (outcome.failure.status, outcome.failure.temporary) == ("5.1.3", False)
+    assert client.session.is_usable
+    assert b"MAIL" not in client.told
