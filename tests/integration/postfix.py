@@ -31,6 +31,7 @@ from tests.integration.programs import require
 
 NAME = "mx.elsewhere.example"
 CAROL, DAVE, NOBODY = "carol@elsewhere.example", "dave@elsewhere.example", "nobody@elsewhere.example"
+ZOE = "zoë@elsewhere.example"
 TRUSTED = "127.0.0.5"
 """Who connects from here may send to anybody."""
 
@@ -61,6 +62,12 @@ virtual_gid_maps = static:{owner.pw_gid}
 virtual_minimum_uid = 1
 virtual_mailbox_limit = 0
 message_size_limit = 52428800
+local_header_rewrite_clients =
+smtpd_helo_required = yes
+smtpd_helo_restrictions = reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname
+smtpd_data_restrictions = reject_unauth_pipelining
+smtpd_forbid_bare_newline = yes
+strict_rfc821_envelopes = yes
 smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination
 smtpd_client_connection_count_limit = 0
 smtpd_peername_lookup = no
@@ -119,7 +126,7 @@ class Postfix:
         main += f"smtpd_tls_security_level = {security}\n{settings}"
         (folder / "etc/main.cf").write_text(main)
         (folder / "etc/master.cf").write_text(master.format(address=ELSEWHERE, port=site.port) + POSTFIX_SERVICES)
-        (folder / "users").write_text("".join(f"{user} {user.partition('@')[0]}/\n" for user in (CAROL, DAVE)))
+        (folder / "users").write_text("".join(f"{user} {user.partition('@')[0]}/\n" for user in (CAROL, DAVE, ZOE)))
         (folder / "aliases").write_text(aliases)
         ours = f"smtp:[127.0.0.1]:{site.site.ports['smtp']}"
         (folder / "transport").write_text(f"example.org {ours}\nexample.net {ours}\n")
