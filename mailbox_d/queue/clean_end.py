@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from mailbox_d.queue.folders import Folders
+from mailbox_d.queue.stored_values import count
 from mailbox_d.store.files import FileSystem, find, forget, read_whole, write_new
 
 MARK_NAME = "schedule.clean"
@@ -36,10 +37,10 @@ class CleanEnd:
         self._files.fsync_directory(self._folders.root)
         try:
             said = json.loads(octets or b"")
-            count = int(said.pop("messages"))
+            messages = count(said.pop("messages"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        return count if said == self._seen() else None
+        return messages if said == self._seen() else None
 
     def make(self, messages: int) -> None:
         """Leave the mark, durable, once the schedule is. Raises `OSError`."""

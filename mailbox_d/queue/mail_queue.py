@@ -160,8 +160,10 @@ class MailQueue:
                 return self._loaded(job, state, everybody)
         except OSError as error:
             self._log.warn("{id} in the queue cannot be read: {why}", id=job.identifier, why=one_line(error))
-            self._put(replace(job, due=job.taken + self.backoff.retry_after))
-            return None
+        except Exception:
+            self._log.failure("{id} in the queue cannot be loaded by a fault of ours", id=job.identifier)
+        self._put(replace(job, due=job.taken + self.backoff.retry_after))
+        return None
 
     def _loaded(self, job: Job, state: MessageState | None, everybody: bool) -> Parcel | None:
         waiting = state.waiting(job.domain) if state is not None else ()

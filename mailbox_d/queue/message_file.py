@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from mailbox_d.address import EmailAddress
+from mailbox_d.address import EmailAddress, canonical_domain
+from mailbox_d.errors import AddressError
 from mailbox_d.queue.message import USUAL_NOTIFY, Envelope, Notify, Queued, Recipient, Return, Source
+from mailbox_d.queue.stored_values import seconds, text
 from mailbox_d.wire.smtp.commands import Body
 
 ENVELOPE_OCTETS_MAX = 99_999_999
@@ -112,22 +114,34 @@ def read_top(octets: bytes, file_octets: int) -> Top | None:
     return Top(line, content, offset)
 
 
-def read_message(top: Top) -> Queued:
-    """The message that the envelope is of. Raises `DamagedMessage`."""
+def read_message(top: Top, identifier: str) -> Queued:
+    """The message of that name, which the envelope is of. Raises `DamagedMessage`."""
     try:
-        return _message(json.loads(top.envelope), top.content.octets)
+        message = _message(json.loads(top.envelope), top.content.octets)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedMessage(f"the envelope says nothing: {error!r}") from error
+        raise DamagedMessage(f"the envelope says nothing: {type(error).__name__}") from error
+    if message.identifier != identifier:
+        raise DamagedMessage("it is another message")
+    return message
 
 
-def read_address(text: str) -> EmailAddress:
-    """An address as `str` writes it; it was checked before it was written. Raises `ValueError`."""
-    local_part, at, domain = text.rpartition("@")
-    if not at or not local_part:
+def read_address(written: str) -> EmailAddress:
+    """An address as `str` writes it. Raises `ValueError`."""
+    local_part, at, domain = written.rpartition("@")
+    if not at or not local_part or not _is_domain(domain):
         raise ValueError("no address")
+    text(local_part)
     if local_part[0] == '"' and len(local_part) > 1:
         local_part = _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
     return EmailAddress(local_part, domain)
+
+
+def _is_domain(written: str) -> bool:
+    """Whether it is as `EmailAddress` has it: another one would be looked for in vain."""
+    try:
+        return written.isascii() and canonical_domain(written) == written
+    except AddressError:
+        return False
 
 
 def _parts(top: bytes) -> tuple[int, int, Content]:
@@ -156,14 +170,16 @@ def _message(said: dict[str, Any], octets: int) -> Queued:
     envelope = Envelope(
         None if sender is None else read_address(sender),
         tuple(_recipient(one) for one in said["recipients"]),
-        said.get("envid", ""),
+        text(said.get("envid", "")),
         None if returns is None else Return(returns),
         Body(said["body"]),
-        said.get("smtputf8", False),
-        said.get("requiretls", False),
+        bool(said.get("smtputf8", False)),
+        bool(said.get("requiretls", False)),
     )
-    source = Source(said["source"])
-    return Queued(said["identifier"], envelope, source, float(said["arrived"]), octets, said.get("user", ""))
+    if not envelope.recipients:
+        raise ValueError("no recipients")
+    source, arrived = Source(said["source"]), seconds(said["arrived"])
+    return Queued(text(said["identifier"]), envelope, source, arrived, octets, text(said.get("user", "")))
 
 
 def _recipient(said: dict[str, str]) -> Recipient:
@@ -172,4 +188,4 @@ def _recipient(said: dict[str, str]) -> Recipient:
         notify = Notify.NEVER
         for name in words[0].split(","):
             notify |= Notify[name]
-    return Recipient(read_address(said["to"]), notify, len(words) == 1, said.get("orcpt", ""))
+    return Recipient(read_address(said["to"]), notify, len(words) == 1, text(said.get("orcpt", "")))

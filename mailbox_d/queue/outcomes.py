@@ -20,6 +20,7 @@ from zlib import crc32
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Attempt, Fate, Parcel, Queued, Recipient
 from mailbox_d.queue.message_file import read_address
+from mailbox_d.queue.stored_values import count, seconds, text
 
 _WORDS = ("status", "host", "address", "reply", "reason", "tls", "security", "policy")
 """The texts of an `Attempt`."""
@@ -165,7 +166,7 @@ def _progress_line(address: EmailAddress, progress: Progress) -> bytes:
 def _progress(address: EmailAddress, said: dict[str, Any]) -> Progress:
     last = None
     if "fate" in said:
-        words = {word: str(said.get(word, "")) for word in _WORDS}
-        last = Attempt(float(said["at"]), address, Fate(said["fate"]), **words)
-    numbers = int(said["tries"]), float(said["age"]), float(said["due"])
+        words = {word: text(said.get(word, "")) for word in _WORDS}
+        last = Attempt(seconds(said["at"]), address, Fate(said["fate"]), **words)
+    numbers = count(said["tries"]), seconds(said["age"]), seconds(said["due"])
     return Progress(last, *numbers, is_warned=bool(said.get("warned", False)))

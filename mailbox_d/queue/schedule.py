@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from twisted.logger import Logger
 
 from mailbox_d.queue.job import Job
+from mailbox_d.queue.stored_values import count, seconds, text
 
 T = TypeVar("T")
 
@@ -201,7 +202,7 @@ class Schedule:
 
     def next_due(self) -> float | None:
         """When the first thing is due; None where nothing waits."""
-        found = self._select("SELECT min(due) FROM domain", (), lambda row: row[0])
+        found = self._select("SELECT due FROM domain ORDER BY due LIMIT 1", (), lambda row: seconds(row[0]))
         return found[0] if found else None
 
     def page(self, selection: Selection, after: int, limit: int) -> tuple[list[Job], int | None]:
@@ -224,7 +225,7 @@ class Schedule:
         age = " + ".join(["(arrived < ?)"] * len(ages)) or "0"
         columns = f"domain, state, {age}, count(*), sum(octets), min(arrived)"
         query = f"SELECT {columns} FROM job WHERE id > ? AND id <= ? GROUP BY 1, 2, 3"
-        found = self._select(query, (*ages, after, end), lambda row: Figures(row[0], RowState(row[1]), *row[2:]))
+        found = self._select(query, (*ages, after, end), _figures)
         return found, None if end == _LAST_ROW else end
 
     def _end_of_page(self, after: int) -> int:
@@ -233,7 +234,7 @@ class Schedule:
         return found[0] if found else _LAST_ROW
 
     def _select(self, query: str, values: Sequence[object], made: Callable[[Any], T]) -> list[T]:
-        return self._run(lambda connection: [made(row) for row in connection.execute(query, values)], [])
+        return self._run(lambda connection: _made(connection.execute(query, values), made), [])
 
     def _end_claims(self, connection: sqlite3.Connection) -> None:
         """Nobody has anything of it yet."""
@@ -261,12 +262,12 @@ class Schedule:
         if not rows:
             beyond = f"{waiting} AND due > ? ORDER BY due LIMIT ?"
             rows = connection.execute(beyond, (domain, latest, limit)).fetchall()
-        return self._claimed(connection, [_job(row) for row in rows])
+        return self._claimed(connection, _made(rows, _job))
 
     def _claim_message(self, connection: sqlite3.Connection, identifier: str) -> list[Job]:
         query = f"SELECT {_COLUMNS} FROM job WHERE message = ? AND state != ?"
         rows = connection.execute(query, (identifier, RowState.CLAIMED)).fetchall()
-        return self._claimed(connection, [_job(row) for row in rows])
+        return self._claimed(connection, _made(rows, _job))
 
     def _claimed(self, connection: sqlite3.Connection, jobs: list[Job]) -> list[Job]:
         connection.executemany("UPDATE job SET state = 2 WHERE id = ?", [(job.row,) for job in jobs])
@@ -404,10 +405,25 @@ def _make(connection: sqlite3.Connection) -> None:
     connection.commit()
 
 
+def _made(rows: Iterable[Sequence[Any]], made: Callable[[Any], T]) -> list[T]:
+    """What rows say. Raises `sqlite3.DatabaseError` where one was not written by us."""
+    try:
+        return [made(row) for row in rows]
+    except ValueError as error:
+        raise sqlite3.DatabaseError("a row says nothing") from error
+
+
 def _job(row: Sequence[Any]) -> Job:
-    """A job from the columns of a row."""
+    """A job from the columns of a row. Raises `ValueError`."""
     identifier, domain, sender, due, arrived, octets, attempts, is_held, taken, number = row
-    return Job(identifier, domain, sender, due, arrived, octets, attempts, bool(is_held), taken, number)
+    names = text(identifier), text(domain), text(sender)
+    return Job(*names, seconds(due), seconds(arrived), count(octets), count(attempts), bool(is_held), taken, number)
+
+
+def _figures(row: Sequence[Any]) -> Figures:
+    """Figures from the columns of a row. Raises `ValueError`."""
+    domain, state, age, number, octets, oldest = row
+    return Figures(text(domain), RowState(state), count(age), count(number), count(octets), seconds(oldest))
 
 
 def _row(job: Job) -> tuple[object, ...]:

@@ -80,7 +80,7 @@ class Spool:
             return None
         content.close()
         try:
-            state = MessageState(read_message(content.top))
+            state = MessageState(read_message(content.top, identifier))
         except DamagedMessage as error:
             self.set_aside(self.folders.message(identifier), str(error))
             return None

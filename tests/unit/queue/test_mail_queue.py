@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import StorageFault
 from mailbox_d.queue.message import Attempt, Fate, Source
+from mailbox_d.queue.message_file import first_line, read_top
+from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.schedule import Selection
 from tests.unit.queue.mail import BACKOFF, NOON, RECEIVED, Site, envelope
 
@@ -343,3 +347,49 @@ def test_envelopes_with_many_recipients_are_not_kept_in_memory(site: Site) -> No
     assert not site.queue._open._new
     parcel = site.queue.load(site.take("example.com"))
     assert parcel is not None and len(parcel.waiting) == 900
+
+
+def test_a_fault_of_ours_in_loading_claims_nothing_for_ever(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.send("A1", "bob@example.com")
+    job = site.take("example.com")
+
+    def fail(*_: object) -> None:
+        raise ValueError("our fault")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MessageState, "waiting", fail)
+        assert site.queue.load(job) is None
+    assert site.queue.jobs.claimed == 0 and site.queue._open._open == {} and site.due() == {}
+    site.clock.now += BACKOFF.retry_after
+    assert site.due() == {"example.com": ["A1"]}
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("number", [b"1e999", b"NaN", b"1e300", b'"1"', b"-1", b"1" * 400])
+@pytest.mark.parametrize("word", [b"tries", b"age", b"due", b"at"])
+def test_a_hostile_number_among_the_outcomes_costs_one_line(
+    site: Site, word: bytes, number: bytes, *, is_known: bool
+) -> None:
+    for name, address in (("A1", "bob@example.com"), ("B1", "eve@example.net")):
+        site.send(name, address)
+        site.settle(site.take(address.partition("@")[2]), Fate.DEFERRED)
+    said = re.sub(b'"%b": [0-9.]+' % word, b'"%b": %b' % (word, number), (site.root / "outcomes/A1.log").read_bytes())
+    line = said[9:-1]
+    with (site.root / "outcomes/A1.log").open("ab") as log:
+        log.write(b"%08x %b\n" % (crc32(line), line))
+    site.restart(is_clean=is_known)
+    site.keep_up()
+    site.clock.now += 100
+    assert not site.queue.wants_upkeep and site.due() == {"example.com": ["A1"], "example.net": ["B1"]}
+
+
+def test_an_envelope_of_another_message_is_set_aside(site: Site) -> None:
+    site.send("A1", "bob@example.com")
+    octets = (site.root / "messages/A1").read_bytes()
+    top = read_top(octets, len(octets))
+    assert top is not None
+    envelope = top.envelope.replace(b'{"identifier": "A1", ', b'{"identifier": "A1", "identifier": "../../x", ')
+    (site.root / "messages/A1").write_bytes(first_line(envelope, top.content) + envelope + octets[top.offset :])
+    site.restart(is_clean=False)
+    site.keep_up()
+    assert site.due() == {} and os.listdir(site.root / "damaged") == ["A1"]

@@ -66,7 +66,7 @@ def test_what_is_written_is_read(message: Queued) -> None:
     octets = file_of(message)
     found = read_top(octets, len(octets))
     assert found is not None and found.is_of(message.identifier) and not found.is_of("5F21C0A9B3D")
-    assert said(read_message(found)) == said(message)
+    assert said(read_message(found, message.identifier)) == said(message)
     assert found.content == CONTENT and octets[found.offset :] == BODY
     assert octets.count(b"\n", 0, found.offset) == 2 and octets[: found.offset].isascii()
 
@@ -97,7 +97,7 @@ def test_envelopes_that_say_nothing(envelope: bytes) -> None:
     found = read_top(octets, len(octets))
     assert found is not None
     with pytest.raises(DamagedMessage):
-        read_message(found)
+        read_message(found, "A1")
 
 
 def test_the_first_line_is_as_long_whatever_it_says() -> None:

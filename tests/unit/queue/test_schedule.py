@@ -46,6 +46,7 @@ def test_a_clean_end_needs_no_look_at_the_files(tmp_path: Path) -> None:
         lambda root: (root / "schedule.clean").unlink(),
         lambda root: (root / "schedule.clean").write_bytes(b""),
         lambda root: (root / "schedule.clean").write_bytes(b"[" * 3000),
+        lambda root: (root / "schedule.clean").write_bytes(b'{"messages": 1e999}'),
         lambda root: (root / "schedule.clean").write_bytes(b"x" * 100_000),
         lambda root: (root / "schedule.sqlite").unlink(),
         lambda root: os.utime(root / "schedule.sqlite"),
@@ -357,3 +358,29 @@ def test_what_comes_while_the_queue_is_closed_is_found_again(
     site.queue = site.opened()
     site.keep_up()
     assert site.due() == {"example.com": ["A1"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE job SET due = 'soon'",
+        "UPDATE job SET due = 9e999",
+        "UPDATE job SET attempts = x'00'",
+        "UPDATE job SET sender = x'00' WHERE message = 'A1'",
+        "UPDATE job SET octets = -1",
+        "UPDATE job SET state = 7",
+        "UPDATE domain SET due = 'soon'",
+        "UPDATE domain SET due = -9e999",
+    ],
+)
+def test_rows_that_say_nothing_cost_at_most_a_look_at_the_files(tmp_path: Path, change: str) -> None:
+    """Damage that SQLite does not see."""
+    site = filled(tmp_path)
+    connection_of(site).execute(change)
+    site.queue.jobs._look()
+    site.clock.now += 1000
+    site.due()
+    site.queue.stats(site.clock())
+    list(site.queue.identifiers(Selection()))
+    site.keep_up()
+    assert site.due() == all_due() and site.queue.stats(site.clock()).is_complete
