@@ -24,9 +24,15 @@ from tests.integration.sending import submission
 from tests.integration.site import ALICE, BOB
 from tests.integration.test_queue_command import SLOW, done, wait_for_log
 
-HASTY = "".join(
-    f"  relay_{name}_timeout: 2 s\n" for name in ("connect", "greeting", "command", "data", "end")
-) + "  tls_handshake_timeout: 10 s\n  queue_connections: 8\n"  # fmt: skip
+HASTY = """\
+  relay_connect_timeout: 2 s
+  relay_greeting_timeout: 2 s
+  relay_command_timeout: 2 s
+  relay_data_timeout: 2 s
+  relay_end_timeout: 2 s
+  tls_handshake_timeout: 10 s
+  queue_connections: 8
+"""
 STAGES = ("connect", "greeting", "ehlo", "starttls", "hello-inside-tls", "mail", "rcpt", "data", "body", "end")
 PLAIN_AFTER = ("tls", "quit")
 """Where a server may fail without the mail failing: without TLS there is another try, after 250 there is none."""
