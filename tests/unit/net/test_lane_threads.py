@@ -54,7 +54,7 @@ def test_what_work_raises_is_told_with_its_place(reactor: Reactor) -> None:
 
 
 def test_there_are_as_many_threads_as_work_needs_and_no_more_than_the_width(reactor: Reactor) -> None:
-    threads = LaneThreads(reactor, "lane", 2)
+    threads = LaneThreads(reactor, "of-two", 2)
     together = threading.Barrier(2, timeout=SECONDS)
     done: list[int] = []
     for _ in range(2):
@@ -63,9 +63,15 @@ def test_there_are_as_many_threads_as_work_needs_and_no_more_than_the_width(reac
         reactor.turn()
     for _ in range(20):
         threads.do(int).addCallback(done.append)
+    assert _names("of-two") == ["of-two-0", "of-two-1"]
     threads.stop()
     assert len(done) == 22
-    assert threading.active_count() < 5
+    assert _names("of-two") == []
+
+
+def _names(lane: str) -> list[str]:
+    """A lane's threads that live."""
+    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith(f"{lane}-"))
 
 
 def test_one_piece_after_the_other_needs_one_thread(reactor: Reactor) -> None:
