@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import StorageFault
+from mailbox_d.errors import StorageFault, TemporaryError
 from mailbox_d.net.lanes import Lane
 from mailbox_d.printable import one_line
 from mailbox_d.queue.mail_queue import MailQueue, Settlement
@@ -85,7 +85,10 @@ class Conclusion:
             outcome = [_once_more(attempt) for attempt in outcome]
         warned = await self._tell_delay(loaded, outcome)
         settlement, following = await self._settle(loaded, outcome, warned, then)
-        self._note(loaded.parcel.message, outcome, settlement)
+        try:
+            self._note(loaded.parcel.message, outcome, settlement)
+        except Exception:  # what follows is claimed, and must not be lost for that
+            self._log.failure("an outcome could not be told by a fault of ours")
         return following
 
     def _given_up(self, parcel: Parcel, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -157,7 +160,7 @@ class Conclusion:
         while True:
             try:
                 return await self._lane.run(settle)
-            except StorageFault as error:
+            except TemporaryError as error:  # the disk refuses, or there is no thread
                 self._log.error("an outcome could not be noted: {error}", error=one_line(error))
             await self._sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

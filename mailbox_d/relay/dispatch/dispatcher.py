@@ -14,6 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from mailbox_d.net.lanes import Lane, sleep
+from mailbox_d.queue.job import Job
 from mailbox_d.queue.mail_queue import MailQueue
 from mailbox_d.queue.message import Attempt, Fate, Parcel
 from mailbox_d.relay.dispatch.admission import Admission, KnownDomains
@@ -146,18 +147,27 @@ class Dispatcher(Service):
     async def decide(self, identifier: str, decision: Callable[[Parcel], list[Attempt]]) -> None:
         """Conclude what nobody is sending of a message, held or not, with outcomes that were decided here: whoever is
         to be told is told. Recipients without an outcome wait as before."""
-        for job in await self._lane.run(self._queue.claim, identifier, self._clock()):
-            loaded = await self._lane.run(self._loading.all_of, job)
-            if loaded is None:
-                continue
-            try:
-                if attempts := decision(loaded.parcel):
-                    await self._conclusion.conclude(loaded, attempts, _nothing)
-                else:
-                    await self._lane.run(self._queue.release, job)
-            finally:
-                await loaded.content.close()
-        self.wake()
+        left = await self._lane.run(self._queue.claim, identifier, self._clock())
+        try:
+            while left:
+                await self._decide(left[-1], decision)
+                left.pop()
+        finally:
+            for job in left:  # a fault has left them claimed
+                await self._lane.run(self._queue.release, job)
+            self.wake()
+
+    async def _decide(self, job: Job, decision: Callable[[Parcel], list[Attempt]]) -> None:
+        loaded = await self._lane.run(self._loading.all_of, job)
+        if loaded is None:
+            return
+        try:
+            if attempts := decision(loaded.parcel):
+                await self._conclusion.conclude(loaded, attempts, _nothing)
+            else:
+                await self._lane.run(self._queue.release, job)
+        finally:
+            await loaded.content.close()
 
     async def _rounds(self) -> None:
         """Round after round; a fault of ours ends one of them and not all."""

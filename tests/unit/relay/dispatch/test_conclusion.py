@@ -6,11 +6,12 @@ import errno
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import StorageFault
+from mailbox_d.errors import StorageFault, TemporaryError
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.queue.message import Attempt, Fate, Notify
 from mailbox_d.queue.reports import Report
@@ -166,3 +167,34 @@ def test_what_follows_comes_from_the_same_trip(world: World) -> None:
     attempts = [Attempt(world.queued.now, CAROL, Fate.RELAYED, "2.0.0")]
     following = done(world.conclusion.conclude(loaded, attempts, lambda: world.queued.loading.next("example.com")))
     assert following.job.identifier != loaded.job.identifier
+
+
+def test_an_outcome_is_noted_once_there_is_a_thread_for_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.queued.add("A", str(CAROL))
+    loaded = world.queued.load()
+    faults = [TemporaryError("The service is not available now")]
+    settle = world.queued.queue.settle
+
+    def refused(*given: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return settle(*given)
+
+    monkeypatch.setattr(world.queued.queue, "settle", refused)
+    attempt = Attempt(world.queued.now, CAROL, Fate.RELAYED, "2.0.0")
+    done(world.conclusion.conclude(loaded, [attempt], lambda: None))
+    assert world.queued.messages == [] and len(world.slept) == 1
+
+
+def test_what_follows_is_not_lost_with_an_outcome_that_cannot_be_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.queued.add("A", str(CAROL))
+    loaded = world.queued.load()
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(world, "tell", fail)
+    attempt = Attempt(world.queued.now, CAROL, Fate.RELAYED, "2.0.0")
+    assert done(world.conclusion.conclude(loaded, [attempt], lambda: "the next")) == "the next"

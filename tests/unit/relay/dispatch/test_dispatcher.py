@@ -327,3 +327,24 @@ def test_what_is_decided_here_is_noted_of_what_nobody_sends(world: World) -> Non
     assert world.queued.messages == [identifier] and world.queued.queue.being_sent() == ()
     Deferred.fromCoroutine(world.dispatcher.decide(identifier, fail))
     assert world.queued.messages == []
+
+
+@pytest.mark.parametrize("place", ["decision", "lane"])
+def test_a_fault_while_something_is_decided_here_leaves_nothing_claimed(
+    world: World, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.queued.add("A1", "carol@a.example", "dave@b.example", notify=Notify.NEVER)
+    claimed: list[int] = []
+
+    def fail(*_: object) -> list[Attempt]:
+        claimed.append(world.queued.queue.jobs.claimed)
+        raise ZeroDivisionError("a fault")
+
+    if place == "lane":
+        monkeypatch.setattr(world.queued.loading, "all_of", fail)
+    result = Deferred.fromCoroutine(world.dispatcher.decide("A1", fail))
+    faults: list[Any] = []
+    result.addErrback(faults.append)
+    assert claimed == [2] and len(faults) == 1
+    world.go_on()
+    assert sorted(domain for domain, _, _ in world.under_way) == ["a.example", "b.example"]
