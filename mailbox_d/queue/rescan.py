@@ -98,13 +98,16 @@ class Rescan:
         if not IDENTIFIER.fullmatch(name):
             self._spool.set_aside(self._spool.folders.messages + b"/" + name, "no message is called so")
             return False
-        state = self._spool.state(name.decode("ascii"))
+        identifier = name.decode("ascii")
+        state = self._spool.state(identifier)
         if state is None:
             return False
         if not state.waiting():
             self._remove(state)
             return False
         self._jobs.find_again(jobs_of(state), self._hidden)
+        if state.is_held and (state := self._spool.state(identifier)) is not None:
+            self._jobs.find_again(jobs_of(state), self._hidden)  # an operator may have let it go just then
         return True
 
     def _tell(self, name: bytes, error: Exception) -> None:

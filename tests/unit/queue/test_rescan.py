@@ -157,3 +157,22 @@ def test_a_loss_during_a_look_wants_another_one(tmp_path: Path, monkeypatch: pyt
     monotonic.now += 10_000
     run(rescan)
     assert not site.queue.jobs.is_wanting and not rescan.is_wanted
+
+
+def test_what_is_let_go_while_it_is_looked_at_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path)
+    site.send("A1", "bob@example.com")
+    site.queue.hold("A1")
+    site.restart(is_clean=False)
+    read, are_read = site.queue.spool.state, []
+
+    def state(identifier: str) -> MessageState | None:
+        found = read(identifier)
+        are_read.append(identifier)
+        if len(are_read) == 1:
+            site.queue.unhold(identifier)
+        return found
+
+    monkeypatch.setattr(site.queue.spool, "state", state)
+    site.keep_up()
+    assert site.due() == {"example.com": ["A1"]}
