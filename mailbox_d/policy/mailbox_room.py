@@ -30,13 +30,14 @@ class MailboxRoom:
         self._first_full = first_full
         self._refuses = refuses
 
-    async def check(self, mailboxes: Sequence[EmailAddress], size: int) -> Refused | None:
+    async def check(self, mailboxes: Sequence[EmailAddress], size: int, *, alone: bool = True) -> Refused | None:
         """Refuse a message of `size` octets, as its sender says, if one of the mailboxes is full.
 
-        All must have room, for the copies of a message stand or fall together. Raises `StorageFault`.
+        All must have room, for the copies of a message stand or fall together; `alone` as for `refused`. Raises
+        `StorageFault`.
         """
         full = await self._first_full(mailboxes, size + TRACE)
-        return None if full is None else self.refused(str(full))
+        return None if full is None else self.refused(str(full), alone=alone)
 
     def refused(self, cause: str, *, alone: bool = True) -> Refused:
         """The refusal; never for good where it is not of one mailbox `alone`: others have room for their copies."""

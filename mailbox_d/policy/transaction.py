@@ -124,6 +124,22 @@ class Transaction:
         folded = len(self._folded) + len(set(more.elsewhere) - self._folded)
         return 1 + ways + written - folded
 
+    def part(self, recipients: Iterable[Delivered]) -> Transaction:
+        """The same message to these of its recipients."""
+        part = Transaction(
+            self.client,
+            self.sender,
+            self.smtputf8,
+            announced=self.announced,
+            body=self.body,
+            envelope_id=self.envelope_id,
+            returns=self.returns,
+            require_tls=self.require_tls,
+        )
+        for recipient in recipients:
+            part.add(recipient)
+        return part
+
     def add(self, recipient: Delivered) -> None:
         """Take one more recipient."""
         self.accepted.append(recipient)

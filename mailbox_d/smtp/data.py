@@ -41,7 +41,8 @@ async def data(session: SMTPSession, command: Plain) -> Answer:
     assert session.transaction is not None
     service = session.service
     identifier = new_identifier()
-    begin = partial(service.intake.begin, session.transaction, identifier, service.clock())
+    begins = service.intake.begin_in_parts if service.kind is Kind.LMTP else service.intake.begin
+    begin = partial(begins, session.transaction, identifier, service.clock())
     lane = service.lane.of(*map(str, session.transaction.copies))
     session.incoming = IncomingMessage(identifier, begin, lane, service.room)
     session.began_data = service.monotonic()
@@ -124,7 +125,18 @@ async def _check(session: SMTPSession, incoming: IncomingMessage) -> Refused | N
     assert session.transaction is not None
     if refused := check_circle(incoming.header, session.transaction):
         return refused
-    return await session.delivery.validate_author(incoming.header)
+    if refused := await session.delivery.validate_author(incoming.header):
+        return refused
+    return await _check_room(session, session.transaction, incoming.size)
+
+
+async def _check_room(session: SMTPSession, transaction: Transaction, size: int) -> Refused | None:
+    """Refuse what goes to a full mailbox by way of the queue, while its client can still be told."""
+    mailboxes = [mailbox for each in transaction.recipients if each.is_queued_whole for mailbox in each.mailboxes]
+    if not mailboxes:
+        return None
+    alone = len(transaction.recipients) == len(mailboxes) == 1
+    return await session.service.mailbox_room.check(mailboxes, size, alone=alone)
 
 
 async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Transaction) -> Answer:

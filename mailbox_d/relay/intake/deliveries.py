@@ -10,6 +10,7 @@ from mailbox_d.policy.trace import delivery_blocks
 from mailbox_d.policy.transaction import Transaction
 from mailbox_d.queue.message import Envelope, Source
 from mailbox_d.relay.intake.consignments import Consignment, Rewrite, consignments
+from mailbox_d.relay.intake.parts import Part, PartedDelivery, parts
 from mailbox_d.relay.intake.passage import Draft, Passage
 from mailbox_d.store.ports import Block, Delivery, Store
 
@@ -64,6 +65,20 @@ class Intake:
         """One delivery to all recipients; `identifier` names the message in its Received field, and in the queue.
         Blocks. Raises `StorageFault`."""
         return self._begin(self._destinations(transaction, identifier, now))
+
+    def begin_in_parts(self, transaction: Transaction, identifier: str, now: float) -> Delivery:
+        """The same where each recipient has a reply of its own, which is true of all that it leads to."""
+        free, *tied = parts(transaction)
+        if not tied:
+            return self.begin(transaction, identifier, now)
+        begun: list[Part] = []
+        try:
+            for number, part in enumerate(tied, start=1):
+                begun.append(Part(self.begin(part, f"{identifier}-P{number}", now), tuple(part.copies)))
+            return PartedDelivery(self.begin(free, identifier, now) if free.recipients else None, begun)
+        except BaseException:
+            PartedDelivery(None, begun).abort()
+            raise
 
     def _destinations(self, transaction: Transaction, identifier: str, now: float) -> Destinations:
         names = {"hostname": self._hostname, "identifier": identifier}
