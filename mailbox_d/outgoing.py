@@ -33,6 +33,7 @@ from mailbox_d.relay.dispatch.loading import Loading
 from mailbox_d.relay.dispatch.local_attempt import LocalAttempting
 from mailbox_d.relay.dispatch.outcomes import outcomes_of_our_fault
 from mailbox_d.relay.dispatch.packing import Packing
+from mailbox_d.relay.dispatch.scratch import Scratch
 from mailbox_d.relay.dispatch.unreachable import Unreachable
 from mailbox_d.relay.intake.deliveries import Intake, Outgoing
 from mailbox_d.relay.intake.forwarding import Forwarding
@@ -150,7 +151,7 @@ class Assembly:
         )
         signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), time.time)
         sends = self.configuration.queue.send
-        remote = self._attempting(rules, connections, unreachable, signing) if sends else None
+        remote = self._attempting(rules, connections, unreachable, signing, queue) if sends else None
         conclusion = Conclusion(
             queue,
             lane,
@@ -191,13 +192,26 @@ class Assembly:
         )
 
     def _attempting(
-        self, rules: TlsRules, connections: Connections, unreachable: Unreachable, signing: Signing
+        self,
+        rules: TlsRules,
+        connections: Connections,
+        unreachable: Unreachable,
+        signing: Signing,
+        queue: MailQueue,
     ) -> Attempting:
-        conversion = Conversion(mime_limits(self.limits), lambda: sleep(self.reactor, 0))
+        folders = queue.folders
+        conversion = Conversion(
+            mime_limits(self.limits),
+            signing,
+            queue.content,
+            lambda: Scratch(folders.files, folders.new_in_tmp()),
+            work=self.lanes.conversion,
+            disk=self.lanes.queue,
+        )
         return Attempting(
             routing=RememberedRoutes(self.routing, time.monotonic),
             policy=TlsPolicies(rules),
-            packing=Packing(signing, self.lanes.queue, conversion.convert),
+            packing=Packing(conversion.seven_bit),
             open_session=self._opening(),
             connections=connections,
             unreachable=unreachable,

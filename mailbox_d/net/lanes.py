@@ -96,6 +96,8 @@ class Lanes(Service):
         """What operators have done to the store."""
         self.queue = Lane(reactor, "queue", DISK_WIDTH)
         """Outgoing mail."""
+        self.conversion = Lane(reactor, "conversion", 2)
+        """Large messages for servers that take no 8-bit text: Python's work, which is in the way of all else."""
         self.record = Lane(reactor, "record", 1)
         """The record of messages, which keeps nothing else waiting."""
 
@@ -105,7 +107,8 @@ class Lanes(Service):
             lane.stop()
 
     def _all(self) -> tuple[Lane, ...]:
-        return (self.delivery, self.store, self.hashing, self.files, self.control, self.queue, self.record)
+        everyday = (self.delivery, self.store, self.hashing, self.files, self.control)
+        return (*everyday, self.queue, self.conversion, self.record)
 
 
 class InlineLane(Lane):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from mailbox_d.net.lanes import Lane
 from mailbox_d.queue.content import MessageContent
@@ -27,7 +26,21 @@ class Top:
     tls_optional: bool = False
 
 
-class WholeContent(Content):
+class PackedContent(Content):
+    """A message as an attempt sends it. `seven_bit`: the same in 7 bits, from when a server wanted that on, and closed
+    with it."""
+
+    top: Top
+    seven_bit: PackedContent | None = None
+
+    async def close(self) -> None:
+        """Give back what is held."""
+        copy, self.seven_bit = self.seven_bit, None
+        if copy is not None:
+            await copy.close()
+
+
+class WholeContent(PackedContent):
     """A message in memory."""
 
     def __init__(self, octets: bytes, *, is_eight_bit: bool, has_utf8_header: bool, top: Top = Top()) -> None:
@@ -35,16 +48,13 @@ class WholeContent(Content):
         self.is_eight_bit = is_eight_bit
         self.has_utf8_header = has_utf8_header
         self.top = top
-        self._whole = octets
+        self.whole = octets
 
     async def read(self, offset: int, length: int) -> bytes:
-        return self._whole[offset : offset + length]
-
-    async def close(self) -> None:
-        """There is nothing to give back."""
+        return self.whole[offset : offset + length]
 
 
-class FileContent(Content):
+class FileContent(PackedContent):
     """A message in its file, which stays open until `close`."""
 
     def __init__(self, file: MessageContent, lane: Lane, top: Top) -> None:
@@ -61,9 +71,7 @@ class FileContent(Content):
     async def close(self) -> None:
         """Give the file back."""
         await self._lane.run(self._file.close)
-
-
-PackedContent: TypeAlias = WholeContent | FileContent
+        await super().close()
 
 
 def open_content(file: MessageContent, message: Queued, lane: Lane, signing: Signing) -> PackedContent:

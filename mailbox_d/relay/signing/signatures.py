@@ -25,15 +25,16 @@ class Signing:
         self._signer = signer
         self._clock = clock
         self._guard = threading.Lock()
-        self._known: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int, bool], bytes] = OrderedDict()
 
-    def fields(self, message: Queued, octets: int, header: bytes, read: Read) -> bytes:
+    def fields(self, message: Queued, octets: int, header: bytes, read: Read, *, is_converted: bool = False) -> bytes:
         """The fields to put in front of a message of so many octets, which begins with `header` and the empty line
-        behind it; empty where nobody signs. Raises `StorageFault`."""
+        behind it; empty where nobody signs. `is_converted`: it is another text than what is in the queue, though it may
+        be as long. Raises `StorageFault`."""
         keys = self._signer.keys(message, header)
         if not keys:
             return b""
-        key = message.identifier, octets
+        key = message.identifier, octets, is_converted
         with self._guard:
             known = self._known.get(key)
         if known is None:
@@ -41,7 +42,7 @@ class Signing:
             self._remember(key, known)
         return known
 
-    def _remember(self, key: tuple[str, int], fields: bytes) -> None:
+    def _remember(self, key: tuple[str, int, bool], fields: bytes) -> None:
         with self._guard:
             self._known[key] = fields
             while len(self._known) > _KEPT:

@@ -123,7 +123,7 @@ class Checks:
             return context(*parts)  # type: ignore[arg-type]
 
         monkeypatch.setattr(dane, "_verify", counted)
-        monkeypatch.setattr(dane.crypto, "X509StoreContext", counted_context)
+        monkeypatch.setattr(crypto, "X509StoreContext", counted_context)
 
 
 @pytest.fixture
