@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.relay.signing.test_dkim import BODY, HEADER, signed
 
 from tests.integration.programs import require, run
 from tests.unit.relay.dkim_domain import make_domain, published
+from tests.unit.relay.signing.test_dkim import BODY, HEADER, signed
 
 pytestmark = pytest.mark.integration
 
