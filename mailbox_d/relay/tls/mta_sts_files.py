@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from twisted.logger import Logger
+
+from mailbox_d.printable import one_line
 from mailbox_d.relay.state_file import replace_file
 from mailbox_d.relay.tls.mta_sts import Policy, PolicyInvalid, read_policy
 from mailbox_d.store.files import FileSystem, forget, make_directories, read_whole
@@ -20,6 +23,8 @@ DOMAIN = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,249}")
 """Domains that policies are kept of: no other names become names of files."""
 
 _OURS = re.compile(rb"id: ([A-Za-z0-9]{1,32})\nfetched: ([0-9]{1,12})\nused: ([0-9]{1,12})\n")
+
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,17 @@ class PolicyFiles:
         self._folder = folder
 
     def read(self, now: float, most: int) -> dict[str, KeptPolicy]:
-        """The policies that hold still, those that were used last behind; what else lies there is removed."""
+        """The policies that hold still, those that were used last behind; what else lies there is removed. What cannot
+        be read, such as a directory, takes nothing from the others, and stays for an operator to look at."""
         make_directories(self._files, self._folder)
         found: list[tuple[float, str, KeptPolicy]] = []
         for name in self._files.names(self._folder):
-            kept = self._read_one(name)
+            try:
+                kept = self._read_one(name)
+            except OSError as fault:
+                text = one_line(name.decode("ascii", "replace"))
+                _log.warn("The MTA-STS policy {name} cannot be read: {why}", name=text, why=one_line(fault.strerror))
+                continue
             if kept is None or kept.ends <= now:
                 forget(self._files, self._path(name.decode("ascii", "surrogateescape")))
             else:

@@ -68,13 +68,9 @@ class RememberedTls:
     async def load(self) -> None:
         """Read what is on disk; where that fails, begin without."""
         try:
-            text = await self._run(read_whole, self._files, self._path, _FILE_MAX)
+            self._levels = await self._run(self._read)
         except OSError as fault:
             _log.error("How other servers' connections were secured cannot be read: {fault}", fault=fault)
-            return
-        levels = [level for line in (text or b"").decode("utf-8", "replace").split("\n") for level in _read(line)]
-        levels.sort(key=lambda level: level.seen)
-        self._levels = OrderedDict((level.domain, level) for level in levels[-self._most :])
 
     def level(self, domain: str) -> Security:
         """What connections to a domain's servers must have at least."""
@@ -112,19 +108,27 @@ class RememberedTls:
         if not self._is_new:
             return
         self._is_new, self._written = False, self._clock()
-        lines = [f"{one.domain} {one.level.word} {one.seen:.0f}\n" for one in self.all()]
         try:
-            await self._run(self._write, "".join(lines).encode("utf-8"))
+            await self._run(self._write, self.kept(), self._clock())
         except OSError as fault:
             self._is_new = True
             _log.error("How other servers' connections were secured cannot be kept: {fault}", fault=fault)
 
-    def _write(self, text: bytes) -> None:
-        make_directories(self._files, parent(self._path))
-        replace_file(self._files, self._path, text)
-
     def _is_old(self, known: RememberedLevel) -> bool:
         return _is_old(known, self._clock())
+
+    # -- in the lane: there may be very many --------------------------------------------------------------------
+
+    def _read(self) -> OrderedDict[str, RememberedLevel]:
+        text = read_whole(self._files, self._path, _FILE_MAX) or b""
+        levels = [level for line in text.decode("utf-8", "replace").split("\n") for level in _read(line)]
+        levels.sort(key=lambda level: level.seen)
+        return OrderedDict((level.domain, level) for level in levels[-self._most :])
+
+    def _write(self, levels: Iterable[RememberedLevel], now: float) -> None:
+        lines = [f"{one.domain} {one.level.word} {one.seen:.0f}\n" for one in in_order(levels, now)]
+        make_directories(self._files, parent(self._path))
+        replace_file(self._files, self._path, "".join(lines).encode("utf-8"))
 
 
 def in_order(levels: Iterable[RememberedLevel], now: float) -> tuple[RememberedLevel, ...]:

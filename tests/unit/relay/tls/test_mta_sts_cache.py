@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,43 @@ def test_what_lies_there_and_is_no_policy_is_removed(place: Place, text: bytes) 
     (place.folder / "example.net~").write_bytes(text)
     place.restarted()
     assert os.listdir(place.folder) == []
+    assert place.found() == FoundPolicy(FIRST)
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [
+        lambda path: path.mkdir(),
+        lambda path: path.symlink_to("/etc/hostname"),
+        lambda path: os.mkfifo(path),
+        lambda path: path.write_bytes(b"x" * (2 << 20)),
+    ],
+)
+def test_what_cannot_be_read_takes_nothing_from_the_policies_of_others(
+    place: Place, lay: Callable[[Path], object]
+) -> None:
+    """An enforced policy that is dropped is a connection that somebody may listen to."""
+    place.found()
+    lay(place.folder / "a.example")
+    lay(place.folder / "z.example")
+    place.zone.forget("_mta-sts.example.org")
+    place.restarted()
+    assert place.found() == FoundPolicy(FIRST)
+    assert len(os.listdir(place.folder)) == 3
+
+
+class UnreadableFile(FileSystem):
+    def open(self, path: bytes, flags: int) -> int:
+        if path.endswith(b"/a.example"):
+            raise PermissionError(13, "Permission denied")
+        return super().open(path, flags)
+
+
+def test_a_policy_that_may_not_be_read_is_alone_with_that(place: Place) -> None:
+    place.found()
+    (place.folder / "a.example").write_bytes(b"")
+    place.zone.forget("_mta-sts.example.org")
+    place.restarted(UnreadableFile())
     assert place.found() == FoundPolicy(FIRST)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.relay.ports import Security
-from mailbox_d.relay.tls.remembered import RememberedLevel, RememberedTls
+from mailbox_d.relay.tls import remembered
+from mailbox_d.relay.tls.remembered import RememberedLevel, RememberedTls, in_order
 from mailbox_d.store.files import FileSystem
 from tests.unit.relay.at_once import at_once, done
 
@@ -151,3 +153,26 @@ def test_a_disk_that_fails_is_tried_again(place: Place) -> None:
     disk.open = FileSystem().open  # type: ignore[method-assign]
     place.save()
     assert place.restart().level("example.org") is ENCRYPTED
+
+
+def test_a_file_of_very_many_is_made_in_the_lane(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100,000 domains it would hold up the reactor for a tenth of a second."""
+    in_lane: list[bool] = []
+    lane_is_busy = False
+
+    async def run(work: Callable[..., Any], *args: Any) -> Any:
+        nonlocal lane_is_busy
+        lane_is_busy = True
+        result = work(*args)
+        lane_is_busy = False
+        return result
+
+    def counted(levels: Iterable[RememberedLevel], now: float) -> tuple[RememberedLevel, ...]:
+        in_lane.append(lane_is_busy)
+        return in_order(levels, now)
+
+    monkeypatch.setattr(remembered, "in_order", counted)
+    place.tls._run = run
+    place.tls.note("example.org", ENCRYPTED)
+    place.save()
+    assert in_lane == [True]
