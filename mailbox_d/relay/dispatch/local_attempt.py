@@ -1,7 +1,7 @@
 """Queued mail for domains of ours: our own reports, and what was queued before the domain was ours.
 
 A report to an address that we made of a sender elsewhere (SRS) goes on to that sender, as one does that comes by SMTP.
-What an address leads to that leads to several is queued anew, each as a recipient of its own: so each has an outcome of
+Where an address leads to several, each of them is queued anew as a recipient of its own: so each has an outcome of
 its own, and nobody gets a second copy because another one could not have the first.
 """
 
