@@ -240,3 +240,13 @@ def test_a_file_of_authorities_without_any_is_refused(tmp_path: Path) -> None:
     path.write_text("nothing")
     with pytest.raises(SSL.Error):
         OutgoingTls(path)
+
+
+@pytest.mark.parametrize(("between", "security"), [(5, Security.AUTHENTICATED), (20, Security.ENCRYPTED)])
+def test_a_chain_has_so_many_authorities_and_no_more(tls: OutgoingTls, between: int, security: Security) -> None:
+    """Each of them is a signature to be checked, in the reactor's thread."""
+    authority = ROOT
+    for number in range(between):
+        authority = Authority(f"below {number}", authority)
+    state = state_of(tls, authority.issue(NAME), TlsDemand())
+    assert state.security is security
