@@ -149,7 +149,7 @@ class Assembly:
             idle_seconds=self.limits.queue_idle_connection,
             messages=self.limits.queue_messages_per_connection,
         )
-        signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), time.time)
+        signing = Signing(Signer(KeyFolder(self.configuration.dkim_keys)), self.configuration.hostname, time.time)
         sends = self.configuration.queue.send
         remote = self._attempting(rules, connections, unreachable, signing, queue) if sends else None
         conclusion = Conclusion(

@@ -32,7 +32,7 @@ class Queued:
         backoff = Backoff(retry_after=300.0, warn_after=4 * 3600.0, give_up_after=2 * 86400.0, chance=lambda: 0.5)
         self.queue = MailQueue(self.folder / "queue", backoff, files=self.files, clock=lambda: self.now)
         self.queue.open()
-        signing = Signing(Signer(KeyFolder(self.folder / "dkim")), lambda: self.now)
+        signing = Signing(Signer(KeyFolder(self.folder / "dkim")), "mail.example.org", lambda: self.now)
         self.loading = Loading(self.queue, InlineLane(), signing, lambda: self.now)
 
     def add(

@@ -210,7 +210,7 @@ def test_the_copy_is_signed_as_it_is(place: Place, octets: bytes) -> None:
     shipment = shipped(packing)
     text = octets_of(shipment)
     assert shipment.header.count(b"DKIM-Signature:") == 2
-    expected = Signing(place.signing._signer, lambda: 0).fields(
+    expected = Signing(place.signing._signer, "mail.example.org", lambda: 0).fields(
         shipment.message, len(text), header_of(text), lambda offset, length: text[offset : offset + length]
     )
     assert _body_hashes(shipment.header) == _body_hashes(expected)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.relay.routes.test_special_addresses import SPECIAL
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.config.outgoing import Queue
@@ -23,6 +22,7 @@ from mailbox_d.relay.routes.smarthost import read_password
 from mailbox_d.relay.routes.special_addresses import is_special
 from mailbox_d.wire.dns.records import MX, TLSA, Answer
 from tests.unit.relay.at_once import done
+from tests.unit.relay.routes.test_special_addresses import SPECIAL
 from tests.unit.relay.zone import Zone
 
 OURSELVES = "mail.example.org"
