@@ -126,7 +126,8 @@ class Assembly:
         woken = _Waking()
         outgoing = Outgoing(queue, self.forwarding.sender, woken.scheduled)
         intake = Intake(self.store, self.configuration.hostname, outgoing)
-        unreachable = Unreachable(time.monotonic)
+        schedule = self.configuration.queue
+        unreachable = Unreachable(time.monotonic, first=schedule.retry_after, longest=schedule.retry_most)
         dispatcher = self._dispatcher(queue, intake, rules, unreachable, woken.scheduled, knowledge)
         woken.dispatcher = dispatcher
         services = (self.forwarding, knowledge, dispatcher)

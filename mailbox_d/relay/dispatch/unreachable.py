@@ -26,8 +26,14 @@ class _Pause:
 class Unreachable:
     """Remembers for each domain why nobody was there, and for how long that is believed."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float], *, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT
+    ) -> None:
+        """`first`, `longest`: seconds for which it is believed at most, the first time and ever; no longer than
+        messages wait for their next attempts."""
         self._monotonic = monotonic
+        self._first = min(first, FIRST_WAIT)
+        self._longest = min(longest, LONGEST_WAIT)
         self._pauses: OrderedDict[str, _Pause] = OrderedDict()
 
     def failure(self, domain: str) -> MailError | None:
@@ -38,7 +44,7 @@ class Unreachable:
     def failed(self, domain: str, failure: MailError) -> None:
         """Nobody was there: the wait grows from time to time."""
         before = self._pauses.pop(domain, None)
-        seconds = FIRST_WAIT if before is None else min(before.seconds * 2, LONGEST_WAIT)
+        seconds = self._first if before is None else min(before.seconds * 2, self._longest)
         self._pauses[domain] = _Pause(self._monotonic() + seconds, seconds, failure)
         while len(self._pauses) > DOMAINS_MAX:
             self._pauses.popitem(last=False)

@@ -37,3 +37,13 @@ def test_memory_is_bounded() -> None:
         unreachable.failed(str(number), FAILURE)
     assert unreachable.failure("0") is None
     assert unreachable.failure(str(DOMAINS_MAX + 9)) is FAILURE
+
+
+def test_no_pause_is_longer_than_messages_wait() -> None:
+    now = [0.0]
+    unreachable = Unreachable(lambda: now[0], first=1.0, longest=2.0)
+    for seconds in (1.0, 2.0, 2.0):
+        unreachable.failed("a", FAILURE)
+        assert unreachable.failure("a") is FAILURE
+        now[0] += seconds + 0.01
+        assert unreachable.failure("a") is None
