@@ -7,7 +7,6 @@ relayhost; mailboxd finds it by MX for twenty domains, over a DNS server that is
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -177,7 +176,6 @@ def _print(figures: dict[str, Sequence[Relayed]] | dict[str, list[Relayed]]) -> 
     ours, *others = medians.values()
     for other in others:
         print(f"relayed, ratio {ours.relayed / other.relayed:.2f} (aim {AIM}); CPU ratio {ours.cpu / other.cpu:.2f}")
-    print(json.dumps({name: each.relayed for name, each in medians.items()}))
 
 
 def _median(measured: Sequence[Relayed]) -> Relayed:
