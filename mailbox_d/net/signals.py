@@ -11,6 +11,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 
 class ReloadOnHangup(Service):
     """Runs every refresh when SIGHUP comes; what fails is logged and keeps what it had."""
@@ -44,18 +46,33 @@ class ReloadOnHangup(Service):
 
 
 class StopOnce(Service):
-    """Once the daemon is being stopped, asking for it again changes nothing: Twisted would log a fault for it."""
+    """The first request to stop is Twisted's to follow; any after it change nothing: Twisted would log a fault.
+
+    The change is made as the first signal comes, not as the stop begins: two may come in one round of the reactor.
+    """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
     def startService(self) -> None:
         Service.startService(self)
-        self._reactor.addSystemEventTrigger("before", "shutdown", self._ignore_what_follows)
+        self._reactor.callWhenRunning(self._answer_once)  # Twisted sets its own at the start of running
 
-    def _ignore_what_follows(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+    def _answer_once(self) -> None:
+        for number in STOPPING:
+            if callable(follow := signal.getsignal(number)):
+                signal.signal(number, _once(follow))
+
+
+def _once(follow: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+    """Follows the first signal, whichever of the two it is."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        for number in STOPPING:
             signal.signal(number, _already_stopping)
+        follow(signum, frame)
+
+    return stop
 
 
 def _already_stopping(signum: int, frame: FrameType | None) -> None:

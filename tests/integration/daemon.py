@@ -19,6 +19,7 @@ STOP_SECONDS = 30.0
 AWAITED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 TWISTD = Path(sys.executable).with_name("twistd")
 FAULT = re.compile(r"Traceback \(most recent call last\)|Unhandled [Ee]rror|\[critical\]|CRITICAL")
+FAULT_LINES = 25  # as many as a traceback through the reactor has
 
 
 class Daemon:
@@ -90,8 +91,9 @@ class Daemon:
         return "\n".join(self.log_text().splitlines()[-lines:])
 
     def faults_logged(self) -> list[str]:
-        """Lines of the log that tell of an error nobody caught."""
-        return [line for line in self.log_text().splitlines() if FAULT.search(line)]
+        """Where the log tells of an error nobody caught: that line and the lines after it."""
+        lines = self.log_text().splitlines()
+        return ["\n".join(lines[at : at + FAULT_LINES]) for at, line in enumerate(lines) if FAULT.search(line)]
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
