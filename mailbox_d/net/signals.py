@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-
-STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class ReloadOnHangup(Service):
@@ -48,32 +47,23 @@ class ReloadOnHangup(Service):
 class StopOnce(Service):
     """The first request to stop is Twisted's to follow; any after it change nothing: Twisted would log a fault.
 
-    The change is made as the first signal comes, not as the stop begins: two may come in one round of the reactor.
+    It counts as the first signal comes, not as the stop begins: two may come in one round of the reactor.
     """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
+        self._is_asked = False
 
     def startService(self) -> None:
         Service.startService(self)
         self._reactor.callWhenRunning(self._answer_once)  # Twisted sets its own at the start of running
 
     def _answer_once(self) -> None:
-        for number in STOPPING:
+        for number in (signal.SIGTERM, signal.SIGINT):
             if callable(follow := signal.getsignal(number)):
-                signal.signal(number, _once(follow))
+                signal.signal(number, partial(self._asked, follow))
 
-
-def _once(follow: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
-    """Follows the first signal, whichever of the two it is."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        for number in STOPPING:
-            signal.signal(number, _already_stopping)
-        follow(signum, frame)
-
-    return stop
-
-
-def _already_stopping(signum: int, frame: FrameType | None) -> None:
-    """The daemon is on its way out."""
+    def _asked(self, follow: Callable[[int, FrameType | None], Any], signum: int, frame: FrameType | None) -> None:
+        if not self._is_asked:  # no call between this and the next line: another signal's turn comes at calls only
+            self._is_asked = True
+            follow(signum, frame)

@@ -155,6 +155,8 @@ def test_fault_38_a_server_that_hangs_does_not_keep_the_daemon_from_ending(tmp_p
             outgoing.send(CAROL)
             peer.wait_for(lambda: bool(peer.read))
             assert outgoing.daemon.stop() in (0, -signal.SIGTERM)
+        assert outgoing.daemon.faults_logged() == []
+        assert "deferred" not in outgoing.daemon.log_text()  # nothing became of it, and it is due at once
         outgoing.daemon.start()
         with BadPeer(address=ELSEWHERE, port=outgoing.port) as peer:
             peer.wait_for_messages(1)

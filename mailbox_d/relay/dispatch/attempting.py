@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
@@ -108,7 +109,7 @@ class Attempting:
         self._monotonic = monotonic
 
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
-        """What became of each recipient of a parcel, all in one domain."""
+        """What became of each recipient of a parcel, all in one domain; where it was cancelled, of some."""
         try:
             route = await self._routing.route(domain, parcel.message.envelope.sender)
         except Undeliverable as error:
@@ -120,7 +121,23 @@ class Attempting:
             return await self._over(route, parcel, content)
 
     async def _over(self, route: Route, parcel: Parcel, content: PackedContent) -> list[Attempt]:
-        progress, until = _Progress(parcel.waiting), self._monotonic() + SERVERS_SECONDS
+        progress = _Progress(parcel.waiting)
+        try:
+            await self._over_servers(route, parcel, content, progress)
+        except CancelledError:  # all stops: what was taken is noted, and the others wait as before
+            return list(progress.answers.values())
+        if progress.failure is not None:
+            at = self._clock()
+            progress.took(outcomes_of_failure(progress.failure, progress.unanswered, progress.failed_at, at))
+        if progress.reached:
+            self._unreachable.reached(route.key)
+        elif progress.failure is not None and progress.failure.temporary and not _is_special(parcel, content):
+            self._unreachable.failed(route.key, progress.failure)
+        return list(progress.answers.values())
+
+    async def _over_servers(self, route: Route, parcel: Parcel, content: PackedContent, progress: _Progress) -> None:
+        """Over the connection there is, then over one to each server, while recipients wait."""
+        until = self._monotonic() + SERVERS_SECONDS
         link = None if _is_special(parcel, content) else self._connections.take(route.key)
         if link is not None:
             await self._hand_over(link, route, parcel, content, progress)
@@ -131,14 +148,6 @@ class Attempting:
             if str(address) == answered:  # it would say the same again
                 continue
             await self._try(route, host, address, parcel, content, progress)
-        if progress.failure is not None:
-            at = self._clock()
-            progress.took(outcomes_of_failure(progress.failure, progress.unanswered, progress.failed_at, at))
-        if progress.reached:
-            self._unreachable.reached(route.key)
-        elif progress.failure is not None and progress.failure.temporary and not _is_special(parcel, content):
-            self._unreachable.failed(route.key, progress.failure)
-        return list(progress.answers.values())
 
     async def _try(
         self, route: Route, host: Host, address: IPAddress, parcel: Parcel, content: PackedContent, progress: _Progress
@@ -206,14 +215,14 @@ class Attempting:
         except (PeerFailure, Undeliverable) as error:
             progress.must_end = isinstance(error, PeerFailure) and error.may_have_it
             progress.took(outcomes_of_failure(error, recipients, link.tried, self._clock()))
+        except CancelledError:
+            session.abort()
+            raise
         except Exception:
             session.abort()
             self._log.failure("queue: a message could not be handed over by a fault of ours")
             progress.must_end = True
             progress.took(outcomes_of_our_fault(recipients, "Something is wrong here", self._clock()))
-        except BaseException:
-            session.abort()
-            raise
 
 
 def _is_special(parcel: Parcel, content: PackedContent) -> bool:

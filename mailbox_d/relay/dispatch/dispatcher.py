@@ -49,7 +49,8 @@ class Attempts(Protocol):
     """Sends a parcel whose recipients are all in one domain."""
 
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
-        """What became of each recipient. Raises nothing that is not a fault of ours."""
+        """What became of each recipient; of some or none where it was cancelled. Raises nothing that is not a fault
+        of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,9 @@ class Dispatcher(Service):
             attempts = await self._attempt(loaded)
             if any(attempt.is_final and attempt.fate is not Fate.FAILED for attempt in attempts):
                 self._known.delivered(loaded.job.domain)
+            if not attempts:  # it was broken off, for all stops
+                await self._lane.run(self._queue.release, loaded.job)
+                return None
             return await self._conclusion.conclude(loaded, attempts, then)
         finally:
             await loaded.content.close()

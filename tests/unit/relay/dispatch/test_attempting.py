@@ -50,9 +50,13 @@ class Session:
     is_usable: bool = True
     sent: list[Shipment] = field(default_factory=list)
     closed: int = 0
+    hangs_after: int = 1000
+    """Of how many messages nothing is heard any more."""
 
     async def send(self, shipment: Shipment) -> tuple[Handed, ...]:
         self.sent.append(shipment)
+        if len(self.sent) > self.hangs_after:
+            await Deferred()
         if isinstance(self.says, PeerFailure):
             self.is_usable = False
             raise self.says
@@ -338,6 +342,29 @@ def test_mail_with_wishes_of_its_own_is_tried_whatever_became_of_other_mail(spec
     world.attempt(CAROL)
     world.servers[FIRST] = Session({})
     assert world.attempt(DAVE, **special)["dave"].fate is Fate.DELIVERED
+
+
+def test_what_was_taken_before_it_was_broken_off_is_told_and_nothing_of_the_others() -> None:
+    server = Session({}, hangs_after=1)
+    world = World({FIRST: server, SECOND: Session({})})
+    attempt = Deferred.fromCoroutine(world.begin(CAROL, DAVE, ERIN))
+    told: list[Sequence[Attempt]] = []
+    attempt.addCallback(told.append)
+    assert told == []
+    attempt.cancel()
+    assert [(each.recipient, each.fate) for each in told[0]] == [
+        (CAROL.address, Fate.DELIVERED),
+        (DAVE.address, Fate.DELIVERED),
+    ]
+    assert (server.closed, len(world.opened)) == (1, 1)
+
+
+def test_what_was_broken_off_before_anything_was_taken_tells_nothing() -> None:
+    attempt = Deferred.fromCoroutine(World({FIRST: Session({}, hangs_after=0)}).begin(CAROL))
+    told: list[Sequence[Attempt]] = []
+    attempt.addCallback(told.append)
+    attempt.cancel()
+    assert told == [[]]
 
 
 def test_a_failure_for_good_of_one_message_is_no_other_s() -> None:

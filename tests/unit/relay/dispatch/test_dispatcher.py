@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from mailbox_d.net.lanes import InlineLane
@@ -48,6 +48,7 @@ class World:
         self.most: Counter[str] = Counter()
         self.order: list[str] = []
         self.fault: Exception | None = None
+        self.tells_when_broken_off = False
         self.known = KnownDomains(lambda domain: domain == "ours.example")
         self.faults_of_ready = 0
         lane = self.lane = HeldLane()
@@ -96,6 +97,10 @@ class World:
         self.most |= now + Counter({"": now.total()})
         try:
             fate = await waiting
+        except CancelledError:
+            if self.tells_when_broken_off:
+                return []
+            raise
         finally:
             self.under_way.remove(place)
         return [Attempt(self.queued.now, each.address, fate, "2.0.0") for each in parcel.waiting]
@@ -286,6 +291,18 @@ def test_stopping_waits_for_what_is_being_sent_but_not_for_ever(world: World) ->
     world.go_on(2)
     assert stopped == [None]
     assert world.queued.messages == ["a0"]
+
+
+def test_what_is_broken_off_waits_as_before(world: World) -> None:
+    add(world, "a.example", 1)
+    world.tells_when_broken_off = True
+    stopped: list[object] = []
+    world.dispatcher.stopService().addCallback(stopped.append)
+    (file,) = (world.queued.folder / "queue/messages").iterdir()
+    before = file.read_bytes()
+    world.go_on(9)
+    assert stopped == [None]
+    assert file.read_bytes() == before
 
 
 def test_what_is_found_while_all_stops_is_not_begun(world: World) -> None:
