@@ -1,12 +1,15 @@
 # What a person types. Everything is set up at need, from a bare Debian 12 with python3, python3-venv and make:
 # a virtual environment in .venv with the pinned and hashed dependencies of the lock files, and a .pth file in it that
 # points here, so that what runs is always this tree, its twistd plugin included.
+# Tests run in PROCESSES processes, one more than two processors have: many of them wait for programs they started.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 LOCK_VENV := build/lock
+PROCESSES ?= 3
+PARALLEL := -n $(PROCESSES) --dist worksteal
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
@@ -29,7 +32,7 @@ run: $(VENV)/ready
 	@trap : INT; $(BIN)/python -m mailbox_d.ctl.sample_site || [ $$? -eq 130 ]  # Ctrl-C is no failure
 
 test: check
-	$(BIN)/python -m pytest -rs $(PYTEST)
+	$(BIN)/python -m pytest -rs $(PARALLEL) $(PYTEST)
 
 check: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -37,7 +40,7 @@ check: $(VENV)/ready-dev
 	$(BIN)/mypy
 
 faults: $(VENV)/ready-dev
-	MAILBOXD_FAULTS_IN_FULL=1 $(BIN)/python -m pytest -rs tests/faults $(PYTEST)
+	MAILBOXD_FAULTS_IN_FULL=1 $(BIN)/python -m pytest -rs $(PARALLEL) tests/faults $(PYTEST)
 
 model: $(VENV)/ready-dev
 	MAILBOXD_MODEL_COMMANDS=100000 $(BIN)/python -m pytest -rs -s tests/property/test_imap_model.py $(PYTEST)

@@ -23,6 +23,11 @@ def count(row: str, **figures: int) -> None:
     _COUNTS.setdefault(row, Counter()).update(figures)
 
 
+def counted() -> dict[str, dict[str, int]]:
+    """All that was counted, by row."""
+    return {row: dict(counts) for row, counts in _COUNTS.items()}
+
+
 def table() -> Iterator[str]:
     """The lines of the table; none where nothing was counted."""
     if not _COUNTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from contextlib import suppress
@@ -16,11 +17,22 @@ def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago, all different.
 
     None of those that the kernel gives to clients: one of a busy client may be taken before the server is started.
+    Where tests run in several processes, each has ports of its own.
     """
     ports: list[int] = []
-    for port in random.sample(range(_LOWEST, int(_OF_CLIENTS.read_text().split()[0])), 2000):
+    for port in random.sample(range(_LOWEST + _process(), int(_OF_CLIENTS.read_text().split()[0]), _processes()), 1000):
         if len(ports) == count:
             return ports
         with suppress(OSError), socket.create_server((HOST, port)):
             ports.append(port)
     raise OSError("No free ports")
+
+
+def _processes() -> int:
+    """How many processes run tests (pytest-xdist tells them)."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
+
+def _process() -> int:
+    """Which of them this is."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

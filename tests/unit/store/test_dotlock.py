@@ -112,7 +112,7 @@ def test_a_lock_left_by_an_earlier_process_with_our_number_is_broken(folder: Fol
 OTHER_BOOT = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-@pytest.mark.parametrize("process", [os.getppid(), os.getpid()])
+@pytest.mark.parametrize("process", [os.getppid(), os.getpid()], ids=["parent", "this"])
 def test_a_lock_that_outlived_a_boot_is_broken_though_its_number_is_used_again(
     folder: Folder, lock: Path, process: int
 ) -> None:
@@ -125,7 +125,7 @@ def test_a_lock_of_a_dead_process_whose_number_is_used_again_is_broken(folder: F
     assert_broken(folder)
 
 
-@pytest.mark.parametrize("process", [os.getppid(), os.getpid()])
+@pytest.mark.parametrize("process", [os.getppid(), os.getpid()], ids=["parent", "this"])
 @pytest.mark.parametrize("age", [10, 100_000, -100_000])
 def test_a_lock_that_tells_of_a_life_that_goes_on_is_never_broken(
     folder: Folder, lock: Path, process: int, age: int
