@@ -31,13 +31,15 @@ class Login:
 @dataclass(frozen=True, slots=True)
 class Host:
     """A server that may be tried: its name (for TLS and the record), its addresses in the order of trying, and what
-    DNS said of it. `secure`: name and addresses come from answers that DNSSEC vouches for."""
+    DNS said of it. `secure`: name and addresses come from answers that DNSSEC vouches for. `tlsa_name`: of what name it
+    has the `tlsa`: its own, or the one that it stands for."""
 
     name: str
     port: int
     addresses: tuple[IPAddress, ...]
     tlsa: tuple[TLSA, ...] = ()
     secure: bool = False
+    tlsa_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,10 @@ class Security(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TlsDemand:
-    """How a connection to one host must be. `names`: what its certificate may be for; `tlsa`: usable records, one of
-    which must fit where there are any; `policy`: for the record, such as `mta-sts`, `dane`, `requiretls`,
-    `seen before`, `configured`, `opportunistic`; `needs_requiretls`: the server must know REQUIRETLS (RFC 8689)."""
+    """How a connection to one host must be. `names`: what its certificate may be for, the first what it is asked for;
+    `tlsa`: usable records, one of which must fit where there are any; `policy`: for the record, such as `mta-sts`,
+    `dane`, `requiretls`, `seen before`, `configured`, `opportunistic`; `needs_requiretls`: the server must know
+    REQUIRETLS (RFC 8689)."""
 
     least: Security = Security.PLAIN
     names: tuple[str, ...] = ()

@@ -91,13 +91,13 @@ class Exchangers:
             return Found(mx, lack=addresses.lack, cause=addresses.cause)
         secure = is_secure and addresses.secure
         try:
-            tlsa = await self._certificates(addresses) if secure else ()
+            tlsa_name, tlsa = await self._certificates(addresses) if secure else ("", ())
         except LookupFailed as failure:
             return Found(mx, lack=Lack.UNKNOWN, cause=failure.cause)  # nobody knows how it must be secured
-        return Found(mx, Host(mx.host, self._port, addresses.found, tlsa, secure))
+        return Found(mx, Host(mx.host, self._port, addresses.found, tlsa, secure, tlsa_name))
 
-    async def _certificates(self, addresses: Addresses) -> tuple[TLSA, ...]:
-        return await self._lookup.certificates(addresses.names, self._port) if self._dane else ()
+    async def _certificates(self, addresses: Addresses) -> tuple[str, tuple[TLSA, ...]]:
+        return await self._lookup.certificates(addresses.names, self._port) if self._dane else ("", ())
 
 
 def _before_ourselves(found: list[Found]) -> list[Found]:

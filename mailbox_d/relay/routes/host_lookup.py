@@ -68,14 +68,14 @@ class HostLookup:
             cause="; ".join(failure.cause for failure in failures),
         )
 
-    async def certificates(self, names: tuple[str, ...], port: int) -> tuple[TLSA, ...]:
-        """What DNS says of a host's certificate, if DNSSEC vouches for it, by the first name that has such records (RFC
-        7672 section 2.2.3). Raises `LookupFailed`."""
+    async def certificates(self, names: tuple[str, ...], port: int) -> tuple[str, tuple[TLSA, ...]]:
+        """What DNS says of a host's certificate, if DNSSEC vouches for it, and the name that it says it of: the first
+        one that has such records (RFC 7672 section 2.2.3). Raises `LookupFailed`."""
         for name in names:
             answer = await self._resolver.tlsa(f"_{port}._tcp.{name}")
             if answer.records and answer.secure:
-                return answer.records
-        return ()
+                return name, answer.records
+        return "", ()
 
     def _lookups(self, name: str) -> list[Coroutine[Any, Any, Answer[Any] | LookupFailed]]:
         lookups: list[Coroutine[Any, Any, Answer[Any]]] = [self._resolver.a(name)]

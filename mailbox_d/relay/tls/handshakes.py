@@ -56,7 +56,7 @@ class OutgoingTls:
     def handshake(self, host: Host, demand: TlsDemand) -> PeerHandshake:
         """For one connection. All are made and judged alike, whatever is demanded: what a server once had, it has when
         that is demanded."""
-        return PeerHandshake(self._context, host.name, demand, self._clock)
+        return PeerHandshake(self._context, demand.names[0] if demand.names else host.name, demand, self._clock)
 
 
 class PeerHandshake:

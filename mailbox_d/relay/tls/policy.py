@@ -85,7 +85,8 @@ class TlsPolicies:
         tlsa, names = self._tlsa(host), (host.name,)
         known = usable(tlsa)
         if known:
-            return TlsDemand(Security.AUTHENTICATED, (host.name, route.domain), known, DANE)
+            by_dane = dict.fromkeys((host.tlsa_name or host.name, route.domain, host.name))  # RFC 7672 section 3.2.2
+            return TlsDemand(Security.AUTHENTICATED, tuple(by_dane), known, DANE)
         if policy is not None and policy.mode is Mode.ENFORCE:
             return TlsDemand(Security.AUTHENTICATED, names, policy=MTA_STS)
         remembered = self._rules.remembered

@@ -371,9 +371,9 @@ def test_a_domain_without_mx_may_have_certificates_too() -> None:
 def test_certificates_are_at_the_port_and_at_what_the_host_s_name_stands_for() -> None:
     zone = f"example.com MX 10 mx\nmx CNAME other\nother A 1.1.1.1\n_2525._tcp.other TLSA 3 1 1 {DIGEST}"
     own = f"example.com MX 10 mx\nmx CNAME other\nother A 1.1.1.1\n_2525._tcp.mx TLSA 3 1 1 {DIGEST}"
-    for text in (zone, own):
+    for text, name in ((zone, "other"), (own, "mx")):
         (host,) = found(Zone(text, secure=True), port=2525).hosts
-        assert (host.name, len(host.tlsa)) == ("mx", 1)
+        assert (host.name, len(host.tlsa), host.tlsa_name) == ("mx", 1, name)
 
 
 # -- what is configured -----------------------------------------------------------------------------------------

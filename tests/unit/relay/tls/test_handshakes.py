@@ -214,6 +214,10 @@ def test_names_of_servers_that_are_none_fit_no_certificate(tls: OutgoingTls) -> 
 
 def test_the_server_hears_the_name_it_is_asked_by(tls: OutgoingTls) -> None:
     assert shake_hands(tls.handshake(HOST, VERIFIED), ROOT.issue(NAME).context())[1].get_servername() == NAME.encode()
+    pair = ROOT.issue(NAME)
+    demand = TlsDemand(Security.AUTHENTICATED, ("other.example.org", NAME), (record(pair, 3, 1, 1),), "dane")
+    _, server = shake_hands(tls.handshake(HOST, demand), pair.context())
+    assert server.get_servername() == b"other.example.org"
     by_address = Host("192.0.2.1", 25, ())
     _, server = shake_hands(tls.handshake(by_address, TlsDemand()), ROOT.issue(NAME).context())
     assert server.get_servername() is None

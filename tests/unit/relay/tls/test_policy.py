@@ -126,6 +126,12 @@ def test_dane_comes_before_all_that_the_domain_says(place: Place) -> None:
     assert place.demand(SIGNED) == TlsDemand(AUTHENTICATED, (NAME, DOMAIN), (RECORD,), "dane")
 
 
+def test_a_server_that_is_called_otherwise_too_is_asked_by_the_name_that_has_records(place: Place) -> None:
+    """And shows a certificate for that name, for the recipients' domain or for the name that the domain gave."""
+    host = replace(SIGNED, tlsa_name="other.example.net")
+    assert place.demand(host).names == ("other.example.net", DOMAIN, NAME)
+
+
 def test_records_that_are_not_signed_are_not_believed(place: Place) -> None:
     assert place.demand(replace(SIGNED, secure=False)).policy == "opportunistic"
 
