@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -130,8 +129,8 @@ def _started(server: Server, *, signed: bool = False) -> Iterator[Server]:
 
 
 def _make_keys(folder: Path) -> None:
-    control = shutil.which("mailboxctl", path=str(Path(sys.executable).parent)) or "mailboxctl"
-    command = [control, "--config", str(folder / "mailboxd.yaml"), "dkim", "keygen", DOMAIN]
+    configuration = str(folder / "mailboxd.yaml")
+    command = [sys.executable, "-m", "mailbox_d.ctl", "--config", configuration, "dkim", "keygen", DOMAIN, "--activate"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=START_SECONDS)
 
 
