@@ -16,6 +16,7 @@ _BASE64_LINE = 57
 _LONGEST_PIECE = 64 * 1024
 """Octets of a line without an end that are waited for."""
 _CRLF = b"\r\n"
+_SOFT_BREAK = b"=\r\n"
 _DASHES = re.compile(rb"=\r\n(--++)")
 _DASHES_A_LINE = 25
 
@@ -104,40 +105,49 @@ class QuotedPrintable:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._goes_on = False
+        """Whether the last line so far is broken, so that what comes belongs to it."""
 
     def feed(self, content: bytes) -> bytes:
         data = self._rest + content
         cut = data.rfind(_CRLF) + len(_CRLF)
         if cut >= len(_CRLF):
             self._rest = data[cut:]
-            return _without_dashes(binascii.b2a_qp(data[:cut], istext=True))
+            return self._continued(binascii.b2a_qp(data[:cut], istext=True))
         if len(data) <= _LONGEST_PIECE:
             self._rest = data
             return b""
         self._rest = data[-1:]  # it may be the CR of a line end
-        return _quoted_unended(data[:-1]) + b"=\r\n"
+        return self._continued(_quoted_unended(data[:-1]) + _SOFT_BREAK)
 
     def finish(self) -> bytes:
         rest, self._rest = self._rest, b""
-        return _quoted_unended(rest) if rest else b""
+        return self._continued(_quoted_unended(rest)) if rest else b""
+
+    def _continued(self, quoted: bytes) -> bytes:
+        """The next of what is said, which may be the rest of a line that was broken."""
+        before = _SOFT_BREAK if self._goes_on else b""
+        said = _without_dashes(before + quoted)
+        self._goes_on = said.endswith(_SOFT_BREAK)
+        return said[len(before) :]
 
 
 def _quoted_unended(text: bytes) -> bytes:
     """The part of a line. Because of the end that it has meanwhile there is room for the mark of one that goes on."""
-    return _without_dashes(binascii.b2a_qp(text + _CRLF, istext=True).removesuffix(_CRLF))
+    return binascii.b2a_qp(text + _CRLF, istext=True).removesuffix(_CRLF)
 
 
 def _without_dashes(quoted: bytes) -> bytes:
     """Quote all dashes with which the rest of a line begins, where there are two; it goes on in a line behind them."""
-    if b"=\r\n--" not in quoted:
+    if _SOFT_BREAK + b"--" not in quoted:
         return quoted
     return _DASHES.sub(lambda dashes: b"".join(_quoted_dashes(len(dashes[1]))), quoted)
 
 
 def _quoted_dashes(number: int) -> Iterator[bytes]:
     for done in range(0, number, _DASHES_A_LINE):
-        yield b"=\r\n" + b"=2D" * min(_DASHES_A_LINE, number - done)
-    yield b"=\r\n"
+        yield _SOFT_BREAK + b"=2D" * min(_DASHES_A_LINE, number - done)
+    yield _SOFT_BREAK
 
 
 class Base64:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import binascii
 import re
 from itertools import pairwise
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mailbox_d.mime import transfer_encoding
 from mailbox_d.mime.transfer_encoding import Base64, BodyCensus, Encoder, QuotedPrintable
 
 PIECES = st.lists(
@@ -93,3 +95,29 @@ def test_a_line_without_an_end_is_not_waited_for(filling: bytes) -> None:
     assert all(pieces)
     assert binascii.a2b_qp(said) == content * 5
     assert max(map(len, said.split(b"\r\n"))) <= 78
+
+
+@given(LINES, st.lists(st.integers(0, 3000)), st.integers(1, 200))
+@example([b"x" * 60 + b"--b"], [60], 58)
+@example([b"x" * 41 + b"-" * 90 + b"b"], [41, 42, 43], 39)
+def test_no_delimiter_is_made_wherever_a_long_line_is_broken(lines: list[bytes], cuts: list[int], longest: int) -> None:
+    """However little of a line is waited for, only lines that began with dashes do."""
+    content = b"\r\n".join(lines)
+    places = sorted({0, len(content), *(cut for cut in cuts if cut < len(content))})
+    with mock.patch.object(transfer_encoding, "_LONGEST_PIECE", longest):
+        said = encoded(QuotedPrintable(), [content[start:end] for start, end in pairwise(places)])
+    assert binascii.a2b_qp(said) == content
+    assert sum(line.startswith(b"--") for line in said.split(b"\r\n")) <= sum(
+        line.startswith(b"--") for line in content.split(b"\r\n")
+    )
+    assert b"=\r\n--" not in said
+    assert all(len(line) <= 78 for line in said.split(b"\r\n"))
+
+
+@pytest.mark.parametrize("before", range(65530, 65545))
+def test_a_line_that_is_broken_for_its_length_never_goes_on_with_dashes(before: int) -> None:
+    content = b"x" * before + b"--b\r\nContent-Type: text/html\r\n"
+    for cut in range(before - 2, before + 3):
+        said = encoded(QuotedPrintable(), [content[:cut], content[cut:]])
+        assert binascii.a2b_qp(said) == content
+        assert not re.search(rb"^--", said, re.MULTILINE)
