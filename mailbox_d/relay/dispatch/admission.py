@@ -35,18 +35,27 @@ class KnownDomains:
 class Admission:
     """For one look: who may have a run, given those that there are."""
 
-    def __init__(self, runs: Mapping[str, int], known: Collection[str] | KnownDomains, *, most: int, each: int) -> None:
-        """`most`: runs of all domains; `each`: of one."""
+    def __init__(
+        self,
+        runs: Mapping[str, int],
+        known: Collection[str] | KnownDomains,
+        waits: Callable[[str], bool] = lambda domain: False,
+        *,
+        most: int,
+        each: int,
+    ) -> None:
+        """`most`: runs of all domains; `each`: of one. Which domain `waits` would only wait for others' servers."""
         self.free = max(0, most - sum(runs.values()))
         self._runs = Counter(runs)
         self._known = known
+        self._waits = waits
         self._each = each
         new = sum(count for domain, count in runs.items() if domain not in known)
         self._free_for_new = max(1, int(most * NEW_SHARE)) - new
 
     def admits(self, domain: str) -> bool:
         """Whether it may have one more."""
-        if not self.free or self._runs[domain] >= self._each:
+        if not self.free or self._runs[domain] >= self._each or self._waits(domain):
             return False
         return self._free_for_new > 0 or domain in self._known
 
