@@ -60,9 +60,10 @@ _Written = tuple[str, str]
 
 
 def _groups(transaction: Transaction) -> dict[_Way, dict[_Written, Recipient]]:
-    """The recipients for the queue, each once for each way that leads to it. A mailbox here has one way."""
+    """The recipients for the queue, each once for each way that leads to it. A mailbox here has one way: none
+    where its copy is made at once."""
     groups: dict[_Way, dict[_Written, Recipient]] = {}
-    split: set[EmailAddress] = set()
+    split = set(transaction.copies)
     for delivered in transaction.recipients:
         wishes = _wishes(delivered)
         for way, key, address in _targets(delivered, split):
@@ -73,7 +74,7 @@ def _groups(transaction: Transaction) -> dict[_Way, dict[_Written, Recipient]]:
 
 
 def _targets(delivered: Delivered, split: set[EmailAddress]) -> Iterator[tuple[_Way, _Written, EmailAddress]]:
-    """`split` has the mailboxes that have their way, and gets those that now have one."""
+    """`split` has the mailboxes that have their way or their copy, and gets those that now have one."""
     if delivered.is_queued_whole:
         yield _STRAIGHT, _folded(delivered.envelope), delivered.envelope
         return

@@ -134,6 +134,18 @@ def test_of_several_that_one_address_leads_to_each_has_an_outcome_of_its_own(tmp
     assert world.messages(ALICE) == 1
 
 
+def test_who_is_named_beside_an_address_that_leads_to_them_has_one_copy(tmp_path: Path) -> None:
+    """A full mailbox that is named as well is tried again as what it was named as, and is no success meanwhile."""
+    world = World(tmp_path)
+    names = ("all@example.org", "alice@example.org", "bob@example.org")
+    said = world.attempt(*names, notify=Notify.SUCCESS | Notify.FAILURE)
+    assert [said[name].fate for name in ("all", "alice", "bob")] == [Fate.DELIVERED, Fate.DELIVERED, Fate.DEFERRED]
+    assert (said["all"].host, said["alice"].host) == ("mail.example.org", "")
+    assert [each.address for each in world.queued.load("example.com").parcel.waiting] == [CAROL]
+    assert world.queued.loading.next("example.org") is None
+    assert world.messages(ALICE) == 1
+
+
 def test_a_report_goes_back_to_who_sent_what_was_forwarded(tmp_path: Path) -> None:
     world = World(tmp_path)
     said = world.attempt(str(made_of(CAROL)), str(made_of(ALICE)), sender=None)

@@ -95,6 +95,16 @@ def test_of_what_is_split_each_mailbox_is_a_recipient_once() -> None:
     assert [each.address for each in third.envelope.recipients] == [address("erin@example.org")]
 
 
+def test_of_what_is_split_nobody_is_queued_who_has_a_copy_at_once() -> None:
+    team = address("team@example.org")
+    for order in (1, -1):
+        (only,) = made(*[Delivered(team, (ALICE, BOB), is_split=True), Delivered(ALICE, (ALICE,))][::order])
+        assert [each.address for each in only.envelope.recipients] == [BOB]
+    assert (
+        made(Delivered(team, (ALICE, BOB), is_split=True), *(Delivered(each, (each,)) for each in (ALICE, BOB))) == ()
+    )
+
+
 def test_nobody_reports_success_for_an_address_that_leads_to_several() -> None:
     (only,) = made(forwarded(AWAY, CAROL, DAVE))
     assert {each.notify for each in only.envelope.recipients} == {Notify.FAILURE}
