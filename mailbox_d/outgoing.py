@@ -83,6 +83,10 @@ class EitherAttempt:
         self._local = local
         self._remote = remote
 
+    def must_wait(self, domain: str) -> bool:
+        """Whether enough wait already for the servers that this domain's mail goes to."""
+        return self._remote is not None and not self._is_ours(domain) and self._remote.must_wait(domain)
+
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
         """What became of each recipient."""
         if self._is_ours(domain):

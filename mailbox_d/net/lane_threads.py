@@ -28,6 +28,13 @@ _TURN_SECONDS = 0.01
 """How long sessions go on with what came of their work before the reactor looks at its sockets again."""
 
 
+class _Outcome(Deferred[T]):
+    """What a thread is at cannot be broken off: who waits for it learns in any case what came of it."""
+
+    def cancel(self) -> None:
+        pass
+
+
 @dataclass(slots=True, eq=False)
 class _Work:
     """A piece of work, for whom it is, and what came of it."""
@@ -71,8 +78,8 @@ class LaneThreads:
 
     def do(self, call: Callable[[], T], users: Sequence[str] = ()) -> Deferred[T]:
         """Make the call in a thread, for these users; the Deferred fires, in the reactor's thread, with what it returns
-        or raises; with a `TemporaryError` if no thread can be begun."""
-        outcome: Deferred[Any] = Deferred()
+        or raises, also where it is cancelled; with a `TemporaryError` if no thread can be begun."""
+        outcome: Deferred[Any] = _Outcome()
         work = _Work(call, users, outcome)
         if not users or self._shares.admit(users, work):
             self._give(work)

@@ -52,7 +52,8 @@ class Lane:
         self._threads.stop()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do `work` in a thread of this lane. Raises what it raises; `MailboxBusy` only after the lane's patience."""
+        """Do `work` in a thread of this lane. Raises what it raises; `MailboxBusy` only after the lane's patience. To
+        cancel it ends a pause, and no work."""
         bound = partial(work, *args, **kwargs)
         for pause in self._pauses():
             try:

@@ -163,6 +163,24 @@ def test_fault_38_a_server_that_hangs_does_not_keep_the_daemon_from_ending(tmp_p
             outgoing.wait_until_empty()
 
 
+def test_fault_38_what_waits_behind_a_message_that_is_broken_off_is_not_begun(tmp_path: Path) -> None:
+    """The first server defers each of them, at the second one it hangs."""
+    exchangers = f"elsewhere.example MX 10 a.example\nelsewhere.example MX 20 b.example\na.example A {ELSEWHERE}\n"
+    with (
+        outgoing_site(tmp_path, records=f"{exchangers}b.example A {OTHER}\n") as outgoing,
+        BadPeer({"rcpt": Say("450 4.2.0 Not now")}, address=ELSEWHERE, port=outgoing.port),
+        BadPeer({"mail": Hang()}, address=OTHER, port=outgoing.port) as hanging,
+    ):
+        outgoing.daemon.start()
+        for number in range(8):
+            outgoing.send(CAROL, subject=str(number))
+        hanging.wait_for(lambda: hanging.connections == 5)
+        assert outgoing.daemon.stop() in (0, -signal.SIGTERM)
+        assert outgoing.daemon.faults_logged() == []
+        assert (outgoing.site.folder / "state/queue/schedule.clean").exists()
+        assert len(outgoing.queued) == 8
+
+
 @pytest.mark.parametrize("act", [Close(), Reset(), Hang(), Say(b"")], ids=["closes", "resets", "hangs", "silent"])
 def test_attack_119_a_server_that_may_have_a_message_is_sent_the_same_one_again(tmp_path: Path, act: Act) -> None:
     with (

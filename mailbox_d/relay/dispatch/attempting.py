@@ -107,18 +107,32 @@ class Attempting:
         self._recipients_at_once = recipients_at_once
         self._clock = clock
         self._monotonic = monotonic
+        self._crowded: dict[str, str] = {}
+        """Keys of routes, by the domains whose mail found too many waiting there."""
 
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
-        """What became of each recipient of a parcel, all in one domain; where it was cancelled, of some."""
+        """What became of each recipient of a parcel, all in one domain; where it was cancelled, of some; of none where
+        too many wait for its servers already."""
         try:
             route = await self._routing.route(domain, parcel.message.envelope.sender)
         except Undeliverable as error:
             return outcomes_of_failure(error, parcel.waiting, NOBODY, self._clock())
+        if self._connections.is_crowded(route.key):
+            self._crowded[domain] = route.key
+            return []
         async with self._connections.place(route.key):
             known = self._unreachable.failure(route.key)
             if isinstance(known, PeerFailure) and not _is_special(parcel, content):
                 return outcomes_of_failure(known, parcel.waiting, NOBODY, self._clock())
             return await self._over(route, parcel, content)
+
+    def must_wait(self, domain: str) -> bool:
+        """Whether as many wait for this domain's servers as they may be waited for; nothing that blocks."""
+        key = self._crowded.get(domain)
+        if key is None or self._connections.is_crowded(key):
+            return key is not None
+        del self._crowded[domain]
+        return False
 
     async def _over(self, route: Route, parcel: Parcel, content: PackedContent) -> list[Attempt]:
         progress = _Progress(parcel.waiting)
@@ -154,7 +168,7 @@ class Attempting:
     ) -> None:
         """Try one server."""
         tried = Tried(host.name, str(address))
-        known = self._unreachable.failure(_key_of(address))
+        known = self._unreachable.failure(_key_of(host, address))
         if isinstance(known, PeerFailure):
             progress.failed(known, tried)
             return
@@ -166,10 +180,10 @@ class Attempting:
         except PeerFailure as failure:
             self._policy.note(route, host, tried, failure.failure)
             progress.failed(failure, tried)
-            if failure.stage in _NOBODY_SPOKE:
-                self._unreachable.failed(_key_of(address), failure)
+            if failure.stage in _NOBODY_SPOKE and failure.reply is None:
+                self._unreachable.failed(_key_of(host, address), failure)
             return
-        self._unreachable.reached(_key_of(address))
+        self._unreachable.reached(_key_of(host, address))
         self._policy.note(route, host, link.tried, link.tried.tls.failure)
         await self._hand_over(link, route, parcel, content, progress)
 
@@ -231,8 +245,9 @@ def _is_special(parcel: Parcel, content: PackedContent) -> bool:
     return parcel.message.envelope.require_tls or content.top.tls_optional
 
 
-def _key_of(address: IPAddress) -> str:
-    return f"address {address}"
+def _key_of(host: Host, address: IPAddress) -> str:
+    """A place where somebody may listen; that nobody is at one port says nothing of another one."""
+    return f"address {address} port {host.port}"
 
 
 def batches(recipients: Sequence[Recipient], most: int) -> Iterator[tuple[Recipient, ...]]:

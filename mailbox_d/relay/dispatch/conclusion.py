@@ -32,6 +32,9 @@ T = TypeVar("T")
 EXPIRED = "5.4.7"
 """Delivery time expired (RFC 3463 section 3.5)."""
 
+MOST_FAULTS = 10
+"""How often a fault of ours may keep an outcome from being noted, before the message is left to the next start."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds between two tries to note an outcome on a disk that takes nothing."""
 
@@ -151,19 +154,40 @@ class Conclusion:
         warned: frozenset[EmailAddress],
         then: Callable[[], T],
     ) -> tuple[Settlement, T]:
-        """Note the outcome; where the disk does not take it, again and again, for what was taken must not go again."""
+        """Note the outcome; where the disk does not take it, again and again, for what was taken must not go again.
+        Where nothing was taken or given up nothing is kept waiting for that: the message is due again later."""
 
         def settle() -> tuple[Settlement, T]:
             return self._queue.settle(loaded.job, attempts, self._clock(), warned), then()
 
-        pause = FIRST_PAUSE
+        def put_off() -> tuple[Settlement, T]:
+            return self._put_off(loaded, attempts), then()
+
+        must_hold = bool(warned) or any(attempt.is_final for attempt in attempts)
+        step, pause, faults = settle, FIRST_PAUSE, 0
         while True:
             try:
-                return await self._lane.run(settle)
+                return await self._lane.run(step)
             except TemporaryError as error:  # the disk refuses, or there is no thread
                 self._log.error("an outcome could not be noted: {error}", error=one_line(error))
+                step = settle if must_hold else put_off
+            except CancelledError:
+                raise
+            except Exception:
+                self._log.failure("an outcome could not be noted by a fault of ours")
+                faults += 1
+                if faults == MOST_FAULTS:
+                    raise
             await self._sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _put_off(self, loaded: Loaded, attempts: Sequence[Attempt]) -> Settlement:
+        """Nothing is noted, and the message is due again as after its first attempt. It blocks."""
+        due = self._clock() + self._queue.backoff.retry_after
+        self._queue.release(replace(loaded.job, due=due))
+        tried = {attempt.recipient for attempt in attempts}
+        again = tuple((recipient, due) for recipient in loaded.parcel.waiting if recipient.address in tried)
+        return Settlement((), again, is_removed=False)
 
     def _note(self, message: Queued, attempts: Sequence[Attempt], settlement: Settlement) -> None:
         """Tell the operator and the record."""

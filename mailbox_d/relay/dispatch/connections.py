@@ -66,6 +66,11 @@ class Connections:
             if places.tokens == places.limit and not places.waiting:
                 self._places.pop(key, None)
 
+    def is_crowded(self, key: str) -> bool:
+        """Whether as many wait for a place there as there are places."""
+        places = self._places.get(key)
+        return places is not None and len(places.waiting) >= self._most_each
+
     def make_room(self, key: str) -> None:
         """Before a session is made for a place: close those that have waited longest, where there would be too many."""
         places = self._places.get(key)

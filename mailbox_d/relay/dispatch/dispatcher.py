@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -44,13 +44,19 @@ FAULT_PAUSE = 5.0
 STOP_SECONDS = 8.0
 """How long what is being sent may go on when the daemon stops."""
 
+BREAK_OFF_INTERVAL = 1.0
+"""Seconds between two times that what is being sent is broken off."""
+
 
 class Attempts(Protocol):
     """Sends a parcel whose recipients are all in one domain."""
 
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
-        """What became of each recipient; of some or none where it was cancelled. Raises nothing that is not a fault
-        of ours."""
+        """What became of each recipient; of some or none where it was cancelled; of none where there was no place for
+        it. Raises nothing that is not a fault of ours."""
+
+    def must_wait(self, domain: str) -> bool:
+        """Whether enough wait already for the servers that this domain's mail goes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class Dispatcher(Service):
         self._under_way: set[Deferred[None]] = set()
         self._resting: Deferred[None] | None = None
         self._is_woken = False
+        self._patience: Any = None
         self._upkeep = LoopingCall(self._look_after)
         self._upkeep.clock = reactor
 
@@ -110,11 +117,10 @@ class Dispatcher(Service):
 
     async def _end(self) -> None:
         """Let what is being sent go on for a moment, then break it off: it is tried again after the next start."""
-        patience = self._reactor.callLater(STOP_SECONDS, self._break_off)
+        self._patience = self._reactor.callLater(STOP_SECONDS, self._break_off)
         self.wake()
         await DeferredList([_settled(each) for each in self._under_way])
-        if patience.active():
-            patience.cancel()
+        self._patience.cancel()
         self._connections.close_idle()
         await self._lane.run(self._queue.close)
 
@@ -168,7 +174,7 @@ class Dispatcher(Service):
             else:
                 await self._lane.run(self._queue.release, job)
         finally:
-            await loaded.content.close()
+            await self._close(loaded)
 
     async def _rounds(self) -> None:
         """Round after round; a fault of ours ends one of them and not all."""
@@ -187,11 +193,12 @@ class Dispatcher(Service):
 
     async def _round(self) -> None:
         self._is_woken = False
-        admission = Admission(self._runs, self._known, most=self._limits.runs, each=self._limits.runs_each)
+        limits, waits = self._limits, self._attempts.must_wait
+        admission = Admission(self._runs, self._known, waits, most=limits.runs, each=limits.runs_each)
         found, due = await self._lane.run(self._loading.look, admission)
         for loaded in found:
             if not self.running:  # nobody would wait for it: it is found again after the next start
-                await loaded.content.close()
+                await self._close(loaded)
                 continue
             self._runs[loaded.job.domain] += 1
             self._begin(self._run(loaded))
@@ -216,8 +223,8 @@ class Dispatcher(Service):
         domain, loaded = first.job.domain, first
         try:
             for number in range(1, self._limits.messages + 1):
-                goes_on = number < self._limits.messages and self.running
-                following = await self._send(loaded, partial(self._loading.next, domain) if goes_on else _nothing)
+                is_last = number == self._limits.messages
+                following = await self._send(loaded, _nothing if is_last else partial(self._next, domain))
                 if following is None:
                     break
                 loaded = following
@@ -227,18 +234,29 @@ class Dispatcher(Service):
                 del self._runs[domain]
             self.wake()
 
+    def _next(self, domain: str) -> Loaded | None:
+        """What a run goes on with; nothing once all stops. It blocks."""
+        return self._loading.next(domain) if self.running else None
+
     async def _send(self, loaded: Loaded, then: Callable[[], Loaded | None]) -> Loaded | None:
         """Send a message; what `then` finds, on the same trip to the disk."""
         try:
             attempts = await self._attempt(loaded)
-            if any(attempt.is_final and attempt.fate is not Fate.FAILED for attempt in attempts):
+            if _is_known_by(loaded, attempts):
                 self._known.delivered(loaded.job.domain)
-            if not attempts:  # it was broken off, for all stops
+            if not attempts:  # it was broken off, or there was no place for it
                 await self._lane.run(self._queue.release, loaded.job)
                 return None
             return await self._conclusion.conclude(loaded, attempts, then)
         finally:
+            await self._close(loaded)
+
+    async def _close(self, loaded: Loaded) -> None:
+        """What follows is claimed by now, and must not be lost for a file that cannot be closed."""
+        try:
             await loaded.content.close()
+        except Exception:
+            self._log.failure("queue: a message's file could not be closed")
 
     async def _attempt(self, loaded: Loaded) -> list[Attempt]:
         try:
@@ -260,6 +278,8 @@ class Dispatcher(Service):
             self._failed(result)
 
     def _break_off(self) -> None:
+        """Again and again: what is broken off may have something to conclude, and wait for that too."""
+        self._patience = self._reactor.callLater(BREAK_OFF_INTERVAL, self._break_off)
         for each in list(self._under_way):
             each.cancel()
 
@@ -283,6 +303,14 @@ class Dispatcher(Service):
 
     def _failed(self, failure: Any) -> None:
         self._log.failure("queue: something went wrong", failure)
+
+
+def _is_known_by(loaded: Loaded, attempts: Sequence[Attempt]) -> bool:
+    """Whether a domain is known by these outcomes. What it takes of our reports alone says nothing for it: anybody can
+    cause them."""
+    if loaded.parcel.message.envelope.sender is None:
+        return False
+    return any(attempt.is_final and attempt.fate is not Fate.FAILED for attempt in attempts)
 
 
 def _nothing() -> None:

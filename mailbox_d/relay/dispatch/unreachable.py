@@ -42,7 +42,9 @@ class Unreachable:
         return None if pause is None or self._monotonic() >= pause.until else pause.failure
 
     def failed(self, domain: str, failure: MailError) -> None:
-        """Nobody was there: the wait grows from time to time."""
+        """Nobody was there: the wait grows from time to time; by what was begun before it, it does not."""
+        if self.failure(domain) is not None:
+            return
         before = self._pauses.pop(domain, None)
         seconds = self._first if before is None else min(before.seconds * 2, self._longest)
         self._pauses[domain] = _Pause(self._monotonic() + seconds, seconds, failure)

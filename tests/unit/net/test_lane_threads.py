@@ -43,6 +43,19 @@ def test_work_is_done_in_a_thread_and_told_in_the_reactor_s(reactor: Reactor) ->
     threads.stop()
 
 
+def test_what_a_thread_is_at_cannot_be_broken_off(reactor: Reactor) -> None:
+    threads = LaneThreads(reactor, "lane", 1)
+    go_on = threading.Event()
+    told: list[object] = []
+    outcome = threads.do(lambda: go_on.wait(SECONDS)).addBoth(told.append)
+    outcome.cancel()
+    assert told == []
+    go_on.set()
+    reactor.turn()
+    assert told == [True]
+    threads.stop()
+
+
 def test_what_work_raises_is_told_with_its_place(reactor: Reactor) -> None:
     threads = LaneThreads(reactor, "lane", 1)
     failures: list[Any] = []

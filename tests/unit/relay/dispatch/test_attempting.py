@@ -79,6 +79,8 @@ class World:
     refusal: Undeliverable | None = None
     demand_fails: frozenset[str] = frozenset()
     most_each: int = 5
+    key: str = "key"
+    port: int = 25
     opened: list[Destination] = field(default_factory=list)
     noted: list[str] = field(default_factory=list)
 
@@ -102,8 +104,8 @@ class World:
     async def route(self, domain: str, sender: EmailAddress | None) -> Route:
         if self.refusal is not None:
             raise self.refusal
-        hosts = tuple(Host(f"mx{number}", 25, (ip_address(one),)) for number, one in enumerate(self.servers))
-        return Route("key", domain, hosts)
+        hosts = tuple(Host(f"mx{number}", self.port, (ip_address(one),)) for number, one in enumerate(self.servers))
+        return Route(self.key, domain, hosts)
 
     async def demand(self, route: Route, host: Host, parcel: Parcel, *, tls_optional: bool = False) -> TlsDemand:
         if host.name in self.demand_fails:
@@ -342,6 +344,37 @@ def test_mail_with_wishes_of_its_own_is_tried_whatever_became_of_other_mail(spec
     world.attempt(CAROL)
     world.servers[FIRST] = Session({})
     assert world.attempt(DAVE, **special)["dave"].fate is Fate.DELIVERED
+
+
+def test_where_too_many_wait_for_the_servers_nobody_more_does() -> None:
+    world = World({FIRST: Session({}, hangs_after=0)}, most_each=2)
+    waiting = [Deferred.fromCoroutine(world.begin(CAROL)) for _ in range(2 + 2)]
+    assert not world.attempting.must_wait("example.com")
+    assert world.attempt(DAVE) == {}
+    assert world.attempting.must_wait("example.com")
+    assert not world.attempting.must_wait("other.example")
+    waiting[0].cancel()
+    assert not world.attempting.must_wait("example.com")
+    for each in waiting:
+        each.cancel()
+
+
+def test_nobody_at_one_port_says_nothing_of_another_one() -> None:
+    """Else whoever names a relay of ours as their server would shut it off."""
+    world = World({FIRST: NOBODY_THERE})
+    world.attempt(CAROL)
+    world.port = 587
+    world.servers[FIRST] = Session({})
+    world.key = "relay"
+    assert world.attempt(CAROL)["carol"].fate is Fate.DELIVERED
+
+
+def test_a_server_that_refuses_a_session_is_there() -> None:
+    """Other mail may go on over the sessions that there are."""
+    world = World({FIRST: PeerFailure("Too many", "4.7.0", stage="greeting", reply=LATER)})
+    world.attempt(CAROL)
+    world.key, world.servers[FIRST] = "another domain", Session({})
+    assert world.attempt(CAROL)["carol"].fate is Fate.DELIVERED
 
 
 def test_what_was_taken_before_it_was_broken_off_is_told_and_nothing_of_the_others() -> None:

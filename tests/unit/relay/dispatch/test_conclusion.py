@@ -16,7 +16,7 @@ from mailbox_d.net.lanes import InlineLane
 from mailbox_d.queue.message import Attempt, Fate, Notify
 from mailbox_d.queue.reports import Report
 from mailbox_d.record.events import Event, GivenUp, Received, Reported, Tried
-from mailbox_d.relay.dispatch.conclusion import EXPIRED, Conclusion, ReportSettings
+from mailbox_d.relay.dispatch.conclusion import EXPIRED, MOST_FAULTS, Conclusion, ReportSettings
 from mailbox_d.store.files import FileSystem
 from tests.unit.relay.at_once import done
 from tests.unit.relay.queued import ALICE, Queued
@@ -158,6 +158,53 @@ def test_what_was_taken_is_noted_however_long_the_disk_refuses(world: World) -> 
     assert world.slept == [0.5, 1.0, 2.0, 4.0]
     world.queued.now += HOUR
     assert [each.address for each in world.queued.load().parcel.waiting] == [DAVE]
+
+
+def test_what_is_only_deferred_keeps_nothing_waiting_for_a_full_disk(world: World) -> None:
+    """Others' mail may go, which makes room."""
+    world.queued.add("A", str(CAROL))
+    world.queued.add("B", str(DAVE).replace("example.com", "example.net"))
+    world.files.refusals = 100
+    world.attempt((CAROL, Fate.DEFERRED))
+    assert len(world.slept) == 1
+    (event,) = world.told(Tried)
+    assert isinstance(event, Tried)
+    assert event.next_at == pytest.approx(world.queued.now + 300.0)
+    assert world.queued.queue.jobs.claimed == 0
+    assert world.queued.queue.take("example.com", world.queued.now + 299) is None
+    assert world.queued.queue.take("example.com", world.queued.now + 301) is not None
+
+
+@pytest.mark.parametrize("times", [1, MOST_FAULTS - 1])
+def test_a_fault_of_ours_while_an_outcome_is_noted_leaves_nothing_claimed(
+    world: World, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [MemoryError("a fault") for _ in range(times)]
+    settle = world.queued.queue.settle
+
+    def failing(*given: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return settle(*given)
+
+    monkeypatch.setattr(world.queued.queue, "settle", failing)
+    world.queued.add("A", str(CAROL))
+    world.attempt((CAROL, Fate.RELAYED))
+    assert world.queued.messages == []
+    assert world.queued.queue.jobs.claimed == 0
+
+
+def test_a_fault_of_ours_that_does_not_end_holds_nothing_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(world.queued.queue, "settle", fail)
+    world.queued.add("A", str(CAROL))
+    with pytest.raises(ZeroDivisionError):
+        world.attempt((CAROL, Fate.RELAYED))
+    assert len(world.slept) == MOST_FAULTS - 1
 
 
 def test_what_follows_comes_from_the_same_trip(world: World) -> None:

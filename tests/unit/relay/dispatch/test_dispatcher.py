@@ -11,12 +11,13 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
+from mailbox_d.errors import StorageFault
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.queue.message import Attempt, Fate, Notify, Parcel
 from mailbox_d.relay.dispatch.admission import KnownDomains
 from mailbox_d.relay.dispatch.conclusion import Conclusion, ReportSettings
 from mailbox_d.relay.dispatch.connections import Connections
-from mailbox_d.relay.dispatch.contents import PackedContent
+from mailbox_d.relay.dispatch.contents import PackedContent, WholeContent
 from mailbox_d.relay.dispatch.dispatcher import Dispatcher, DispatchLimits
 from tests.unit.relay.queued import Queued
 
@@ -48,7 +49,8 @@ class World:
         self.most: Counter[str] = Counter()
         self.order: list[str] = []
         self.fault: Exception | None = None
-        self.tells_when_broken_off = False
+        self.tells_when_broken_off: list[Fate] | None = None
+        self.crowded: set[str] = set()
         self.known = KnownDomains(lambda domain: domain == "ours.example")
         self.faults_of_ready = 0
         lane = self.lane = HeldLane()
@@ -86,6 +88,9 @@ class World:
     async def post(self, identifier: str, report: object) -> None:
         pass
 
+    def must_wait(self, domain: str) -> bool:
+        return domain in self.crowded
+
     async def attempt(self, parcel: Parcel, domain: str, content: PackedContent) -> list[Attempt]:
         if self.fault is not None:
             raise self.fault
@@ -98,9 +103,10 @@ class World:
         try:
             fate = await waiting
         except CancelledError:
-            if self.tells_when_broken_off:
-                return []
-            raise
+            if self.tells_when_broken_off is None:
+                raise
+            told = zip(parcel.waiting, self.tells_when_broken_off, strict=False)
+            return [Attempt(self.queued.now, each.address, fate, "4.0.0") for each, fate in told]
         finally:
             self.under_way.remove(place)
         return [Attempt(self.queued.now, each.address, fate, "2.0.0") for each in parcel.waiting]
@@ -226,14 +232,15 @@ def test_a_fault_of_ours_defers_and_ends_nothing_else(world: World) -> None:
 class Failing:
     """In place of something that is called: it fails the first times, then does what it should."""
 
-    def __init__(self, call: Callable[..., Any], times: int) -> None:
+    def __init__(self, call: Callable[..., Any], times: int, fault: type[Exception] = ZeroDivisionError) -> None:
         self.call = call
         self.left = times
+        self.fault = fault
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.left:
             self.left -= 1
-            raise ZeroDivisionError("a fault")
+            raise self.fault("a fault")
         return self.call(*args, **kwargs)
 
 
@@ -295,7 +302,7 @@ def test_stopping_waits_for_what_is_being_sent_but_not_for_ever(world: World) ->
 
 def test_what_is_broken_off_waits_as_before(world: World) -> None:
     add(world, "a.example", 1)
-    world.tells_when_broken_off = True
+    world.tells_when_broken_off = []
     stopped: list[object] = []
     world.dispatcher.stopService().addCallback(stopped.append)
     (file,) = (world.queued.folder / "queue/messages").iterdir()
@@ -303,6 +310,61 @@ def test_what_is_broken_off_waits_as_before(world: World) -> None:
     world.go_on(9)
     assert stopped == [None]
     assert file.read_bytes() == before
+
+
+def test_what_was_broken_off_is_followed_by_nothing(world: World) -> None:
+    add(world, "a.example", 4)
+    world.tells_when_broken_off = [Fate.DEFERRED]
+    begun = list(world.order)
+    stopped: list[object] = []
+    world.dispatcher.stopService().addCallback(stopped.append)
+    world.go_on(9)
+    assert stopped == [None]
+    assert world.order == begun
+
+
+def test_what_goes_on_after_it_was_broken_off_is_broken_off_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes no outcome must not keep the daemon from ending."""
+    monkeypatch.setattr(world.queued.queue, "settle", Failing(world.queued.queue.settle, 1000, StorageFault))
+    add(world, "a.example", 1)
+    world.tells_when_broken_off = [Fate.RELAYED]
+    stopped: list[object] = []
+    world.dispatcher.stopService().addCallback(stopped.append)
+    world.go_on(20)
+    assert stopped == [None]
+
+
+def test_what_would_only_wait_for_others_is_not_begun(world: World) -> None:
+    world.crowded.add("crowded.example")
+    add(world, "crowded.example", 1)
+    add(world, "a.example", 1)
+    assert [domain for domain, _, _ in world.under_way] == ["a.example"]
+    world.crowded.clear()
+    world.finish()
+    assert [domain for domain, _, _ in world.under_way] == ["crowded.example"]
+
+
+def test_a_file_that_cannot_be_closed_costs_nothing_that_follows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(content: PackedContent) -> None:
+        raise OSError("a fault")
+
+    monkeypatch.setattr(WholeContent, "close", fail)
+    add(world, "a.example", 3)
+    for _ in range(3):
+        world.finish()
+    assert world.queued.messages == []
+
+
+def test_a_domain_that_takes_our_reports_is_not_known_by_that(world: World) -> None:
+    """Anybody can cause a report."""
+    world.queued.add("report", "carol@a.example", sender=None)
+    world.dispatcher.scheduled()
+    world.go_on()
+    world.finish()
+    assert world.queued.messages == []
+    assert "a.example" not in world.known
 
 
 def test_what_is_found_while_all_stops_is_not_begun(world: World) -> None:

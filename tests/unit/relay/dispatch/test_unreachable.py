@@ -21,6 +21,15 @@ def test_a_pause_ends_and_the_next_one_is_longer_up_to_a_bound() -> None:
         expected = min(expected * 2, LONGEST_WAIT)
 
 
+def test_several_that_fail_at_once_count_once() -> None:
+    now = [0.0]
+    unreachable = Unreachable(lambda: now[0])
+    for _ in range(5):
+        unreachable.failed("a", FAILURE)
+    now[0] += FIRST_WAIT + 0.01
+    assert unreachable.failure("a") is None
+
+
 def test_who_is_reached_is_forgotten() -> None:
     unreachable = Unreachable(lambda: 0.0)
     unreachable.failed("a", FAILURE)
