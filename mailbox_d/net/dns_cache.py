@@ -9,10 +9,17 @@ from typing import Any
 
 from mailbox_d.wire.dns.answers import Reading
 from mailbox_d.wire.dns.questions import Question
-from mailbox_d.wire.dns.records import LookupFailed
+from mailbox_d.wire.dns.records import MX, SRV, TLSA, LookupFailed
 
 FAILED_SECONDS = 5.0
 """How long a lookup that failed is not tried again."""
+
+OCTETS_PER_ANSWER = 4096
+"""What an answer takes in memory on the average at most; an ordinary one takes a quarter of it."""
+
+_ENTRY_OCTETS = 700
+_RECORD_OCTETS = 280
+"""An answer and each of its records, as the interpreter keeps them, text aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +28,18 @@ class _Entry:
 
     outcome: Reading[Any] | str
     expiry: float
+    octets: int
 
 
 class DnsCache:
-    """Up to `size` answers by question; who was asked for least lately goes first. `monotonic`: seconds."""
+    """Up to `size` answers by question, and no more memory than is meant for so many: large ones leave room for fewer.
+    Who was asked for least lately goes first. `monotonic`: seconds."""
 
     def __init__(self, size: int, monotonic: Callable[[], float]) -> None:
         self._size = size
         self._monotonic = monotonic
         self._entries: OrderedDict[Question, _Entry] = OrderedDict()
+        self._octets = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -40,7 +50,7 @@ class DnsCache:
         if entry is None:
             return None
         if entry.expiry <= self._monotonic():
-            del self._entries[question]
+            self._forget(question)
             return None
         self._entries.move_to_end(question)
         if isinstance(entry.outcome, str):
@@ -56,9 +66,32 @@ class DnsCache:
         self._keep(question, failure.cause, FAILED_SECONDS)
 
     def _keep(self, question: Question, outcome: Reading[Any] | str, seconds: float) -> None:
-        self._entries.pop(question, None)
+        if question in self._entries:
+            self._forget(question)
         if seconds <= 0:
             return
-        self._entries[question] = _Entry(outcome, self._monotonic() + seconds)
-        while len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        octets = _octets(question, outcome)
+        self._entries[question] = _Entry(outcome, self._monotonic() + seconds, octets)
+        self._octets += octets
+        while len(self._entries) > self._size or self._octets > self._size * OCTETS_PER_ANSWER:
+            self._forget(next(iter(self._entries)))
+
+    def _forget(self, question: Question) -> None:
+        self._octets -= self._entries.pop(question).octets
+
+
+def _octets(question: Question, outcome: Reading[Any] | str) -> int:
+    """About what is taken in memory."""
+    fixed = _ENTRY_OCTETS + len(question.name)
+    if isinstance(outcome, str):
+        return fixed + len(outcome)
+    return fixed + sum(_RECORD_OCTETS + _text_octets(record) for record in outcome.answer.records)
+
+
+def _text_octets(record: Any) -> int:
+    """Of a record as its type has it, the text whose length others choose."""
+    if isinstance(record, (str, bytes)):
+        return len(record)
+    if isinstance(record, (MX, SRV)):
+        return len(record.host)
+    return len(record.data) if isinstance(record, TLSA) else 0

@@ -10,10 +10,9 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from twisted.internet.defer import DeferredSemaphore
-
 from mailbox_d.net.dns_cache import DnsCache
 from mailbox_d.net.dns_exchange import NoReply, exchange
+from mailbox_d.net.dns_places import DnsPlaces
 from mailbox_d.net.dns_servers import DnsServer
 from mailbox_d.net.shared_work import SharedWork
 from mailbox_d.wire.dns.answers import MOST_ALIASES, Reading, read_answer
@@ -25,6 +24,9 @@ TRIES = 3
 
 MOST_AT_ONCE = 100
 """Questions that are out at a time, each with a socket; others wait."""
+
+MOST_OF_DOMAIN = 25
+"""The same of those about the names of one domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,11 @@ class DnsLimits:
 
 class DnsClient:
     """A `Resolver`. Every question has a port and an identifier that nobody can guess; those who ask for the same at a
-    time share one; a lookup that nobody waits for any more gives its socket back."""
+    time share one; a lookup that nobody waits for any more gives its socket back.
+
+    Where some of the servers are believed, they alone are asked: whoever can answer in the name of another one could
+    else say what a believed one refuses to say of a name with false signatures (SERVFAIL).
+    """
 
     def __init__(
         self,
@@ -49,11 +55,11 @@ class DnsClient:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reactor = reactor
-        self._servers = tuple(servers)
+        self._servers = tuple(server for server in servers if server.is_believed) or tuple(servers)
         self._limits = limits
         self._cache = DnsCache(limits.cache, monotonic)
         self._asked: dict[Question, SharedWork[Reading[Any]]] = {}
-        self._room = DeferredSemaphore(MOST_AT_ONCE)
+        self._places = DnsPlaces(MOST_AT_ONCE, MOST_OF_DOMAIN)
 
     async def mx(self, name: str) -> Answer[MX]:
         return await self._answer(name, RecordType.MX)
@@ -104,7 +110,9 @@ class DnsClient:
 
     async def _look_up(self, question: Question) -> Reading[Any]:
         try:
-            reading = await self._ask_in_turn(question)
+            reading = await self._ask_servers(question)
+        except ImpossibleName:
+            reading = Reading(Answer(exists=False))
         except LookupFailed as failure:
             self._cache.keep_failure(question, failure)
             raise
@@ -112,15 +120,6 @@ class DnsClient:
             del self._asked[question]
         self._cache.keep(question, reading)
         return reading
-
-    async def _ask_in_turn(self, question: Question) -> Reading[Any]:
-        await self._room.acquire()
-        try:
-            return await self._ask_servers(question)
-        except ImpossibleName:
-            return Reading(Answer(exists=False))
-        finally:
-            self._room.release()
 
     async def _ask_servers(self, question: Question) -> Reading[Any]:
         """The first server that knows. One that refused is not asked again, one that was silent is."""
@@ -140,9 +139,14 @@ class DnsClient:
         raise failure
 
     async def _ask(self, server: DnsServer, question: Question) -> Reading[Any]:
+        """Ask one server, once there is a place; whoever asks again waits for one again."""
         identifier = secrets.randbelow(1 << 16)
         read = partial(read_answer, question=question, identifier=identifier, most_records=self._limits.records)
         octets = question_octets(question, identifier)
-        reading = await exchange(self._reactor, server, octets, read, seconds=self._limits.timeout)
+        await self._places.take(question.name)
+        try:
+            reading = await exchange(self._reactor, server, octets, read, seconds=self._limits.timeout)
+        finally:
+            self._places.give_back(question.name)
         secure = reading.answer.secure and server.is_believed
         return replace(reading, answer=replace(reading.answer, secure=secure))

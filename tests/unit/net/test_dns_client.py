@@ -232,8 +232,41 @@ class DnsClientTest(TestCase):
         self.dns.misbehave("*", fake_dns.servfail)
         client = self.client(self.server(), DnsServer(HOST, other.port))
         self.assertEqual((await client.mx("example.com")).records, (MX(7, "other.example"),))
+        believed = (self.server(believed=True), DnsServer(HOST, other.port, is_believed=True))
+        self.assertEqual((await self.client(*believed).mx("example.com")).records, (MX(7, "other.example"),))
         await self.assert_failed(self.client(DnsServer(HOST, closed)).mx("example.com"))
         await self.assert_failed(DnsClient(reactor, (), DnsLimits()).mx("example.com"))
+
+    async def test_where_one_server_is_believed_no_other_is_asked_in_its_place(self) -> None:
+        """Neither where it says that signatures are false, nor where an attacker makes it silent."""
+        other = FakeDns("example.com MX 7 forged.example\nexample.net MX 7 forged.example")
+        self.addCleanup(other.stop)
+        client = self.client(DnsServer(HOST, other.port), self.server(believed=True), seconds=SHORT)
+        self.dns.misbehave("example.com", fake_dns.servfail)
+        await self.assert_failed(client.mx("example.com"))
+        self.dns.misbehave("example.net", fake_dns.silent)
+        await self.assert_failed(client.mx("example.net"))
+        self.assertEqual(len(other.asked), 0)
+
+    async def test_questions_that_nobody_answers_keep_no_other_domain_waiting(self) -> None:
+        for number in range(300):
+            self.dns.misbehave(f"h{number}.slow.example", fake_dns.silent)
+        client = self.client()
+        lookups = [Deferred.fromCoroutine(client.mx(f"h{number}.slow.example")) for number in range(300)]
+        self.assertEqual(len((await client.mx("example.com")).records), 2)
+        for lookup in lookups:
+            lookup.cancel()
+            await self.assertFailure(lookup, CancelledError)
+
+    async def test_a_question_that_is_asked_again_waits_behind_those_that_were_not_yet(self) -> None:
+        names = [f"h{number}.slow.example" for number in range(60)]
+        for name in names[:30]:
+            self.dns.misbehave(name, fake_dns.silent)
+        for name in names[30:]:
+            self.dns.misbehave(name, fake_dns.servfail)
+        client = self.client(seconds=SHORT)
+        await gatherResults([Deferred.fromCoroutine(self.assert_failed(client.mx(name))) for name in names])
+        self.assertEqual({one.name for one in list(self.dns.asked)[:60]}, set(names))
 
     async def test_aliases_are_followed_from_answer_to_answer_to_a_bound(self) -> None:
         def one_step(query: Any, reply: Any, by_tcp: bool) -> bytes | None:
@@ -277,7 +310,7 @@ class DnsClientTest(TestCase):
     async def test_a_lookup_that_is_cancelled_leaves_nothing(self) -> None:
         self.dns.misbehave("*", fake_dns.silent)
         client = self.client()
-        lookups = [Deferred.fromCoroutine(client.mx(f"n{number}.example.com")) for number in range(150)]
+        lookups = [Deferred.fromCoroutine(client.mx(f"n{number}.example{number % 5}.com")) for number in range(150)]
         while len(self.dns.asked) < 100:
             await sleep(reactor, 0.01)
         self.assertEqual(_sockets_to(self.dns.port), 100)
