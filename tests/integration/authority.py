@@ -86,12 +86,14 @@ class Pair:
 class Authority:
     """An authority, its own root or below another one."""
 
-    def __init__(self, name: str = "Authority for tests", above: Authority | None = None) -> None:
+    def __init__(
+        self, name: str = "Authority for tests", above: Authority | None = None, expires: datetime | None = None
+    ) -> None:
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = new_key()
         self._above = above
         issuer, key = (above.name, above._key) if above else (self.name, self._key)
-        builder = _builder(self.name, issuer, self._key, now() - WEEK, now() + 52 * WEEK)
+        builder = _builder(self.name, issuer, self._key, now() - WEEK, expires or now() + 52 * WEEK)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
         self.certificate = builder.sign(key, hashes.SHA256())

@@ -41,6 +41,9 @@ _LONG_KEYS = (crypto.TYPE_RSA, crypto.TYPE_DSA, 912)
 """912: RSA-PSS, by OpenSSL's number."""
 
 _NOT_YET_VALID, _HAS_EXPIRED = 9, 10
+OF_AGE = (_NOT_YET_VALID, _HAS_EXPIRED)
+"""OpenSSL's verification errors beside which there may be graver ones."""
+
 _PROBLEMS = {
     2: "the certificate of its authority is missing",
     7: "the certificate's signature is wrong",
@@ -73,7 +76,7 @@ class CertificateFault:
 def chain_fault(errors: Sequence[int]) -> CertificateFault | None:
     """What OpenSSL's verification errors, in the order they came, say of a chain: its age is told where nothing else is
     wrong."""
-    grave = [error for error in errors if error not in (_NOT_YET_VALID, _HAS_EXPIRED)]
+    grave = [error for error in errors if error not in OF_AGE]
     if grave:
         return CertificateFault(_problem(grave[0]), NOT_TRUSTED)
     if _HAS_EXPIRED in errors:

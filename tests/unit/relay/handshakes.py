@@ -7,18 +7,24 @@ from typing import Any
 from OpenSSL import SSL
 
 from mailbox_d.relay.ports import TlsState
-from mailbox_d.relay.tls.handshakes import PeerHandshake
+from mailbox_d.relay.tls.handshakes import ClientConnection, PeerHandshake
 
 
 def shake_hands(handshake: PeerHandshake, server: SSL.Context) -> tuple[TlsState, SSL.Connection]:
     """What a handshake came to, and the server's end. Raises `SSL.Error` where it fails."""
+    ours, theirs = connect(handshake, server)
+    return handshake.state(ours), theirs
+
+
+def connect(handshake: PeerHandshake, server: SSL.Context) -> tuple[ClientConnection, SSL.Connection]:
+    """Both ends of a connection. Raises `SSL.Error` where the handshake fails."""
     ours = handshake.creator().clientConnectionForTLS(None)
     ours.set_connect_state()
     theirs = SSL.Connection(server, None)
     theirs.set_accept_state()
     for _ in range(20):
         if all([_step(ours, theirs), _step(theirs, ours)]):
-            return handshake.state(ours), theirs
+            return ours, theirs
     raise AssertionError("the handshake comes to no end")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from OpenSSL import SSL
 from mailbox_d.relay.ports import Host, Security, TlsDemand, TlsState
 from mailbox_d.relay.tls.handshakes import OutgoingTls
 from mailbox_d.wire.dns.records import TLSA
-from tests.integration.authority import Authority, Pair, forged, self_signed
-from tests.unit.relay.handshakes import shake_hands
+from tests.integration.authority import Authority, Pair, forged, now, self_signed
+from tests.unit.relay.handshakes import connect, shake_hands
 
 NAME = "mx.example.org"
 HOST = Host(NAME, 25, (IPv4Address("192.0.2.1"),))
@@ -78,6 +79,11 @@ def test_right_certificates_authenticate(tls: OutgoingTls, pair: Pair, demand: T
         (lambda: self_signed(NAME), "certificate-not-trusted", "by itself alone"),
         (lambda: forged(ROOT, NAME), "certificate-not-trusted", "signature is wrong"),
         (lambda: without_chain(BELOW.issue(NAME)), "certificate-not-trusted", "authority that is not trusted"),
+        (
+            lambda: forged(Authority("too old", ROOT, expires=now() - timedelta(days=1)), NAME),
+            "certificate-not-trusted",
+            "signature is wrong",
+        ),
     ],
 )
 @pytest.mark.parametrize("demand", [VERIFIED, TlsDemand()])
@@ -221,6 +227,39 @@ def test_the_server_hears_the_name_it_is_asked_by(tls: OutgoingTls) -> None:
     by_address = Host("192.0.2.1", 25, ())
     _, server = shake_hands(tls.handshake(by_address, TlsDemand()), ROOT.issue(NAME).context())
     assert server.get_servername() is None
+
+
+@pytest.mark.parametrize(
+    ("make", "errors"),
+    [
+        (lambda: OTHER.expired(NAME), 1),
+        (lambda: without_chain(BELOW.expired(NAME)), 1),
+        (lambda: OTHER.issue(NAME, with_root=True), 1),
+        (lambda: forged(ROOT, NAME), 1),
+        (lambda: ROOT.expired(NAME), 1),
+        (lambda: forged(Authority("too old", ROOT, expires=now() - timedelta(days=1)), NAME), 2),
+        (lambda: ROOT.issue(NAME), 0),
+    ],
+)
+def test_whose_certificate_nobody_vouches_for_is_looked_at_no_further(
+    tls: OutgoingTls, make: Callable[[], Pair], errors: int
+) -> None:
+    """What OpenSSL does after that, such as names against constraints, takes as long as the server likes."""
+    ours, _ = connect(tls.handshake(HOST, VERIFIED), make().context())
+    assert len(ours.errors) == errors
+
+
+def test_keys_are_not_exchanged_by_groups_that_the_server_makes(tls: OutgoingTls) -> None:
+    """One of 10,000 bits holds up all other mail for a second."""
+    pair = ROOT.issue(NAME, key=rsa.generate_private_key(65537, 2048))
+    for cipher, is_taken in ((b"kECDHE", True), (b"kRSA", True), (b"kDHE", False)):
+        server = pair.context(most=SSL.TLS1_2_VERSION)
+        server.set_cipher_list(cipher)
+        if is_taken:
+            assert shake_hands(tls.handshake(HOST, TlsDemand()), server)[0].security is Security.AUTHENTICATED
+            continue
+        with pytest.raises(SSL.Error):
+            shake_hands(tls.handshake(HOST, TlsDemand()), server)
 
 
 def test_tls_1_1_is_none(tls: OutgoingTls) -> None:
