@@ -135,6 +135,8 @@ def relay_limits(limits: Limits) -> RelayLimits:
         greeting=limits.relay_greeting_timeout,
         command=limits.relay_command_timeout,
         data=limits.relay_data_timeout,
+        conversation=limits.queue_conversation,
+        minimum_rate=limits.queue_minimum_rate,
         end=limits.relay_end_timeout,
         handshake=limits.tls_handshake_timeout,
         reply=limits.smtp_reply,

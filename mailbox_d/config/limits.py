@@ -222,6 +222,12 @@ class Limits(Section):
     relay_data_timeout: Annotated[float, Duration(least=0.1, most=HOUR)] = 3 * MINUTE
     """For another server to take a piece of a message; RFC 5321 section 4.5.3.2.5 demands 3 min."""
 
+    queue_minimum_rate: Annotated[int, Size(most=MIB)] = 500
+    """Octets a second below which another server that takes a message is left; 0: no limit."""
+
+    queue_conversation: Annotated[float, Duration(least=0.1, most=DAY)] = 15 * MINUTE
+    """For everything that is said to another server before a message itself."""
+
     relay_end_timeout: Annotated[float, Duration(least=0.1, most=HOUR)] = 10 * MINUTE
     """For another server's reply to a whole message; RFC 5321 section 4.5.3.2.6 demands 10 min."""
 
@@ -232,7 +238,7 @@ class Limits(Section):
     """Records of one DNS answer that are looked at."""
 
     dns_cache: Annotated[int, Count(least=100, most=1_000_000)] = 10_000
-    """DNS answers that are remembered."""
+    """DNS answers that are remembered; of large ones fewer, as if each took 4 KiB."""
 
     mta_sts_policy: Annotated[int, Size(least=KIB, most=MIB)] = 64 * KIB
     """A domain's MTA-STS policy; RFC 8461 section 3.3 suggests 64 KiB."""

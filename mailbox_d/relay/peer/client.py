@@ -71,6 +71,8 @@ class PeerSession:
         self._client = client
         self._connection: PeerConnection | None = None
         self._leaves_rest = False
+        self._has_sent = False
+        """A message was sent, or tried to: what is said before the next one has its own time."""
 
     @property
     def is_usable(self) -> bool:
@@ -101,6 +103,9 @@ class PeerSession:
             raise _impassable(why)
         connection = self._connection
         connection.busy = True
+        if self._has_sent:
+            connection.allow(connection.limits.conversation)
+        self._has_sent = True
         try:
             transaction = Transaction(connection, self.extensions, shipment)
             handed = await transaction.run(after_another=self._leaves_rest)

@@ -1,8 +1,8 @@
 """A connection to another server: lines out, replies in, one thing waited for at a time.
 
 twisted.mail's ESMTPClient with everything of its own line loop sealed off; a conversation is a coroutine that says
-something and awaits the reply. Every wait has its limit and ends with a reply or a `PeerFailure`; once one failed, so
-do all that follow.
+something and awaits the reply. Every wait has its limit, as have all of them together, and ends with a reply or a
+`PeerFailure`; once one failed, so do all that follow.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class PeerConnection(smtp.ESMTPClient):
         self._seconds: Callable[[], float] = clock.seconds
         self._reader = ReplyReader(limits.reply_line, limits.reply)
         self._waiting: Deferred[None] | None = None
+        self._left = limits.conversation
+        """Seconds of waiting for the server that are left, see `allow`."""
         self._failure: PeerFailure | None = None
         self._gone = False
         self._paused = False
@@ -112,6 +114,11 @@ class PeerConnection(smtp.ESMTPClient):
             self._fail(malformed(self.stage, f"it replied before the message ended: {reply.code} {reply.text}"))
             self._raise_failure()
         return reply
+
+    def allow(self, seconds: float) -> None:
+        """All waits from now on may take so long together, whatever each one may take. What we do meanwhile ourselves,
+        such as reading a message, is not counted."""
+        self._left = seconds
 
     def rest(self) -> None:
         """The conversation is over for now."""
@@ -208,13 +215,15 @@ class PeerConnection(smtp.ESMTPClient):
             return None
 
     async def _wait(self, until: float) -> None:
-        """Wait until something happens, but no longer."""
+        """Wait until something happens, but no longer, and not beyond what is allowed for all waits together."""
+        began = self._seconds()
         self._waiting = Deferred()
-        self.setTimeout(max(0.0, until - self._seconds()))
+        self.setTimeout(max(0.0, min(until - began, self._left)))
         try:
             await self._waiting
         finally:
             self._waiting = None
+            self._left -= self._seconds() - began
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, None

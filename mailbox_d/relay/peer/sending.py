@@ -6,6 +6,7 @@ counts when it took the whole message, and not before: a reply that comes earlie
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from mailbox_d.queue.message import Recipient
@@ -115,6 +116,7 @@ class Transaction:
     async def _send(self, pieces: Pieces, piece: bytes) -> ReceivedReply:
         """Send the message; the server's last word, which may come before the end where it refuses."""
         connection = self._connection
+        connection.allow(self._seconds_for_body())
         while (refusal := await self._early_refusal()) is None:
             connection.stage = "end" if pieces.ended else "body"
             connection.write(piece)
@@ -127,10 +129,16 @@ class Transaction:
         if refusal is not None:
             connection.abort()
             return refusal
+        connection.allow(math.inf)
         reply = await connection.reply("end", connection.limits.end)
         if 300 <= reply.code < 400:
             raise malformed("end", f"it replied {reply.code} {reply.text}")
         return reply
+
+    def _seconds_for_body(self) -> float:
+        """For the server to take all of it: whoever takes piece after piece just in time would keep it for days."""
+        limits = self._connection.limits
+        return limits.data + self._shipment.octets / limits.minimum_rate if limits.minimum_rate else math.inf
 
     async def _early_refusal(self) -> ReceivedReply | None:
         self._connection.stage = "body"

@@ -77,6 +77,45 @@ def test_who_does_not_wait_for_the_session_leaves_no_connection(heard: tuple[byt
     assert not client.reactor.getDelayedCalls()
 
 
+def test_a_server_that_says_each_thing_just_in_time_is_left() -> None:
+    """Opening a session and the first envelope have fifteen minutes together."""
+    client = PeerClient()
+    client.accept()
+    client.wait(290)
+    client.hear(b"220 mail.example.net ESMTP\r\n")
+    client.wait(290)
+    client.hear(b"250 mail.example.net\r\n")
+    assert client.opening.done
+    client.wait(50)  # it rests
+    outcome = client.start(client.session.send(shipment()))
+    client.wait(290)
+    client.hear(b"250 OK\r\n")
+    client.wait(29)
+    assert not outcome.done
+    client.wait(1)
+    assert told_of(outcome) == ["rcpt 4.4.2 temporary: The server took too long, taking a recipient"]
+    assert client.transport.disconnected
+    assert not client.reactor.getDelayedCalls()
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        ([], "greeting 4.4.2 temporary: The server took too long, greeting"),
+        ([b"220 a\r\n"], "hello 4.4.2 temporary: The server took too long, telling what it can do"),
+    ],
+)
+def test_it_is_left_wherever_it_is_slow(heard: list[bytes], told: str) -> None:
+    client = PeerClient(limits=RelayLimits(conversation=100))
+    client.accept()
+    for data in heard:
+        client.wait(50)
+        client.hear(data)
+    client.wait(100 - 50 * len(heard))
+    assert told_of(client.opening) == [told]
+    assert client.transport.disconnected
+
+
 def test_a_session_is_left_in_good_order() -> None:
     client = opened()
     leaving = client.start(client.session.close())

@@ -69,7 +69,7 @@ def test_a_message_goes_out_at_the_pace_of_the_server() -> None:
 
 
 def test_each_piece_has_its_time() -> None:
-    client, outcome = ready(MemoryContent(LONG))
+    client, outcome = ready(MemoryContent(LONG), limits=RelayLimits(piece=10, minimum_rate=0))
     pause(client)
     go(client)
     for _ in range(3):
@@ -80,6 +80,80 @@ def test_each_piece_has_its_time() -> None:
     assert told_of(outcome) == ["body 4.4.2 temporary: The server took too long, taking the message"]
     assert client.transport.disconnected
     assert client.times_gone == 1
+
+
+@pytest.mark.parametrize("rest", [0, 60])
+def test_a_server_that_takes_piece_after_piece_just_in_time_is_left(rest: int) -> None:
+    """At 500 octets a second it has 3 minutes and 2 seconds for a thousand."""
+    client, outcome = ready(MemoryContent(b"x" * 1000), limits=RelayLimits(piece=100))
+    pause(client)
+    go(client)
+    for _ in range(3):
+        client.wait(60)
+        take(client)
+    assert not outcome.done
+    client.wait(1.9)
+    take(client)
+    assert not outcome.done
+    client.wait(0.1 + rest)
+    assert told_of(outcome) == ["body 4.4.2 temporary: The server took too long, taking the message"]
+    assert client.transport.disconnected
+    assert not client.reactor.getDelayedCalls()
+
+
+def test_a_message_is_given_the_time_that_its_length_takes_and_its_reply_a_time_of_its_own() -> None:
+    client, outcome = ready(MemoryContent(b"x" * 100_000), limits=RelayLimits(piece=25_000))
+    pause(client)
+    go(client)
+    for _ in range(3):
+        client.wait(94)
+        take(client)
+    client.wait(94)
+    client.transport.is_full = False
+    take(client)
+    assert client.told.endswith(b"\r\n.\r\n")
+    client.wait(599)
+    client.hear(b"250 OK\r\n")
+    assert told_of(outcome) == ["b@example.net taken: 250 2.0.0 OK"]
+
+
+def test_what_we_take_for_reading_a_message_is_not_the_servers_time() -> None:
+    content = SlowContent(b"x" * 20)
+    client, outcome = ready(content)
+    go(client)
+    client.wait(10_000)
+    content.go.callback(None)
+    client.settle()
+    client.hear(b"250 OK\r\n")
+    assert told_of(outcome) == ["b@example.net taken: 250 2.0.0 OK"]
+
+
+def test_an_envelope_has_its_time_whatever_each_reply_may_take() -> None:
+    client = opened()
+    outcome = client.start(client.session.send(shipment([f"b{number}@example.net" for number in range(10)])))
+    for _ in range(3):
+        client.wait(299)
+        client.hear(b"250 OK\r\n")
+    assert not outcome.done
+    client.wait(3)
+    assert told_of(outcome) == ["rcpt 4.4.2 temporary: The server took too long, taking a recipient"]
+    assert client.transport.disconnected
+
+
+def test_each_message_of_a_session_has_that_time_anew() -> None:
+    client = opened()
+    for _ in range(3):
+        outcome = client.start(client.session.send(shipment()))
+        for reply in (b"250 OK\r\n", b"250 OK\r\n", b"354 Send it\r\n", b"250 OK\r\n"):
+            client.wait(250)
+            client.hear(reply)
+        assert told_of(outcome) == ["b@example.net taken: 250 2.0.0 OK"]
+    outcome = client.start(client.session.send(shipment()))
+    for reply in (b"250 OK\r\n", b"250 OK\r\n"):
+        client.wait(290)
+        client.hear(reply)
+    client.wait(320)
+    assert told_of(outcome) == ["data 4.4.2 temporary: The server took too long, taking the message"]
 
 
 def test_who_does_not_read_the_end_of_a_message_has_no_longer() -> None:
