@@ -7,7 +7,7 @@ section 3.1.3). All functions are pure: certificates are DER, time is handed in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -19,10 +19,14 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from OpenSSL import crypto
 
 from mailbox_d.relay.tls.peer_certificates import (
+    CERTIFICATE_MAX,
     NOT_TRUSTED,
     UNREADABLE,
     CertificateFault,
     chain_fault,
+    constraint_fault,
+    is_strong,
+    key_fault,
     name_fault,
     usage_fault,
 )
@@ -86,8 +90,11 @@ def dane_fault(
 
 def _anchored_fault(records: Sequence[TLSA], sent: Sequence[bytes], at: datetime) -> CertificateFault | None:
     """What is wrong with a chain, going by DANE-TA records."""
+    anchors = list(islice(_unique(_anchors(records, sent)), ANCHORS_MAX))
+    if (wrong := constraint_fault(list(_unique([*sent, *anchors])))) is not None:
+        return wrong
     fault: CertificateFault | None = _FITS_NONE
-    for anchor in islice(_unique(_anchors(records, sent)), ANCHORS_MAX):
+    for anchor in anchors:
         fault = _chain_fault(anchor, sent, at)
         if fault is None:
             return None
@@ -139,23 +146,31 @@ def _anchors(records: Sequence[TLSA], chain: Sequence[bytes]) -> Iterator[bytes]
     """The certificates that DANE-TA records trust: of those that the server sent along, the one in a record; one in a
     record that could have issued one of them; and those signed by a key in a record (RFC 7671 section 5.2)."""
     keys: list[bytes] = []
+    issuers = _issuers(chain)
     for record in records:
         yield from (der for der in chain[1:] if _fits(record, der))
         if record.matching != EXACT:
             continue
         if record.selector == PUBLIC_KEY:
-            keys.append(record.data)
-        elif record.data != chain[0] and _is_checked_quickly(record.data) and _issued_any(record.data, chain):
+            keys += [record.data] if _is_strong(record.data) else []
+        elif record.data != chain[0] and _is_checked_quickly(record.data) and _is_among(issuers, record.data):
             yield record.data
     for key in keys[:ANCHORS_MAX]:
         yield from (der for der in chain if _is_signed_by(der, key))
 
 
-def _issued_any(anchor: bytes, chain: Sequence[bytes]) -> bool:
-    """Whether, by the names, a certificate may have issued one of a chain; more may seem to than have."""
+def _issuers(chain: Sequence[bytes]) -> frozenset[str] | None:
+    """The names of those who issued a chain's certificates; None where one cannot be read."""
     try:
-        subject = _loose(x509.load_der_x509_certificate(anchor).subject)
-        return any(_loose(x509.load_der_x509_certificate(der).issuer) == subject for der in chain)
+        return frozenset(_loose(x509.load_der_x509_certificate(der).issuer) for der in chain)
+    except UNREADABLE:
+        return None
+
+
+def _is_among(issuers: frozenset[str] | None, anchor: bytes) -> bool:
+    """Whether an anchor may have issued a certificate, by the names; more may seem to than have."""
+    try:
+        return issuers is None or _loose(x509.load_der_x509_certificate(anchor).subject) in issuers
     except UNREADABLE:
         return True
 
@@ -167,9 +182,9 @@ def _loose(name: x509.Name) -> str:
 
 def _is_checked_quickly(der: bytes) -> bool:
     """Whether what a certificate's key signed is checked in a moment: a key that is none of those that are in use, or
-    is made to be slow, holds up all other mail."""
+    is made to be slow, holds up all other mail, and so does a certificate of thousands of names."""
     try:
-        return _is_quick(x509.load_der_x509_certificate(der).public_key())
+        return len(der) <= CERTIFICATE_MAX and _is_quick(x509.load_der_x509_certificate(der).public_key())
     except UNREADABLE:
         return False
 
@@ -180,7 +195,7 @@ def _is_quick(key: object) -> bool:
     return not isinstance(key, dsa.DSAPublicKey)
 
 
-def _unique(certificates: Iterator[bytes]) -> Iterator[bytes]:
+def _unique(certificates: Iterable[bytes]) -> Iterator[bytes]:
     seen: set[bytes] = set()
     for der in certificates:
         if der not in seen:
@@ -196,12 +211,19 @@ def _chain_fault(anchor: bytes, chain: Sequence[bytes], at: datetime) -> Certifi
         store.set_time(at)
         store.add_cert(crypto.load_certificate(_DER, anchor))
         own, *others = [crypto.load_certificate(_DER, der) for der in chain]
-        crypto.X509StoreContext(store, own, others).verify_certificate()
+        return key_fault(crypto.X509StoreContext(store, own, others).get_verified_chain())
     except crypto.X509StoreContextError as error:
         return chain_fault([error.errors[0]])
     except crypto.Error:
         return CertificateFault("a certificate of the chain cannot be read", NOT_TRUSTED)
-    return None
+
+
+def _is_strong(key: bytes) -> bool:
+    """Whether a key (a SubjectPublicKeyInfo) may vouch for others."""
+    try:
+        return is_strong(crypto.load_publickey(_DER, key))
+    except crypto.Error:
+        return False
 
 
 def _is_signed_by(der: bytes, key: bytes) -> bool:

@@ -37,6 +37,15 @@ UNREADABLE = (
 NAMES_READ = 1000
 """Names of one certificate that are looked at."""
 
+CERTIFICATE_MAX = 32 * 1024
+"""Octets of a certificate that is read."""
+
+CONSTRAINED_MAX, COMPARISONS_MAX = 32 * 1024, 100_000
+"""Octets of a chain that constrains names, and how often one of its names is held against a constraint: 1 ms."""
+
+_CONSTRAINTS = b"\x55\x1d\x1e"
+"""The identifier of the extension `nameConstraints`, whatever way its length is written."""
+
 _LONG_KEYS = (crypto.TYPE_RSA, crypto.TYPE_DSA, 912)
 """912: RSA-PSS, by OpenSSL's number."""
 
@@ -91,22 +100,37 @@ def key_fault(chain: Sequence[crypto.X509]) -> CertificateFault | None:
         keys = [certificate.get_pubkey() for certificate in chain]
     except crypto.Error:
         return CertificateFault("a key of the certificate's chain cannot be read", NOT_TRUSTED)
-    if all(key.bits() >= (2048 if key.type() in _LONG_KEYS else 224) for key in keys):
+    return None if all(map(is_strong, keys)) else CertificateFault(_problem(66), NOT_TRUSTED)
+
+
+def is_strong(key: crypto.PKey) -> bool:
+    """Whether a key is worth 112 bits."""
+    return key.bits() >= (2048 if key.type() in _LONG_KEYS else 224)
+
+
+def constraint_fault(chain: Sequence[bytes]) -> CertificateFault | None:
+    """What is wrong if the authorities of a chain constrain names (RFC 5280 section 4.2.1.10), and more than are
+    compared."""
+    if not any(_CONSTRAINTS in der for der in chain):
         return None
-    return CertificateFault(_problem(66), NOT_TRUSTED)
+    try:
+        if sum(map(len, chain)) <= CONSTRAINED_MAX and _comparisons(chain) <= COMPARISONS_MAX:
+            return None
+    except UNREADABLE as fault:
+        return _unreadable(fault)
+    return CertificateFault("the certificate's authorities constrain more names than are compared", NOT_TRUSTED)
 
 
 def name_fault(der: bytes, names: Sequence[str]) -> CertificateFault | None:
     """What is wrong if a certificate is for none of these host names (A-labels). Only DNS names in subjectAltName
     count; `*` stands for the whole leftmost label (RFC 6125 section 6.4.3, RFC 8461 section 4.1)."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        alternatives = _extensions(der).get_extension_for_class(x509.SubjectAlternativeName).value
         certified = alternatives.get_values_for_type(x509.DNSName)[:NAMES_READ]
     except x509.ExtensionNotFound:
         certified = []
     except UNREADABLE as fault:
-        return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
+        return _unreadable(fault)
     identities = _identities(names)
     if any(identity.verify(pattern) for pattern in _patterns(certified, identities) for identity in identities):
         return None
@@ -118,15 +142,41 @@ def usage_fault(der: bytes) -> CertificateFault | None:
     """What is wrong if a certificate says what it may be used for, and that is not a TLS server (RFC 5280 section
     4.2.1.12)."""
     try:
-        extensions = x509.load_der_x509_certificate(der).extensions
-        uses = set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        uses = set(_extensions(der).get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
         return None
     except UNREADABLE as fault:
-        return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
+        return _unreadable(fault)
     if uses & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
         return None
     return CertificateFault(_problem(26), NOT_TRUSTED)
+
+
+def _extensions(der: bytes) -> x509.Extensions:
+    """Raises `UNREADABLE`."""
+    if len(der) > CERTIFICATE_MAX:
+        raise ValueError("it is too long")
+    return x509.load_der_x509_certificate(der).extensions
+
+
+def _comparisons(chain: Sequence[bytes]) -> int:
+    """How often a name may be held against a constraint: more often than it is, for all are with all. Raises
+    `UNREADABLE`."""
+    names = constraints = 0
+    for der in chain:
+        certificate = x509.load_der_x509_certificate(der)
+        names += len(certificate.subject.rdns)
+        for extension in certificate.extensions:
+            if isinstance(extension.value, x509.SubjectAlternativeName):
+                names += len(list(extension.value))
+            elif isinstance(extension.value, x509.NameConstraints):
+                value = extension.value
+                constraints += len(value.permitted_subtrees or ()) + len(value.excluded_subtrees or ())
+    return names * constraints
+
+
+def _unreadable(fault: Exception) -> CertificateFault:
+    return CertificateFault(f"the certificate cannot be read: {one_line(fault)}", NOT_TRUSTED)
 
 
 def _problem(error: int) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given
@@ -16,7 +17,7 @@ from OpenSSL import crypto
 from mailbox_d.relay.tls import dane
 from mailbox_d.relay.tls.dane import ANCHORS_MAX, CHAIN_MAX, RECORDS_MAX, dane_fault, public_key_info, usable
 from mailbox_d.wire.dns.records import TLSA
-from tests.integration.authority import Authority, now, self_signed
+from tests.integration.authority import WEEK, Authority, now, self_signed
 
 ANCHOR = Authority("Anchor")
 PAIR = ANCHOR.issue("mx.example.org", with_root=True)
@@ -175,3 +176,62 @@ def test_names_come_before_signatures(checks: Checks) -> None:
     assert fault is not None
     assert fault.failure == "certificate-host-mismatch"
     assert (checks.keys, checks.chains) == (0, 0)
+
+
+def constrained(names: int, constraints: int, *, excluded: str = "") -> tuple[Authority, list[bytes]]:
+    """An anchor, which excludes so many domains and `excluded`, and a chain below it for a certificate of so many
+    names."""
+    anchor = Authority("Anchor of a few")
+    domains = [x509.DNSName(name) for name in (*(f"{n}.example" for n in range(constraints)), excluded) if name]
+    builder = x509.CertificateBuilder(
+        anchor.name, anchor.name, anchor.pair.key.public_key(), 1, now() - WEEK, now() + WEEK
+    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    if domains:
+        builder = builder.add_extension(x509.NameConstraints(None, domains), critical=True)
+    anchor.certificate = builder.sign(anchor.pair.key, hashes.SHA256())
+    pair = anchor.issue("mx.example.org", *(f"{n}.example.net" for n in range(names)), with_root=True)
+    return anchor, [pair.der, anchor.pair.der]
+
+
+@pytest.mark.parametrize(
+    ("names", "constraints", "excluded", "failure"),
+    [
+        (10, 10, "", ""),
+        (10, 10, "example.org", "certificate-not-trusted"),
+        (1, 600, "", ""),
+        (600, 0, "", ""),
+        (600, 600, "", "certificate-not-trusted"),
+        (2000, 1, "", "certificate-not-trusted"),
+    ],
+)
+@pytest.mark.parametrize(("selector", "matching"), [(0, 0), (0, 1)])
+def test_only_so_many_names_are_held_against_constraints(
+    names: int, constraints: int, excluded: str, failure: str, selector: int, matching: int
+) -> None:
+    """A million of each pair of certificates otherwise, while all other mail stands still."""
+    anchor, chain = constrained(names, constraints, excluded=excluded)
+    fault = dane_fault([TLSA(*anchor.pair.tlsa(2, selector, matching))], chain, ["mx.example.org"], now())
+    assert (fault.failure if fault else "") == failure
+
+
+@pytest.mark.parametrize("size", [1024, 2048])
+@pytest.mark.parametrize("matching", [0, 1])
+def test_below_an_anchor_keys_are_as_strong_as_below_an_authority(size: int, matching: int) -> None:
+    pair = ANCHOR.issue("mx.example.org", key=rsa.generate_private_key(65537, size), with_root=True)
+    chain = [pair.der, ANCHOR.pair.der]
+    for selector in (0, 1):
+        fault = dane_fault([TLSA(*ANCHOR.pair.tlsa(2, selector, matching))], chain, ["mx.example.org"], now())
+        assert (fault.failure if fault else "") == ("" if size == 2048 else "certificate-not-trusted")
+    assert dane_fault([TLSA(*pair.tlsa(3, 1, matching))], chain, [], now()) is None
+
+
+def test_a_weak_key_vouches_for_nobody() -> None:
+    """Though it stands in the record, and has signed the certificate."""
+    for size, failure in ((1024, "tlsa-invalid"), (2048, "")):
+        authority = Authority()
+        authority._key = rsa.generate_private_key(65537, size)
+        key = authority._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        chain = [authority.issue("mx.example.org").der]
+        fault = dane_fault(usable([TLSA(2, 1, 0, key)]), chain, ["mx.example.org"], now())
+        assert (fault.failure if fault else "") == failure
