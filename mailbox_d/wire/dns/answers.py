@@ -225,8 +225,7 @@ def _target(record: _Record) -> dns.name.Name:
 
 
 def _values(question: Question, wanted: list[_Record]) -> tuple[Any, ...]:
-    """Without those that are malformed. Where no other is left nobody knows what was meant, and that is no answer;
-    but a TLSA record that cannot be used leaves a host as it is without one."""
+    """Without those that are malformed. Where no other is left nobody knows what was meant, and that is no answer."""
     values = []
     fault: MalformedRecord | None = None
     for record in wanted:
@@ -234,7 +233,7 @@ def _values(question: Question, wanted: list[_Record]) -> tuple[Any, ...]:
             values.append(record_value(question.kind, record.data))
         except MalformedRecord as error:
             fault = error
-    if fault and not values and question.kind is not RecordType.TLSA:
+    if fault and not values:
         raise fault
     return tuple(values)
 

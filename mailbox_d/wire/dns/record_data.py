@@ -71,10 +71,10 @@ def _text(name: dns.name.Name, allowed: re.Pattern[bytes]) -> str:
 
 
 def _tlsa(octets: bytes) -> TLSA:
-    """Whether its data can be of their type, such as 32 octets of a SHA-256, is for who uses them to see."""
-    if len(octets) < 4:
-        raise MalformedRecord("nothing to compare a certificate with")
-    return TLSA(octets[0], octets[1], octets[2], octets[3:])
+    """Whether its data can be of their type, such as 32 octets of a SHA-256, is for who uses them to see. A field that
+    is cut off is 255, which nobody goes by: that there is a record says something too (RFC 7672 section 2.2)."""
+    usage, selector, matching = octets[:3].ljust(3, b"\xff")
+    return TLSA(usage, selector, matching, octets[3:])
 
 
 _READERS: dict[RecordType, Callable[[bytes], Any]] = {RecordType.TXT: _joined, RecordType.TLSA: _tlsa}

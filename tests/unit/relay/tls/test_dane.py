@@ -42,6 +42,7 @@ STRONGER = hashlib.sha512(PAIR.public_key).digest()
         TLSA(2, 0, 0, PAIR.public_key),
         TLSA(2, 1, 0, PAIR.der),
         TLSA(255, 255, 255, b"private"),
+        TLSA(255, 255, 255, b""),
     ],
 )
 def test_records_that_mail_cannot_go_by(record: TLSA) -> None:

@@ -210,12 +210,21 @@ def test_a_reply_that_is_cut_is_to_be_asked_for_again() -> None:
         read(replied(f"{NAME} 1 IN MX 1 a.", flags=dns.flags.QR | dns.flags.TC))
 
 
-@pytest.mark.parametrize("length", range(4))
-def test_a_tlsa_record_without_data_is_none(length: int) -> None:
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [
+        (b"\3\1\1", TLSA(3, 1, 1, b"")),
+        (b"\3\1", TLSA(3, 1, 255, b"")),
+        (b"\3", TLSA(3, 255, 255, b"")),
+        (b"", TLSA(255, 255, 255, b"")),
+    ],
+)
+def test_a_tlsa_record_that_is_cut_is_one_that_nobody_can_go_by(data: bytes, fields: TLSA) -> None:
+    """Its host has TLS all the same (RFC 7672 section 2.2)."""
     question = Question(NAME, RecordType.TLSA)
-    short, right = (record(data, kind=RecordType.TLSA) for data in (b"\3\1\1"[:length], b"\3\1\1\xab"))
+    short, right = (record(octets, kind=RecordType.TLSA) for octets in (data, b"\3\1\1\xab"))
     asked = QUESTION_OCTETS[:-4] + struct.pack("!HH", RecordType.TLSA, 1)
-    for count, records, found in ((1, short, ()), (2, short + right, (TLSA(3, 1, 1, b"\xab"),))):
+    for count, records, found in ((1, short, (fields,)), (2, short + right, (fields, TLSA(3, 1, 1, b"\xab")))):
         octets = by_hand(count, records).replace(QUESTION_OCTETS, asked)
         assert read(octets, question).answer.records == found
 
