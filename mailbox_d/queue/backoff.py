@@ -9,6 +9,7 @@ no less than nothing and no more than twice `retry_most`. From that follows:
 - A jump backward ages nothing. What is due further in the future than twice `retry_most` was put there by another
   clock, and is due now.
 - A queue that stood still, held or for want of a daemon, gives nothing up for that time.
+- Where nothing is to be sent, attempts only say so: they add neither to an age nor to the tries.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.queue.message import Parcel, Queued
+from mailbox_d.queue.message import Attempt, Parcel, Queued
 from mailbox_d.queue.outcomes import Progress
 
 _JITTER = 0.25
@@ -29,13 +30,14 @@ _DOUBLINGS_MAX = 40
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The rules, in seconds; `chance` gives numbers from 0 to 1."""
+    """The rules, in seconds; `chance` gives numbers from 0 to 1; `counts`: whether attempts count for anything."""
 
     retry_after: float = 300.0
     retry_most: float = 4 * 3600.0
     warn_after: float = 4 * 3600.0
     give_up_after: float = 5 * 86400.0
     chance: Callable[[], float] = random.random
+    counts: bool = True
 
     def wait(self, tries: int, age: float) -> float:
         """How long after the attempt of this number (from 1) the next one is due: so that the last one comes when the
@@ -46,8 +48,16 @@ class Backoff:
 
     def age(self, message: Queued, progress: Progress, now: float) -> float:
         """For how long a recipient has waited."""
+        if not self.counts:
+            return progress.age
         last = message.arrived if progress.last is None else progress.last.at
         return progress.age + self._counted(now - last)
+
+    def after(self, attempt: Attempt, message: Queued, before: Progress, now: float) -> Progress:
+        """How far a recipient is with an attempt that has just been made."""
+        age, tries = self.age(message, before, attempt.at), before.tries + self.counts
+        due = 0.0 if attempt.is_final else now + self.wait(max(tries, 1), age)
+        return Progress(attempt, tries, age, due, before.is_warned)
 
     def is_due(self, due: float, now: float) -> bool:
         return due <= now or due > self.latest(now)

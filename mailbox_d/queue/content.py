@@ -10,7 +10,7 @@ from types import TracebackType
 from zlib import crc32
 
 from mailbox_d.errors import StorageFault
-from mailbox_d.queue.message_file import ENVELOPE_OCTETS_MAX, TOP_OCTETS, DamagedMessage, Top, read_top
+from mailbox_d.queue.message_file import DamagedMessage, Top, octets_before, read_top
 from mailbox_d.store.files import FileSystem, storage_faults
 
 _FIRST_READ = 8192
@@ -101,7 +101,7 @@ def _opened(files: FileSystem, descriptor: int) -> tuple[Top, bytes]:
     beginning = files.read(descriptor, 0, _FIRST_READ)
     top = read_top(beginning, status.st_size)
     if top is None:
-        beginning = files.read(descriptor, 0, min(TOP_OCTETS + ENVELOPE_OCTETS_MAX, status.st_size))
+        beginning = files.read(descriptor, 0, octets_before(beginning))
         top = read_top(beginning, status.st_size)
     if top is None:
         raise DamagedMessage("the file has become shorter")

@@ -26,7 +26,7 @@ from mailbox_d.queue.folders import Folders, is_identifier
 from mailbox_d.queue.job import Job, jobs_of
 from mailbox_d.queue.jobs import Jobs
 from mailbox_d.queue.message import Attempt, Envelope, Parcel, Queued, Recipient, Source
-from mailbox_d.queue.message_file import Content, envelope_line
+from mailbox_d.queue.message_file import ENVELOPE_OCTETS_MAX, RECIPIENTS_MAX, Content, envelope_line
 from mailbox_d.queue.open_messages import OpenMessages
 from mailbox_d.queue.outcomes import Change, MessageState, Progress
 from mailbox_d.queue.rescan import Rescan
@@ -82,7 +82,7 @@ class MailQueue:
         self._open = OpenMessages(self.spool)
         self._pinned: set[tuple[str, str]] = set()
         self._published: set[str] = set()
-        self._rescan = Rescan(self.spool, self.jobs, self._published, settings.stale_after, clock)
+        self._rescan = Rescan(self.spool, self._open, self.jobs, self._published, settings.stale_after, clock)
 
     @storage_faults
     def open(self) -> None:
@@ -116,7 +116,10 @@ class MailQueue:
         if not is_identifier(identifier):
             raise MailError("The message cannot be kept", cause=f"{identifier!r} is no name for a message")
         message = Queued(identifier, envelope, source, self._clock(), 0, user)
-        file = DraftFile(self.folders, identifier, envelope_line(message), header, self._settings.hold)
+        line = envelope_line(message)
+        if len(envelope.recipients) > RECIPIENTS_MAX or len(line) > ENVELOPE_OCTETS_MAX:
+            raise MailError("Too many recipients", cause="no file of the queue may have such an envelope")
+        file = DraftFile(self.folders, identifier, line, header, self._settings.hold)
         return QueueDraft(self.folders, file, identifier, self._published, partial(self._arrived, message))
 
     def _arrived(self, message: Queued, content: Content) -> None:
@@ -215,9 +218,7 @@ class MailQueue:
         change = Change()
         for attempt in attempts:
             before = state.of(attempt.recipient)
-            age = self.backoff.age(state.message, before, attempt.at)
-            due = 0.0 if attempt.is_final else now + self.backoff.wait(before.tries + 1, age)
-            change.progress[attempt.recipient] = state.after(attempt, age, due)
+            change.progress[attempt.recipient] = self.backoff.after(attempt, state.message, before, now)
         for address in warned:
             change.progress[address] = replace(change.progress.get(address) or state.of(address), is_warned=True)
         return change

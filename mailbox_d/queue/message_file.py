@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -23,8 +24,19 @@ from mailbox_d.queue.message import USUAL_NOTIFY, Envelope, Notify, Queued, Reci
 from mailbox_d.queue.stored_values import seconds, text
 from mailbox_d.wire.smtp.commands import Body
 
-ENVELOPE_OCTETS_MAX = 99_999_999
-"""Far more than the largest envelope that the configuration allows."""
+ENVELOPE_OCTETS_MAX = 64 * 1024 * 1024
+RECIPIENTS_MAX = 250_000
+"""More than the largest envelope that the configuration allows has: 100,000 recipients, of 670 octets each."""
+
+_FRONT_OCTETS_MAX = 64 * 1024
+_RECIPIENT_OCTETS_MAX = 8 * 1024
+"""Of an envelope's line without its recipients, and of one of these: each is read by itself, so that a file which
+somebody else has made holds nothing up, and takes no more memory than one of ours."""
+
+_RECIPIENTS = '"recipients": ['
+"""It stands in no text, where a backslash is before each quotation mark."""
+
+_DECODER = json.JSONDecoder()
 
 _TOP = re.compile(
     rb"mailboxd-queue 1 envelope=(\d{8}):([0-9a-f]{8}) message=(\d{12}):([0-9a-f]{8}) header=(\d{8})"
@@ -99,11 +111,18 @@ def envelope_line(message: Queued) -> bytes:
     return json.dumps(told).encode("ascii") + b"\n"
 
 
+def octets_before(beginning: bytes) -> int:
+    """How many octets of a file stand before its message. Raises `DamagedMessage`."""
+    return TOP_OCTETS + _parts(beginning)[0]
+
+
 def read_top(octets: bytes, file_octets: int) -> Top | None:
     """What the beginning of a file of this size says; None where more of the file is needed. Raises
     `DamagedMessage`."""
     length, checksum, content = _parts(octets)
     offset = TOP_OCTETS + length
+    if length > ENVELOPE_OCTETS_MAX:
+        raise DamagedMessage(f"the envelope has {length} octets")
     if file_octets != offset + content.octets:
         raise DamagedMessage(f"the file has {file_octets} octets and not {offset + content.octets}")
     if len(octets) < offset:
@@ -117,7 +136,7 @@ def read_top(octets: bytes, file_octets: int) -> Top | None:
 def read_message(top: Top, identifier: str) -> Queued:
     """The message of that name, which the envelope is of. Raises `DamagedMessage`."""
     try:
-        message = _message(json.loads(top.envelope), top.content.octets)
+        message = _message(top.envelope.decode("ascii"), top.content.octets)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedMessage(f"the envelope says nothing: {type(error).__name__}") from error
     if message.identifier != identifier:
@@ -165,21 +184,36 @@ def _recipient_said(recipient: Recipient) -> dict[str, str]:
     return said
 
 
-def _message(said: dict[str, Any], octets: int) -> Queued:
+def _message(line: str, octets: int) -> Queued:
+    front, _, recipients = line.partition(_RECIPIENTS)
+    if not recipients or len(front) > _FRONT_OCTETS_MAX:
+        raise ValueError("no envelope")
+    said = json.loads(front + '"recipients": null}')
     sender, returns = said.get("sender"), said.get("ret")
     envelope = Envelope(
         None if sender is None else read_address(sender),
-        tuple(_recipient(one) for one in said["recipients"]),
+        tuple(_each_recipient(recipients)),
         text(said.get("envid", "")),
         None if returns is None else Return(returns),
         Body(said["body"]),
         bool(said.get("smtputf8", False)),
         bool(said.get("requiretls", False)),
     )
-    if not envelope.recipients:
-        raise ValueError("no recipients")
     source, arrived = Source(said["source"]), seconds(said["arrived"])
     return Queued(text(said["identifier"]), envelope, source, arrived, octets, text(said.get("user", "")))
+
+
+def _each_recipient(written: str) -> Iterator[Recipient]:
+    """One or more, and the envelope's end behind them. Raises `ValueError` and others."""
+    start = 0
+    for _ in range(RECIPIENTS_MAX):
+        said, length = _DECODER.raw_decode(written[start : start + _RECIPIENT_OCTETS_MAX])
+        yield _recipient(said)
+        start += length + len(", ")
+        if not written.startswith(", ", start - len(", ")):
+            break
+    if written[start - len(", ") :].rstrip("\n") != "]}":
+        raise ValueError("no end of an envelope")
 
 
 def _recipient(said: dict[str, str]) -> Recipient:

@@ -41,6 +41,8 @@ class OpenMessages:
         if len(state.message.envelope.recipients) > _RECIPIENTS_KEPT:
             return
         with self._guard:
+            if state.message.identifier in self._open:  # somebody has read it already, and may have changed it
+                return
             self._new[state.message.identifier] = state
             if len(self._new) > _KEPT:
                 self._new.popitem(last=False)

@@ -1,7 +1,8 @@
 """What became of a message's recipients: the lines beside it on the disk, and the same in memory.
 
 Each line stands for itself: a CRC-32, and a JSON object that says all of one recipient's state, so that the last line
-of each is enough, and a line that is torn or damaged costs what it says and no more. Others are of the whole message:
+of each is enough, and a line that is torn or damaged costs what it says and no more; so does one that is longer than
+any of ours, or of nobody who is a recipient. Others are of the whole message:
 
     6a0c1d1e {"to": "bob@example.com", "at": 1763722001.2, "fate": "deferred", …, "tries": 1, "age": 2.1, "due": …}
     1f33b0c2 {"held": true}
@@ -12,7 +13,7 @@ of each is enough, and a line that is torn or damaged costs what it says and no 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -24,6 +25,12 @@ from mailbox_d.queue.stored_values import count, seconds, text
 
 _WORDS = ("status", "host", "address", "reply", "reason", "tls", "security", "policy")
 """The texts of an `Attempt`."""
+
+LINE_OCTETS_MAX = 64 * 1024
+"""A longer line is none of ours, and is not looked into."""
+
+_CUT_TO = 300
+"""Characters of each text, where all that a server said would make the line too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +103,6 @@ class MessageState:
             {address: progress.age for address, progress in known.items()},
         )
 
-    def after(self, attempt: Attempt, age: float, due: float) -> Progress:
-        """How far a recipient is with this attempt; the state itself is changed by `apply`."""
-        before = self.of(attempt.recipient)
-        return Progress(attempt, before.tries + 1, age, due, before.is_warned)
-
     def apply(self, change: Change) -> None:
         """What was noted holds from now on."""
         self.progress.update(change.progress)
@@ -112,25 +114,33 @@ class MessageState:
         is_held = self.is_held if change.is_held is None else change.is_held
         return Change({**self.progress, **change.progress}, is_held or None).lines()
 
-    def read(self, log: bytes) -> int:
-        """Take in the lines of its file; how many were damaged, but for a last one that was not finished."""
-        *lines, rest = log.split(b"\n")
-        self.log_octets, self.is_torn = len(log), bool(rest)
-        damaged = 0
-        for line in lines:
-            said = _said(line)
-            if said is None or not self._take(said):
-                damaged += bool(line)
+    def read(self, pieces: Iterable[bytes]) -> int:
+        """Take in the lines of its file, which comes in pieces of any length; how many were damaged, but for a last one
+        that was not finished. No more is kept than a line for each recipient."""
+        known = {recipient.address for recipient in self.message.envelope.recipients}
+        damaged, rest = 0, b""
+        for piece in pieces:
+            self.log_octets += len(piece)
+            *lines, rest = (rest + piece).split(b"\n")
+            rest = rest[: LINE_OCTETS_MAX + 1]  # enough to tell that it is too long
+            damaged += sum(bool(line) and not self._read_line(line, known) for line in lines)
+        self.is_torn = bool(rest)
         return damaged
 
-    def _take(self, said: dict[str, Any]) -> bool:
+    def _read_line(self, line: bytes, known: Container[EmailAddress]) -> bool:
+        said = _said(line)
+        return said is not None and self._take(said, known)
+
+    def _take(self, said: dict[str, Any], known: Container[EmailAddress]) -> bool:
         """Take in one line; one that a later version has written says nothing. False where it cannot be read."""
         try:
             if "held" in said:
                 self.is_held = bool(said["held"])
             elif "to" in said:
                 address = read_address(said["to"])
-                self.progress[address] = _progress(address, said)
+                progress = _progress(address, said)
+                if address in known:
+                    self.progress[address] = progress
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
         return True
@@ -143,6 +153,8 @@ def _line(said: dict[str, Any]) -> bytes:
 
 def _said(line: bytes) -> dict[str, Any] | None:
     """What a line says, None where it is damaged."""
+    if len(line) > LINE_OCTETS_MAX:
+        return None
     if line[:9] != b"%08x " % crc32(line[9:]):
         return None
     try:
@@ -160,7 +172,10 @@ def _progress_line(address: EmailAddress, progress: Progress) -> bytes:
     said.update(tries=progress.tries, age=round(progress.age, 3), due=progress.due)
     if progress.is_warned:
         said["warned"] = True
-    return _line(said)
+    line = _line(said)
+    if len(line) <= LINE_OCTETS_MAX:
+        return line
+    return _line({word: value[:_CUT_TO] if word in _WORDS else value for word, value in said.items()})
 
 
 def _progress(address: EmailAddress, said: dict[str, Any]) -> Progress:

@@ -12,6 +12,7 @@ from mailbox_d.printable import one_line
 from mailbox_d.queue.folders import IDENTIFIER
 from mailbox_d.queue.job import jobs_of
 from mailbox_d.queue.jobs import Jobs
+from mailbox_d.queue.open_messages import OpenMessages
 from mailbox_d.queue.outcomes import MessageState
 from mailbox_d.queue.spool import Spool
 
@@ -34,6 +35,7 @@ class Rescan:
     def __init__(
         self,
         spool: Spool,
+        messages: OpenMessages,
         jobs: Jobs,
         hidden: Collection[str],
         stale_after: float,
@@ -43,6 +45,7 @@ class Rescan:
         """Of messages that are `hidden` nothing is due yet. `clock` tells which of the files in `tmp` are old."""
         self.messages = 0
         self._spool = spool
+        self._open = messages
         self._jobs = jobs
         self._hidden = hidden
         self._stale_after = stale_after
@@ -98,17 +101,14 @@ class Rescan:
         if not IDENTIFIER.fullmatch(name):
             self._spool.set_aside(self._spool.folders.messages + b"/" + name, "no message is called so")
             return False
-        identifier = name.decode("ascii")
-        state = self._spool.state(identifier)
-        if state is None:
-            return False
-        if not state.waiting():
-            self._remove(state)
-            return False
-        self._jobs.find_again(jobs_of(state), self._hidden)
-        if state.is_held and (state := self._spool.state(identifier)) is not None:
-            self._jobs.find_again(jobs_of(state), self._hidden)  # an operator may have let it go just then
-        return True
+        with self._open.use(name.decode("ascii")) as state:  # nobody changes it before its jobs are known
+            if state is None:
+                return False
+            if not state.waiting():
+                self._remove(state)
+                return False
+            self._jobs.find_again(jobs_of(state), self._hidden)
+            return True
 
     def _tell(self, name: bytes, error: Exception) -> None:
         """A message was missed; the others are looked at all the same."""
@@ -130,7 +130,8 @@ class Rescan:
                 yield
             else:
                 self._spool.sweep_tmp(name, self._clock() - self._stale_after)
-        folders.directories.sync(folders.messages)
+        self._spool.sync_removals()
+        folders.directories.sync(folders.messages)  # for what a process before us has removed
         for name in self._in_turns(folders.files.each_name(folders.outcomes)):
             if name is None:
                 yield

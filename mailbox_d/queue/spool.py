@@ -29,11 +29,18 @@ from mailbox_d.printable import one_line
 from mailbox_d.queue.content import MessageContent, open_entry
 from mailbox_d.queue.folders import IDENTIFIER, LOG_SUFFIX, Folders
 from mailbox_d.queue.message_file import DamagedMessage, read_message
-from mailbox_d.queue.outcomes import Change, MessageState
+from mailbox_d.queue.outcomes import LINE_OCTETS_MAX, Change, MessageState
 from mailbox_d.store.files import find, forget, remove_tree, write_new
 
-LOG_OCTETS_MAX = 512 * 1024 * 1024
-"""Of one message's outcomes; far more than any has."""
+_LOG_OCTETS_MAX = 512 * 1024 * 1024
+"""Of one message's outcomes, however many recipients it has; far more than any takes."""
+
+_LINES_EACH = 5
+"""Outcomes of more than this many lines for each recipient have been written anew, but for the first `_REWRITE_OCTETS`:
+at a quarter of it that is worth it, and at most as much is added once."""
+
+_PIECE_OCTETS = 256 * 1024
+"""That are read at once."""
 
 _REWRITE_OCTETS = 1024 * 1024
 """Outcomes that take this much are written anew, if that makes them half as long."""
@@ -55,6 +62,8 @@ class Spool:
         self._files = folders.files
         self._guard = threading.Lock()
         self._removed: list[str] = []
+        self._leaving: set[str] = set()
+        """Messages with lines that are being removed, until that is durable and the lines are gone."""
         self._has_removals = False
 
     def content(self, identifier: str) -> MessageContent | None:
@@ -111,8 +120,17 @@ class Spool:
     def remove(self, state: MessageState) -> None:
         """Remove a message that is finished; durable after `sync_removals`."""
         identifier = state.message.identifier
-        with suppress(FileNotFoundError):
+        with self._guard:
+            if state.log_octets:
+                self._leaving.add(identifier)
+        try:
             self._files.unlink(self.folders.message(identifier))
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            with self._guard:
+                self._leaving.discard(identifier)
+            raise
         state.is_removed = True
         with self._guard:
             self._has_removals = True
@@ -138,6 +156,8 @@ class Spool:
             raise
         for identifier in removed:
             forget(self._files, self.folders.log(identifier))
+        with self._guard:
+            self._leaving.difference_update(removed)
 
     def sweep_log(self, name: bytes) -> None:
         """Remove lines whose message is gone, durably; set aside what is none of ours."""
@@ -145,8 +165,13 @@ class Spool:
         identifier = name.removesuffix(LOG_SUFFIX)
         if not name.endswith(LOG_SUFFIX) or not IDENTIFIER.fullmatch(identifier):
             self.set_aside(path, "it is called like nothing here")
-        elif find(self._files, self.folders.messages + b"/" + identifier) is None:
+        elif find(self._files, self.folders.messages + b"/" + identifier) is None and not self._leaves(identifier):
             forget(self._files, path)
+
+    def _leaves(self, identifier: bytes) -> bool:
+        """Whether a message might come back; to be asked once it is missed, for `remove` says so before."""
+        with self._guard:
+            return identifier.decode("ascii") in self._leaving
 
     def sweep_tmp(self, name: bytes, before: float) -> None:
         """Remove what nobody has touched since."""
@@ -180,14 +205,18 @@ class Spool:
             return
         try:
             status = self._files.fstat(descriptor)
-            is_one = stat.S_ISREG(status.st_mode) and status.st_size <= LOG_OCTETS_MAX
-            damaged = state.read(self._files.read(descriptor, 0, status.st_size)) if is_one else 0
+            is_one = stat.S_ISREG(status.st_mode) and status.st_size <= _log_octets_max(state)
+            damaged = state.read(self._pieces(descriptor, status.st_size)) if is_one else 0
         finally:
             self._files.close(descriptor)
         if not is_one:
             self.set_aside(path, "it is no file, or too large")
         if damaged:
             self._log.warn("{count} outcomes in {path} are damaged", count=damaged, path=one_line(path))
+
+    def _pieces(self, descriptor: int, octets: int) -> Iterator[bytes]:
+        for offset in range(0, octets, _PIECE_OCTETS):
+            yield self._files.read(descriptor, offset, min(_PIECE_OCTETS, octets - offset))
 
     def _add_lines(self, state: MessageState, lines: bytes, *, durable: bool) -> None:
         path = self.folders.log(state.message.identifier)
@@ -218,3 +247,9 @@ class Spool:
         self.folders.directories.sync(self.folders.outcomes)
         state.log_octets, state.is_torn = len(lines), False
         return True
+
+
+def _log_octets_max(state: MessageState) -> int:
+    """What the lines of a message take at most."""
+    most = _LINES_EACH * LINE_OCTETS_MAX * len(state.message.envelope.recipients)
+    return min(_REWRITE_OCTETS + most, _LOG_OCTETS_MAX)

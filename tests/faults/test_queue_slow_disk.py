@@ -112,6 +112,7 @@ def test_fault_14_a_removal_that_is_made_durable(site: Site) -> None:
 
 def test_fault_14_a_look_at_all_files(site: Site) -> None:
     files = begun(site)
+    site.settle(site.take("third.example"), Fate.DEFERRED)  # it is not as it came, and is to be read
     site.queue.jobs.note_loss()
     with hanging(files, "open", "SLOW", threading.Thread(target=site.keep_up)):
         others_are_served(site)

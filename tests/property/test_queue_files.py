@@ -63,7 +63,7 @@ def can_be_used(state: MessageState) -> None:
         assert math.isfinite(BACKOFF.wait(progress.tries + 1, BACKOFF.age(state.message, progress, NOON)))
         assert progress.last is None or date(progress.last.at)
     again = MessageState(state.message)
-    assert again.read(state.lines(Change())) == 0
+    assert again.read([state.lines(Change())]) == 0
     assert date(state.message.arrived) and envelope_line(state.message)
 
 
@@ -75,7 +75,7 @@ def can_be_used(state: MessageState) -> None:
 def test_lines_of_outcomes(said: list[Any]) -> None:
     texts = [json.dumps(one).replace("Infinity", "1e999").encode() for one in said]
     state = MessageState(MESSAGE)
-    state.read(b"".join(b"%08x %b\n" % (crc32(octets), octets) for octets in texts))
+    state.read([b"".join(b"%08x %b\n" % (crc32(octets), octets) for octets in texts)])
     can_be_used(state)
 
 
@@ -115,11 +115,11 @@ def test_the_usual_is_read() -> None:
     assert read_envelope(envelope_line(MESSAGE)) == MESSAGE
     state = MessageState(MESSAGE)
     line = json.dumps(OUTCOME).encode()
-    assert state.read(b"%08x %b\n" % (crc32(line), line)) == 0 and state.of(DAVE).tries == 1
+    assert state.read([b"%08x %b\n" % (crc32(line), line)]) == 0 and state.of(DAVE).tries == 1
     can_be_used(state)
 
 
 def test_a_line_with_a_number_without_bound_is_one_damaged_line() -> None:
     line = b'{"to": "dave@other.example", "tries": 1e999, "age": 0.0, "due": 0.0}'
     state = MessageState(MESSAGE)
-    assert state.read(b"%08x %b\n" % (crc32(line), line)) == 1 and not state.progress
+    assert state.read([b"%08x %b\n" % (crc32(line), line)]) == 1 and not state.progress

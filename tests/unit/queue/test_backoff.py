@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,3 +121,19 @@ def test_late_is_told_once(tmp_path: Path) -> None:
 
 def test_a_retry_after_beyond_the_longest_wait() -> None:
     assert Backoff(retry_after=100.0, retry_most=10.0, chance=lambda: 1.0).wait(1, 0.0) == 10.0
+
+
+def test_where_nothing_is_to_be_sent_a_message_grows_no_older(tmp_path: Path) -> None:
+    site = Site(tmp_path, backoff=replace(BACKOFF, warn_after=math.inf, give_up_after=math.inf, counts=False))
+    site.send("A1", "bob@example.com")
+    site.keep_up()
+    for _ in range(100):
+        site.settle(site.take("example.com"), Fate.DEFERRED)
+        site.clock.now += BACKOFF.retry_after
+    site.backoff = BACKOFF
+    site.restart(is_clean=True)
+    parcel = site.queue.load(job := site.take("example.com"))
+    assert parcel is not None and not site.queue.expired(parcel, site.clock()) | site.queue.late(parcel, site.clock())
+    site.queue.release(job)
+    site.settle(site.take("example.com"), Fate.DEFERRED)
+    assert site.queue.next_due() == site.clock() + BACKOFF.retry_after

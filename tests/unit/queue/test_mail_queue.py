@@ -10,7 +10,7 @@ from zlib import crc32
 import pytest
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import StorageFault
+from mailbox_d.errors import MailError, StorageFault
 from mailbox_d.queue.message import Attempt, Fate, Source
 from mailbox_d.queue.message_file import first_line, read_top
 from mailbox_d.queue.outcomes import MessageState
@@ -393,3 +393,12 @@ def test_an_envelope_of_another_message_is_set_aside(site: Site) -> None:
     site.restart(is_clean=False)
     site.keep_up()
     assert site.due() == {} and os.listdir(site.root / "damaged") == ["A1"]
+
+
+@pytest.mark.parametrize("bound", ["RECIPIENTS_MAX", "ENVELOPE_OCTETS_MAX"])
+def test_an_envelope_that_would_not_be_read_again_is_not_written(
+    site: Site, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"mailbox_d.queue.mail_queue.{bound}", 1)
+    with pytest.raises(MailError, match="Too many recipients"):
+        site.draft("A1", "bob@example.com", "carol@example.net")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from zlib import crc32
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from mailbox_d.address import EmailAddress
 from mailbox_d.queue.message import Envelope, Notify, Queued, Recipient, Return, Source
 from mailbox_d.queue.message_file import (
+    ENVELOPE_OCTETS_MAX,
+    RECIPIENTS_MAX,
     TOP_OCTETS,
     Content,
     DamagedMessage,
@@ -111,3 +114,65 @@ def test_the_first_line_is_as_long_whatever_it_says() -> None:
 def test_texts_that_are_no_address(text: str) -> None:
     with pytest.raises(ValueError, match="no address"):
         read_address(text)
+
+
+def said_by(recipients: bytes, front: bytes = b"") -> Queued:
+    line = b'{"identifier": "A1", "arrived": 1.0, "source": "user", "body": "7BIT", %b"recipients": [%b]}\n'
+    line %= (front, recipients)
+    octets = first_line(line, CONTENT) + line + BODY
+    found = read_top(octets, len(octets))
+    assert found is not None
+    return read_message(found, "A1")
+
+
+BOB = b'{"to": "bob@example.com"}'
+
+
+def test_recipients_are_read_one_by_one() -> None:
+    assert len(said_by(b", ".join([BOB] * 3)).envelope.recipients) == 3
+    odd = Recipient(EmailAddress('}, {"recipients": [', "example.com"), original="rfc822;]}")
+    message = Queued("A1", Envelope(None, (odd, odd)), Source.USER, 1.0, len(BODY), '"recipients": [')
+    octets = file_of(message)
+    found = read_top(octets, len(octets))
+    assert found is not None and read_message(found, "A1") == message
+
+
+@pytest.mark.parametrize(
+    "recipients",
+    [
+        b"",
+        BOB + b"," + BOB,
+        BOB + b", ",
+        BOB + b"]}",
+        BOB + b'], "x": [' + BOB,
+        b'{"to": "bob@example.com", "x": "%b"}' % (b"x" * 8192),
+        b", ".join([BOB] * (RECIPIENTS_MAX + 1)),
+    ],
+    ids=lambda recipients: str(len(recipients)),
+)
+def test_recipients_as_none_of_ours_are_written(recipients: bytes) -> None:
+    with pytest.raises(DamagedMessage):
+        said_by(recipients)
+
+
+@pytest.mark.parametrize("where", ["front", "recipient", "recipients"])
+def test_a_hostile_envelope_costs_no_memory(where: str) -> None:
+    much = b"[]," * 3_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedMessage):
+            if where == "front":
+                said_by(BOB, b'"x": [%b[]], ' % much)
+            else:
+                said_by(much if where == "recipients" else b'{"x": [%b[]]}' % much)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * len(much)
+
+
+def test_an_envelope_is_no_longer_than_any_of_ours() -> None:
+    line = first_line(b"", CONTENT).replace(b"envelope=%08d" % 0, b"envelope=%08d" % (ENVELOPE_OCTETS_MAX + 1))
+    line = line[: -len(b":00000000\n")]
+    with pytest.raises(DamagedMessage, match="the envelope has"):
+        read_top(b"%b:%08x\n" % (line, crc32(line)), 10**8)

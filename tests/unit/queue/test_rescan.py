@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.unit.queue.mail import SENDER, Clock, Site
 
 
 def rescan_of(site: Site, monotonic: Clock) -> Rescan:
-    return Rescan(site.queue.spool, site.queue.jobs, set(), 0.0, site.clock, monotonic)
+    return Rescan(site.queue.spool, site.queue._open, site.queue.jobs, set(), 0.0, site.clock, monotonic)
 
 
 def run(rescan: Rescan) -> int:
@@ -159,20 +160,31 @@ def test_a_loss_during_a_look_wants_another_one(tmp_path: Path, monkeypatch: pyt
     assert not site.queue.jobs.is_wanting and not rescan.is_wanted
 
 
-def test_what_is_let_go_while_it_is_looked_at_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_held", [True, False])
+def test_what_an_operator_wants_while_a_message_is_looked_at_holds(
+    tmp_path: Path, is_held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = Site(tmp_path)
     site.send("A1", "bob@example.com")
-    site.queue.hold("A1")
+    if is_held:
+        site.queue.hold("A1")
+    else:
+        site.settle(site.take("example.com"), Fate.DEFERRED)
     site.restart(is_clean=False)
-    read, are_read = site.queue.spool.state, []
+    read, operators = site.queue.spool.state, []
+
+    def change() -> None:
+        assert site.queue.unhold("A1") if is_held else site.queue.retry("A1", site.clock())
 
     def state(identifier: str) -> MessageState | None:
         found = read(identifier)
-        are_read.append(identifier)
-        if len(are_read) == 1:
-            site.queue.unhold(identifier)
+        if not operators:
+            operators.append(Thread(target=change))
+            operators[0].start()
+            operators[0].join(0.3)  # it may be made to wait, or not
         return found
 
     monkeypatch.setattr(site.queue.spool, "state", state)
     site.keep_up()
+    operators[0].join()
     assert site.due() == {"example.com": ["A1"]}

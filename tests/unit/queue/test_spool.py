@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -203,6 +205,86 @@ def test_what_is_left_of_drafts_and_of_finished_messages_is_swept(tmp_path: Path
     site.restart(is_clean=False)
     site.keep_up()
     assert os.listdir(site.root / "tmp") == ["new"] and os.listdir(site.root / "outcomes") == ["A1.log"]
+
+
+def test_lines_of_a_message_whose_removal_is_not_durable_are_not_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path / "queue")
+    site.send("A1", "bob@example.com", "carol@example.net")
+    site.settle(site.take("example.com"), Fate.DELIVERED)
+    site.queue.spool.sweep_log(b"A1.log")
+    unlink, sync = site.files.unlink, site.queue.folders.directories.sync
+    seen = []
+
+    def look() -> None:
+        site.queue.spool.sweep_log(b"A1.log")
+        seen.append(os.listdir(site.root / "outcomes"))
+
+    def unlink_and_look(path: bytes) -> None:
+        unlink(path)
+        if path == site.queue.folders.message("A1"):
+            look()
+
+    def look_and_sync(path: bytes) -> None:
+        look()
+        sync(path)
+
+    monkeypatch.setattr(site.files, "unlink", unlink_and_look)
+    site.settle(site.take("example.net"), Fate.DELIVERED)
+    monkeypatch.setattr(site.queue.folders.directories, "sync", look_and_sync)
+    site.queue.sync_removals()
+    assert seen == [["A1.log"], ["A1.log"]] and os.listdir(site.root / "outcomes") == []
+    (site.root / "outcomes/A1.log").write_bytes(b"x")
+    site.queue.spool.sweep_log(b"A1.log")
+    assert os.listdir(site.root / "outcomes") == []
+
+
+def test_a_removal_that_the_disk_refuses_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path / "queue")
+    site.send("A1", "bob@example.com")
+    site.settle(site.take("example.com"), Fate.DEFERRED)
+    state = site.queue.show("A1")
+    assert state is not None
+
+    def refuse(path: bytes) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.files, "unlink", refuse)
+        with pytest.raises(OSError, match="Input/output"):
+            site.queue.spool.remove(state)
+    site.queue.sync_removals()
+    assert os.listdir(site.root / "outcomes") == ["A1.log"]
+    (site.root / "messages/A1").unlink()
+    site.queue.spool.sweep_log(b"A1.log")
+    assert os.listdir(site.root / "outcomes") == []
+
+
+def test_hostile_outcomes_cost_no_memory(tmp_path: Path) -> None:
+    site = Site(tmp_path / "queue")
+    site.send("A1", *(f"r{number}@example.com" for number in range(50)))
+    body = b'{"x": [' + b"[]," * 3_000_000 + b"[]]}"
+    log = site.root / "outcomes/A1.log"
+    log.write_bytes(b"%08x %b\n" % (crc32(body), body) + b"\n" * 3_000_000)
+    del body
+    site.restart(is_clean=False)
+    tracemalloc.start()
+    try:
+        site.keep_up()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 8_000_000 and site.due() == {"example.com": ["A1"]}
+
+
+def test_outcomes_that_are_more_than_a_message_can_have_are_set_aside(site: Site) -> None:
+    site.send("A1", "bob@example.com")
+    with (site.root / "outcomes/A1.log").open("wb") as log:
+        log.truncate(2 * 1024 * 1024)
+    site.restart(is_clean=False)
+    site.keep_up()
+    assert os.listdir(site.root / "damaged") == ["A1.log"] and site.due() == {"example.com": ["A1"]}
 
 
 def test_offline_nothing_is_changed(site: Site) -> None:
