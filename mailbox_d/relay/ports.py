@@ -31,8 +31,8 @@ class Login:
 @dataclass(frozen=True, slots=True)
 class Host:
     """A server that may be tried: its name (for TLS and the record), its addresses in the order of trying, and what
-    DNS said of it. `secure`: name and addresses come from answers that DNSSEC vouches for. `tlsa_name`: of what name it
-    has the `tlsa`: its own, or the one that it stands for."""
+    DNS said of it. `secure`: DNSSEC vouches for the name, and for its addresses or that they are another name's.
+    `tlsa_name`: of what name it has the `tlsa`: its own, or the one that it stands for."""
 
     name: str
     port: int

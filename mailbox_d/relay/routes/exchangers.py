@@ -89,15 +89,22 @@ class Exchangers:
         addresses = await self._lookup.addresses(mx.host, self._rules)
         if addresses.lack is not None:
             return Found(mx, lack=addresses.lack, cause=addresses.cause)
-        secure = is_secure and addresses.secure
         try:
-            tlsa_name, tlsa = await self._certificates(addresses) if secure else ("", ())
+            names = await self._signed_names(mx.host, addresses) if is_secure else ()
+            tlsa_name, tlsa = await self._certificates(names)
         except LookupFailed as failure:
             return Found(mx, lack=Lack.UNKNOWN, cause=failure.cause)  # nobody knows how it must be secured
-        return Found(mx, Host(mx.host, self._port, addresses.found, tlsa, secure, tlsa_name))
+        return Found(mx, Host(mx.host, self._port, addresses.found, tlsa, bool(names), tlsa_name))
 
-    async def _certificates(self, addresses: Addresses) -> tuple[str, tuple[TLSA, ...]]:
-        return await self._lookup.certificates(addresses.names, self._port) if self._dane else ("", ())
+    async def _signed_names(self, host: str, addresses: Addresses) -> tuple[str, ...]:
+        """By which names a host's certificates are asked for; none where it is not signed."""
+        if addresses.secure:
+            return addresses.names
+        is_alias = addresses.names != (host,)
+        return (host,) if self._dane and is_alias and await self._lookup.is_signed_alias(host) else ()
+
+    async def _certificates(self, names: tuple[str, ...]) -> tuple[str, tuple[TLSA, ...]]:
+        return await self._lookup.certificates(names, self._port) if self._dane else ("", ())
 
 
 def _before_ourselves(found: list[Found]) -> list[Found]:

@@ -68,6 +68,12 @@ class HostLookup:
             cause="; ".join(failure.cause for failure in failures),
         )
 
+    async def is_signed_alias(self, name: str) -> bool:
+        """Whether DNSSEC vouches that a name stands for another one, be the addresses there signed or not (RFC 7672
+        section 2.2.2). Raises `LookupFailed`."""
+        answer = await self._resolver.cname(name)
+        return bool(answer.records) and answer.secure
+
     async def certificates(self, names: tuple[str, ...], port: int) -> tuple[str, tuple[TLSA, ...]]:
         """What DNS says of a host's certificate, if DNSSEC vouches for it, and the name that it says it of: the first
         one that has such records (RFC 7672 section 2.2.3). Raises `LookupFailed`."""

@@ -376,6 +376,49 @@ def test_certificates_are_at_the_port_and_at_what_the_host_s_name_stands_for() -
         assert (host.name, len(host.tlsa), host.tlsa_name) == ("mx", 1, name)
 
 
+ALIAS = f"""
+example.com MX 10 mx.example.com
+mx.example.com CNAME mx.example.net
+mx.example.net A 1.1.1.1
+_25._tcp.mx.example.com TLSA 3 1 1 {DIGEST}
+_25._tcp.mx.example.net TLSA 3 1 1 {"cd" * 32}
+"""
+UNSIGNED = ["mx.example.com A", "mx.example.com AAAA", "mx.example.net", "_25._tcp.mx.example.net"]
+
+
+def test_a_name_that_is_signed_and_stands_for_one_that_is_not_has_certificates_of_its_own() -> None:
+    """RFC 7672 section 2.2.2: they are at the first name, and nowhere else."""
+    zone = Zone(ALIAS, secure=True, insecure=UNSIGNED)
+    (host,) = found(zone).hosts
+    assert (host.secure, host.tlsa_name) == (True, "mx.example.com")
+    assert host.tlsa == (TLSA(3, 1, 1, bytes.fromhex(DIGEST)),)
+    assert "_25._tcp.mx.example.net TLSA" not in zone.asked
+    zone.forget("_25._tcp.mx.example.com")
+    (host,) = found(zone).hosts
+    assert (host.secure, host.tlsa) == (True, ())
+
+
+@pytest.mark.parametrize("insecure", ["mx.example.com", "mx.example.com CNAME", "example.com MX"])
+def test_what_it_stands_for_is_signed_too_for_that(insecure: str) -> None:
+    zone = Zone(ALIAS, secure=True, insecure=[*UNSIGNED, insecure])
+    (host,) = found(zone).hosts
+    assert (host.secure, host.tlsa) == (False, ())
+    assert not [asked for asked in zone.asked if asked.endswith("TLSA")]
+
+
+def test_who_stops_the_question_what_it_stands_for_stops_mail() -> None:
+    """For nobody knows how it must be secured."""
+    failing = ["mx.example.com CNAME"]
+    assert status(Zone(ALIAS, secure=True, insecure=UNSIGNED, failing=failing)) == "4.4.3"
+    assert found(Zone(ALIAS, secure=True, insecure=UNSIGNED, failing=failing), dane=False).hosts
+
+
+def test_nobody_asks_what_a_name_stands_for_that_stands_for_none() -> None:
+    for zone in (Zone(USUAL, secure=True, insecure=["mx1.example.com"]), Zone(ALIAS, secure=True), Zone(ALIAS)):
+        found(zone)
+        assert not [asked for asked in zone.asked if asked.endswith("CNAME")]
+
+
 # -- what is configured -----------------------------------------------------------------------------------------
 
 RELAY = {"host": "relay.example.net", "tls": "encrypted"}
