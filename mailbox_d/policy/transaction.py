@@ -69,6 +69,16 @@ class Delivered:
         return bool(self.mailboxes) and bool(self.wishes.notify & Notify.SUCCESS)
 
     @property
+    def entry(self) -> tuple[str, str]:
+        """What names where it leads, whatever a sender writes: its address without a suffix, or the domain alone whose
+        catch-all takes it."""
+        return "" if self.by_catch_all else self.envelope.without_suffix().key, self.envelope.domain
+
+    def leads_as(self, other: Delivered) -> bool:
+        """Whether both lead to the same addresses."""
+        return self.mailboxes == other.mailboxes and self.remote == other.remote
+
+    @property
     def elsewhere(self) -> tuple[EmailAddress, ...]:
         """What of it stands in the queue."""
         if self.is_queued_whole:
@@ -107,6 +117,8 @@ class Transaction:
     case or the like tells from another one."""
     _named: dict[tuple[str, str], Delivered] = field(default_factory=dict)
     _folded: set[EmailAddress] = field(default_factory=set)
+    _by_entry: dict[tuple[str, str], Delivered] = field(default_factory=dict)
+    _leads: dict[tuple[str, str], Delivered] = field(default_factory=dict)
 
     @property
     def goes_elsewhere(self) -> bool:
@@ -116,6 +128,14 @@ class Transaction:
     def known(self, address: EmailAddress) -> Delivered | None:
         """The recipient that was named so before."""
         return self._named.get(address.written)
+
+    def lead(self, recipient: Delivered) -> Delivered:
+        """The first recipient with the same entry that leads where this one does; itself where there is none before it.
+
+        Who looks through all that recipients lead to looks at these: an alias of a thousand can be named a thousand
+        times.
+        """
+        return self._leads.get(recipient.envelope.written, recipient)
 
     def queue_files_with(self, more: Delivered) -> int:
         """How many `queue_files` there are with one more recipient."""
@@ -147,6 +167,9 @@ class Transaction:
             return
         self._named[recipient.envelope.written] = recipient
         self.recipients.append(recipient)
+        lead = self._by_entry.setdefault(recipient.entry, recipient)
+        if lead is not recipient and lead.leads_as(recipient):
+            self._leads[recipient.envelope.written] = lead
         self.queue_files = self.queue_files_with(recipient)
         self.elsewhere.update(_by_writing(recipient.elsewhere))
         self.ways.update(recipient.via.values())

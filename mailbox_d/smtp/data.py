@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError, OverQuota
 from mailbox_d.policy.content import check_circle, check_header
 from mailbox_d.policy.transaction import Transaction
@@ -29,6 +28,9 @@ from mailbox_d.smtp.telling import tell_refused_message, tell_taken
 from mailbox_d.store.ports import Outcome, Refusal
 from mailbox_d.wire.smtp.commands import Plain
 from mailbox_d.wire.smtp.replies import Reply
+
+_Written = tuple[str, str]
+"""A recipient, as it is written."""
 
 _DISCARDED_AT_MOST = 2
 """How many times the size limit is read of a message that is too big, before the connection is closed on it."""
@@ -100,7 +102,7 @@ async def end(session: SMTPSession) -> Answer:
     if refusal is not None:
         tell_refused_message(session, transaction, incoming, refusal)
         then = Then.CLOSE if refusal is BARE_NEWLINE_IN_MESSAGE else Then.CONTINUE
-        answer = _for_each_recipient(session, transaction, lambda _: refusal, then)
+        answer = _for_each_recipient(session, transaction, refusal, then=then)
     else:
         answer = await _keep(session, incoming, transaction)
     session.forget_transaction()
@@ -132,7 +134,9 @@ async def _check(session: SMTPSession, incoming: IncomingMessage) -> Refused | N
 
 async def _check_room(session: SMTPSession, transaction: Transaction, size: int) -> Refused | None:
     """Refuse what goes to a full mailbox by way of the queue, while its client can still be told."""
-    mailboxes = [mailbox for each in transaction.recipients if each.is_queued_whole for mailbox in each.mailboxes]
+    whole = (transaction.lead(each) for each in transaction.recipients if each.is_queued_whole)
+    leads = {each.envelope.written: each for each in whole}.values()
+    mailboxes = [mailbox for each in leads for mailbox in each.mailboxes]
     if not mailboxes:
         return None
     alone = len(transaction.recipients) == len(mailboxes) == 1
@@ -148,19 +152,15 @@ async def _keep(session: SMTPSession, incoming: IncomingMessage, transaction: Tr
         await incoming.abort()
         reply = _reply_to_not_kept(session, transaction, error)
         tell_refused_message(session, transaction, incoming, reply, str(error))
-        return _for_each_recipient(session, transaction, lambda _: reply)
+        return _for_each_recipient(session, transaction, reply)
     failed = _failures(session, transaction, outcomes)
-    if len(failed) < len(outcomes) or transaction.goes_elsewhere:
-        tell_taken(session, transaction, incoming, outcomes)
+    if len(failed) < len(transaction.recipients):
+        tell_taken(session, transaction, incoming, outcomes, failed)
         _note_kept(session, incoming, transaction)
     else:
         tell_refused_message(session, transaction, incoming, next(iter(failed.values())))
     accepted = Reply(250, "2.0.0", f"Ok, kept as {incoming.identifier}")
-    if not is_lmtp:
-        return Answer.of(next(iter(failed.values()), accepted))
-    return _for_each_recipient(
-        session, transaction, lambda mailboxes: next((failed[m] for m in mailboxes if m in failed), accepted)
-    )
+    return _for_each_recipient(session, transaction, accepted, failed)
 
 
 def _note_kept(session: SMTPSession, incoming: IncomingMessage, transaction: Transaction) -> None:
@@ -171,12 +171,20 @@ def _note_kept(session: SMTPSession, incoming: IncomingMessage, transaction: Tra
         session.service.daily.count(session.user.address)
 
 
-def _failures(session: SMTPSession, transaction: Transaction, outcomes: Sequence[Outcome]) -> dict[EmailAddress, Reply]:
-    """The mailboxes that did not get their copy, and the reply that tells so."""
-    failed: dict[EmailAddress, Reply] = {}
-    for outcome in outcomes:
-        if isinstance(outcome, Refusal):
-            failed[outcome.target.address] = _reply_to_not_kept(session, transaction, outcome.error)
+def _failures(session: SMTPSession, transaction: Transaction, outcomes: Sequence[Outcome]) -> dict[_Written, Reply]:
+    """The recipients that have not all copies that they lead to, and the reply that tells so."""
+    errors = {outcome.target.address: outcome.error for outcome in outcomes if isinstance(outcome, Refusal)}
+    replies = {error: _reply_to_not_kept(session, transaction, error) for error in dict.fromkeys(errors.values())}
+    failed: dict[_Written, Reply] = {}
+    for recipient in transaction.recipients if errors else ():
+        lead = transaction.lead(recipient)
+        if lead is not recipient:
+            reply = failed.get(lead.envelope.written)
+        else:
+            refused = recipient.mailboxes or (recipient.envelope,)
+            reply = next((replies[errors[address]] for address in refused if address in errors), None)
+        if reply is not None:
+            failed[recipient.envelope.written] = reply
     return failed
 
 
@@ -194,9 +202,12 @@ def _reply_to_not_kept(session: SMTPSession, transaction: Transaction, error: Ma
 def _for_each_recipient(
     session: SMTPSession,
     transaction: Transaction,
-    reply: Callable[[tuple[EmailAddress, ...]], Reply],
+    reply: Reply,
+    others: Mapping[_Written, Reply] | None = None,
     then: Then = Then.CONTINUE,
 ) -> Answer:
-    """The replies behind a message: one, or in LMTP one for each accepted recipient (RFC 2033 section 4.2)."""
+    """The replies behind a message: one, or in LMTP one for each accepted recipient (RFC 2033 section 4.2); `others`:
+    of those that have another one."""
     recipients = transaction.accepted if session.service.kind is Kind.LMTP else transaction.accepted[:1]
-    return Answer(tuple(reply(recipient.mailboxes) for recipient in recipients), then)
+    others = others or {}
+    return Answer(tuple(others.get(recipient.envelope.written, reply) for recipient in recipients), then)

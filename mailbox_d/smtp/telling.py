@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError
@@ -10,7 +10,7 @@ from mailbox_d.policy.transaction import Delivered, Transaction
 from mailbox_d.record.events import Decided, Enqueued, Event, Kept, Received, Refused, message_id_of
 from mailbox_d.smtp.incoming import IncomingMessage, new_identifier
 from mailbox_d.smtp.session import SMTPSession
-from mailbox_d.store.ports import Outcome, Receipt
+from mailbox_d.store.ports import Outcome, Receipt, Refusal
 from mailbox_d.wire.smtp.replies import Reply
 
 _RECIPIENTS_MAX = 100
@@ -18,18 +18,22 @@ _RECIPIENTS_MAX = 100
 
 
 def tell_taken(
-    session: SMTPSession, transaction: Transaction, incoming: IncomingMessage, outcomes: Sequence[Outcome]
+    session: SMTPSession,
+    transaction: Transaction,
+    incoming: IncomingMessage,
+    outcomes: Sequence[Outcome],
+    failed: Container[tuple[str, str]] = (),
 ) -> None:
-    """A message is in mailboxes, in the queue, or both; in some mailboxes perhaps not."""
+    """A message is in mailboxes, in the queue, or both; in some mailboxes perhaps not. `failed`: the recipients, as
+    they are written, of whom nothing is in the queue."""
     tell, identifier, at = session.service.record.tell, incoming.identifier, session.service.clock()
     tell(_received(session, transaction, incoming, at))
     for recipient in transaction.recipients:
         if recipient.mailboxes != (recipient.envelope,) and recipient.remote != (recipient.envelope,):
-            tell(_where_it_leads(identifier, at, recipient))
+            tell(_where_it_leads(identifier, at, recipient, transaction.lead(recipient)))
     for outcome in outcomes:
-        tell(_outcome(identifier, at, transaction.copies[outcome.target.address], outcome))
-    if transaction.goes_elsewhere:
-        _tell_all(session, Enqueued.for_all(identifier, at, tuple(transaction.elsewhere.values())))
+        tell(_outcome(identifier, at, transaction.copies.get(outcome.target.address), outcome))
+    _tell_all(session, Enqueued.for_all(identifier, at, _queued(transaction, failed)))
 
 
 def tell_refused_sender(session: SMTPSession, sender: EmailAddress | None, reply: Reply, cause: str) -> None:
@@ -103,9 +107,21 @@ def _refused(
     )
 
 
-def _where_it_leads(identifier: str, at: float, recipient: Delivered) -> Decided:
-    """Which kind of entry led an address to others."""
+def _queued(transaction: Transaction, failed: Container[tuple[str, str]]) -> tuple[EmailAddress, ...]:
+    """What is in the queue."""
+    if not failed:
+        return tuple(transaction.elsewhere.values())
+    leads = (each for each in transaction.recipients if transaction.lead(each) is each)
+    taken = (each for each in leads if each.envelope.written not in failed)
+    return tuple({address.written: address for each in taken for address in each.elsewhere}.values())
+
+
+def _where_it_leads(identifier: str, at: float, recipient: Delivered, lead: Delivered) -> Decided:
+    """Which kind of entry led an address to others; to many others only of the first of those that lead there."""
     targets = recipient.mailboxes + recipient.remote
+    if recipient is not lead and len(targets) > 1:
+        words = f"it leads where <{lead.envelope}> does"
+        return Decided(identifier, at, "recipients", "accepted", words, recipient.envelope)
     if recipient.by_catch_all:
         words = "nobody has this address; the domain's catch-all takes it"
     elif recipient.mailboxes == (recipient.envelope.without_suffix(),):
@@ -115,8 +131,11 @@ def _where_it_leads(identifier: str, at: float, recipient: Delivered) -> Decided
     return Decided(identifier, at, "recipients", "accepted", words, recipient.envelope, targets)
 
 
-def _outcome(identifier: str, at: float, envelope: EmailAddress, outcome: Outcome) -> Event:
+def _outcome(identifier: str, at: float, envelope: EmailAddress | None, outcome: Outcome) -> Event:
+    """`envelope`: the recipient who led to the mailbox; None where it is of a recipient without one."""
     target = outcome.target
+    if envelope is None and isinstance(outcome, Refusal):
+        return Decided(identifier, at, "queue", "refused", _words(outcome.error), target.address)
     if isinstance(outcome, Receipt):
         return Kept(identifier, at, envelope, target.address, target.mailbox, outcome.name, outcome.uid or 0)
     return Decided(identifier, at, "mailbox", "refused", _words(outcome.error), envelope, (target.address,))

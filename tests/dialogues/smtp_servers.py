@@ -35,7 +35,7 @@ NOW = 1_700_000_000.0
 
 
 class SampleRealm:
-    """Alice with an alias of her own, bob, two aliases of the realm; the password is `pass`."""
+    """Alice with an alias of her own, bob, some aliases of the realm; the password is `pass`."""
 
     name = "staff"
 
@@ -47,6 +47,7 @@ class SampleRealm:
             EmailAddress.parse("postmaster@example.org"): (self._alice.address,),
             EmailAddress.parse("sales@example.org"): (self._alice.address, self._bob.address),
             EmailAddress.parse("outside@example.org"): (EmailAddress.parse("carol@example.com"),),
+            EmailAddress.parse("both@example.org"): (self._alice.address, EmailAddress.parse("outside@example.org")),
         }
         self._down = down
 

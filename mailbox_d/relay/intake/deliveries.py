@@ -74,7 +74,7 @@ class Intake:
         begun: list[Part] = []
         try:
             for number, part in enumerate(tied, start=1):
-                begun.append(Part(self.begin(part, f"{identifier}-P{number}", now), tuple(part.copies)))
+                begun.append(Part.of(self.begin(part, f"{identifier}-P{number}", now), part))
             return PartedDelivery(self.begin(free, identifier, now) if free.recipients else None, begun)
         except BaseException:
             PartedDelivery(None, begun).abort()

@@ -5,7 +5,7 @@ Else a client that comes again for a recipient one of whose mailboxes is full wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailbox_d.address import EmailAddress
@@ -19,26 +19,33 @@ MOST = 20
 
 def parts(transaction: Transaction) -> tuple[Transaction, ...]:
     """First those recipients whose outcomes have nothing to do with each other; then others, those together that have a
-    mailbox in common, and all that are left where the parts would be too many."""
+    mailbox or a way elsewhere in common, and all that are left where the parts would be too many."""
     groups = _groups(transaction.recipients)
     tied = [group for group in groups if any(map(_leads_to_several, group))]
     if not tied:
         return (transaction,)
-    free = [recipient for recipient in transaction.recipients if not recipient.mailboxes]
-    free += [recipient for group in groups if not any(map(_leads_to_several, group)) for recipient in group]
+    free = [recipient for group in groups if not any(map(_leads_to_several, group)) for recipient in group]
     return tuple(map(transaction.part, [free, *_at_most(tied)]))
 
 
 def _groups(recipients: Iterable[Delivered]) -> list[list[Delivered]]:
-    """Those with mailboxes here: in one group who has one in common with another of it."""
-    group_of: dict[EmailAddress, list[Delivered]] = {}
+    """In one group who shares something with another of it."""
+    group_of: dict[Hashable, list[Delivered]] = {}
     for recipient in recipients:
-        met = {id(group): group for mailbox in recipient.mailboxes if (group := group_of.get(mailbox)) is not None}
+        met = {id(group): group for tie in _ties(recipient) if (group := group_of.get(tie)) is not None}
         largest = max(met.values(), key=len, default=[])
         more = [each for group in met.values() if group is not largest for each in group] + [recipient]
         largest += more
-        group_of.update((mailbox, largest) for each in more for mailbox in each.mailboxes)
+        group_of.update((tie, largest) for each in more for tie in _ties(each))
     return list({id(group): group for group in group_of.values()}.values())
+
+
+def _ties(recipient: Delivered) -> Iterator[Hashable]:
+    """What is to have one copy, whoever leads to it: mailboxes, and ways elsewhere (`consignments`)."""
+    yield from recipient.mailboxes
+    for address in recipient.remote:
+        via = recipient.via.get(address)
+        yield address.written if via is None else ("via", via)
 
 
 def _at_most(groups: Sequence[list[Delivered]]) -> Iterator[list[Delivered]]:
@@ -53,14 +60,22 @@ def _leads_to_several(recipient: Delivered) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A delivery, and the mailboxes that it is for."""
+    """A delivery, and whom it is for: mailboxes, and the recipients that have none here."""
 
     delivery: Delivery
-    mailboxes: tuple[EmailAddress, ...]
+    addresses: tuple[EmailAddress, ...]
+
+    @classmethod
+    def of(cls, delivery: Delivery, transaction: Transaction) -> Part:
+        elsewhere = (recipient.envelope for recipient in transaction.recipients if not recipient.mailboxes)
+        return cls(delivery, (*transaction.copies, *elsewhere))
 
 
 class PartedDelivery(Delivery):
-    """`free`: where each copy stands for itself, None where there is none; `tied`: those that stand or fall as one."""
+    """`free`: where each copy stands for itself, None where there is none; `tied`: those that stand or fall as one.
+
+    What is refused as one is refused for recipients without a mailbox, too: each is told so under its own address.
+    """
 
     def __init__(self, free: Delivery | None, tied: Sequence[Part]) -> None:
         self._free = free
@@ -91,4 +106,4 @@ def _commit(part: Part) -> tuple[Outcome, ...]:
         return part.delivery.commit(all_or_nothing=True)
     except MailError as error:
         part.delivery.abort()
-        return tuple(Refusal(Target(mailbox), error) for mailbox in part.mailboxes)
+        return tuple(Refusal(Target(address), error) for address in part.addresses)

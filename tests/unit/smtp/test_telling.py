@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.record.events import Decided, Event, Kept, Received, Refused
+from mailbox_d.record.events import Decided, Enqueued, Event, Kept, Received, Refused
 from mailbox_d.store.ports import INBOX
 from tests.dialogues import smtp_servers
 from tests.dialogues.memory import Connection
@@ -72,6 +72,35 @@ def test_where_an_address_led(recipient: str, words: str, targets: tuple[EmailAd
     assert [(copy.recipient, copy.account) for copy in copies if isinstance(copy, Kept)] == [
         (address, target) for target in targets
     ]
+
+
+def test_where_an_alias_leads_is_told_once_however_many_forms_of_it_are_named() -> None:
+    """Else a stranger has an alias of a thousand told a thousand times."""
+    forms = [f"sales+{number}@example.org" for number in range(3)]
+    rcpt = [f"RCPT TO:<{form}>" for form in forms]
+    _, *told = talk(smtp_servers.smtp, "MAIL FROM:<>", *rcpt, "DATA", *MESSAGE)
+    decided = [event for event in told if isinstance(event, Decided)]
+    assert [str(event.recipient) for event in decided] == forms
+    assert [event.targets for event in decided] == [(ALICE, BOB), (), ()]
+    assert {event.words for event in decided[1:]} == {"it leads where <sales+0@example.org> does"}
+    assert [event.account for event in told if isinstance(event, Kept)] == [ALICE, BOB]
+
+
+def test_all_that_a_catch_all_takes_is_told_with_where_it_leads() -> None:
+    rcpt = [f"RCPT TO:<nobody{number}@example.net>" for number in range(2)]
+    _, *told = talk(smtp_servers.smtp, "MAIL FROM:<>", *rcpt, "DATA", *MESSAGE)
+    assert [event.targets for event in told if isinstance(event, Decided)] == [(BOB,), (BOB,)]
+
+
+def test_what_was_taken_back_is_not_told_to_be_in_the_queue() -> None:
+    rcpt = [f"RCPT TO:<{name}>" for name in ("outside@example.org", "both@example.org", "bob@example.net")]
+    for some, kept in ((rcpt, [BOB]), (rcpt[:2], [])):
+        told = talk(smtp_servers.lmtp, "MAIL FROM:<>", *some, "DATA", *LONG, hello="LHLO pc", quota="1100", queue="yes")
+        assert not any(isinstance(event, Enqueued) for event in told)
+        assert [event.account for event in told if isinstance(event, Kept)] == kept
+        refused = [(event.step, str(event.recipient)) for event in told if isinstance(event, Decided)][-2:]
+        assert not kept or refused == [("mailbox", "both@example.org"), ("queue", "outside@example.org")]
+    assert [type(event) for event in told] == [Refused]
 
 
 def test_a_user_is_named() -> None:

@@ -20,7 +20,7 @@ def address(text: str) -> EmailAddress:
 
 
 ALICE, BOB, ERIN = address("alice@example.org"), address("bob@example.org"), address("erin@example.org")
-DAVE, TEAM = address("dave@example.com"), address("team@example.org")
+DAVE, TEAM, LIST = address("dave@example.com"), address("team@example.org"), address("list@example.org")
 
 
 def transaction(*recipients: Delivered) -> Transaction:
@@ -109,6 +109,15 @@ def test_who_leads_to_several_is_a_part_with_those_that_share_a_mailbox() -> Non
     assert (free, sorted(joined)) == (["erin"], ["alice", "staff", "team", "third"])
 
 
+def test_who_shares_a_way_elsewhere_is_in_one_part() -> None:
+    """In two the queue would have it twice for that way: a part of its own knows of no other."""
+    staff = address("staff@example.org")
+    team = Delivered(TEAM, (ALICE,), (DAVE,), {DAVE: LIST})
+    straight = [Delivered(DAVE, (), (DAVE,)), Delivered(staff, (BOB,), (DAVE,))]
+    begun = transaction(only(ERIN), leads_to(LIST, remote=(DAVE,)), team, *straight)
+    assert envelopes(begun) == [["erin"], ["list", "team"], ["dave", "staff"]]
+
+
 def test_there_are_so_many_parts_and_no_more() -> None:
     pairs = [(address(f"a{number}@example.org"), address(f"b{number}@example.org")) for number in range(3 * MOST)]
     found = parts(transaction(*(leads_to(address(f"t{a.local_part}@example.org"), a, b) for a, b in pairs)))
@@ -129,6 +138,16 @@ def test_a_full_mailbox_gives_the_others_of_its_recipient_no_copy_and_other_reci
         (Refusal, BOB),
     ]
     assert all(isinstance(each.error, OverQuota) for each in outcomes if isinstance(each, Refusal))
+
+
+def test_who_goes_elsewhere_by_the_way_of_a_full_mailbox_is_refused_with_it() -> None:
+    world = World()
+    team = Delivered(TEAM, (BOB,), (DAVE,), {DAVE: LIST})
+    outcomes = world.deliver(
+        leads_to(LIST, remote=(DAVE,)), team, leads_to(address("free@example.org"), remote=(DAVE,))
+    )
+    assert (world.queue.kept, set(world.queue.gone)) == (["ABC"], {"ABC-P1"})
+    assert [(type(each), each.target.address) for each in outcomes] == [(Refusal, BOB), (Refusal, LIST)]
 
 
 def test_where_all_have_room_all_have_a_copy() -> None:
