@@ -7,14 +7,18 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 
 from mailbox_d.policy.domain_records import Need, Purpose, WantedRecord
-from mailbox_d.policy.spf_mentions import Mention, mention
+from mailbox_d.policy.spf_mentions import Mention, SendingServer, UnreadableSpf, included, mention, read_spf
 from mailbox_d.printable import one_line
 from mailbox_d.wire.dns.records import MX, SRV, IPAddress, LookupFailed, Resolver
+
+Fields: TypeAlias = tuple[tuple[str, str], ...]
+
+_INCLUDE: Final = "include:"
 
 
 class State(Enum):
@@ -82,7 +86,8 @@ async def _check(record: WantedRecord, hostname: str, resolver: Resolver) -> Ver
         return Verdict(State.MISSING, "there is nothing to publish yet")
     texts = [text.decode("utf-8", "backslashreplace") for text in (await resolver.txt(record.name)).records]
     if record.purpose is Purpose.SPF:
-        return judge_spf(record, texts, hostname, await _addresses(hostname, resolver))
+        mx_hosts = {_plain(mx.host) for mx in (await resolver.mx(record.name)).records if mx.host}
+        return judge_spf(record, texts, SendingServer(hostname, await _addresses(hostname, resolver), mx_hosts))
     return _TEXTS[record.purpose](record, texts)
 
 
@@ -143,13 +148,18 @@ def judge_alias(found: Sequence[IPAddress]) -> Verdict:
     return Verdict(State.RIGHT) if found else Verdict(State.MISSING)
 
 
-def judge_spf(record: WantedRecord, texts: Sequence[str], hostname: str, addresses: Sequence[IPAddress]) -> Verdict:
+def judge_spf(record: WantedRecord, texts: Sequence[str], server: SendingServer) -> Verdict:
     """One record that lets this server send, however long it is (RFC 7208 sections 3.2 and 4.5)."""
     found = tuple(text for text in texts if re.match(r"v=spf1(?: |\Z)", text, re.IGNORECASE))
     if len(found) != 1:
         return _none_or_several(found)
-    said = mention(found[0], record.name, hostname, addresses)
-    lacking = [term for term in record.value.split() if ":" in term and term not in found[0].lower().split()]
+    try:
+        terms = read_spf(found[0])
+    except UnreadableSpf as error:
+        return Verdict(State.WRONG, one_line(str(error)), found)
+    said = mention(terms, record.name, server)
+    wanted = [term for term in record.value.split() if term.startswith(_INCLUDE)]
+    lacking = [term for term in wanted if term.removeprefix(_INCLUDE) not in included(terms)]
     if said is Mention.LET and not lacking:
         return Verdict(State.RIGHT)
     if said is Mention.LET:
@@ -164,13 +174,28 @@ def judge_dkim(record: WantedRecord, texts: Sequence[str]) -> Verdict:
     """The same key, however it is written (RFC 6376 section 3.6.1)."""
     if not texts:
         return Verdict(State.MISSING)
-    wanted, found = tags(record.value), [tags(text) for text in texts]
-    if len(found) > 1:
+    if len(texts) > 1:
         return Verdict(State.WRONG, "there are several keys under one name", tuple(texts))
-    same = all(found[0].get(tag, default) == wanted.get(tag, default) for tag, default in (("k", "rsa"), ("p", None)))
-    if same and found[0].get("v", "DKIM1") == "DKIM1":
-        return Verdict(State.RIGHT)
-    return Verdict(State.WRONG, "it is revoked" if found[0].get("p") == "" else "it is another key", tuple(texts))
+    fault = _key_fault(_fields(record.value), _fields(texts[0]))
+    return Verdict(State.WRONG, fault, tuple(texts)) if fault else Verdict(State.RIGHT)
+
+
+def _key_fault(wanted: Fields, found: Fields) -> str:
+    """Why others would not take a key for ours, if they would not."""
+    names, tags = [name for name, _ in found], dict(found)
+    if len(tags) != len(found) or "" in names:
+        return "it cannot be read"
+    if "v" in tags and (names[0], tags["v"]) != ("v", "DKIM1"):
+        return "it is no key of DKIM's: v=DKIM1 stands first, if at all"
+    if tags.get("p") == "":
+        return "it is revoked"
+    if (tags.get("k", "rsa"), tags.get("p")) != (dict(wanted).get("k", "rsa"), dict(wanted).get("p")):
+        return "it is another key"
+    if "sha256" not in tags.get("h", "sha256").split(":"):
+        return "it is not for signatures with SHA-256 (h=)"
+    if not {"*", "email"} & {*tags.get("s", "*").split(":")}:
+        return "it is not for mail (s=)"
+    return ""
 
 
 def judge_dmarc(record: WantedRecord, texts: Sequence[str]) -> Verdict:
@@ -178,36 +203,49 @@ def judge_dmarc(record: WantedRecord, texts: Sequence[str]) -> Verdict:
     found = tuple(text for text in texts if re.match(r"v\s*=\s*DMARC1(?:\s*;|\s*\Z)", text))
     if len(found) != 1:
         return _none_or_several(found)
-    policy = tags(found[0]).get("p", "").lower()
-    if policy not in ("none", "quarantine", "reject"):
+    policies = [value.lower() for name, value in _fields(found[0]) if name == "p"]
+    if len(policies) > 1:
+        return Verdict(State.WRONG, "it has several policies (p=)", found)
+    if not policies or policies[0] not in ("none", "quarantine", "reject"):
         return Verdict(State.WRONG, "it has no policy (p=)", found)
-    return Verdict(State.RIGHT, "mail that only claims to be yours is let through (p=none)" if policy == "none" else "")
+    is_open = policies == ["none"]
+    return Verdict(State.RIGHT, "mail that only claims to be yours is let through (p=none)" if is_open else "")
 
 
 def judge_mta_sts(record: WantedRecord, texts: Sequence[str]) -> Verdict:
     """One record with an identifier, whichever (RFC 8461 section 3.1)."""
-    found = tuple(text for text in texts if text.startswith("v=STSv1;"))
+    found = tuple(text for text in texts if re.match(r"v=STSv1[ \t]*;", text))
     if len(found) != 1:
         return _none_or_several(found)
-    if not re.fullmatch(r"[A-Za-z0-9]{1,32}", tags(found[0]).get("id", "")):
+    fields = [field.strip(" \t") for field in _parts(found[0])[1:]]
+    if not any(re.fullmatch(r"id=[A-Za-z0-9]{1,32}", field) for field in fields):
         return Verdict(State.WRONG, "it has no identifier (id=) of letters and digits", found)
+    if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[!-:<>-~]+", field) for field in fields):
+        return Verdict(State.WRONG, "it cannot be read", found)
     return Verdict(State.RIGHT)
 
 
 def judge_tls_reports(record: WantedRecord, texts: Sequence[str]) -> Verdict:
-    """One record with a place to report to (RFC 8460 section 3)."""
-    found = tuple(text for text in texts if text.startswith("v=TLSRPTv1;"))
+    """One record with a place to report to; of others, whose schemes are not known, there may be more (RFC 8460
+    section 3)."""
+    found = tuple(text for text in texts if re.match(r"v=TLSRPTv1[ \t]*;", text))
     if len(found) != 1:
         return _none_or_several(found)
-    if not re.match(r"(?:mailto|https):", tags(found[0]).get("rua", "")):
+    places = [place for name, value in _fields(found[0]) if name == "rua" for place in value.split(",")]
+    if not any(re.match(r"mailto:[^@]+@[^@]|https://[^/]", place) for place in places):
         return Verdict(State.WRONG, "it has no place to report to (rua=)", found)
     return Verdict(State.RIGHT)
 
 
-def tags(text: str) -> dict[str, str]:
-    """`name=value` pairs between semicolons, without blanks (RFC 6376 section 3.2)."""
-    pairs = (part.partition("=") for part in text.split(";"))
-    return {name.strip(): "".join(value.split()) for name, sign, value in pairs if sign}
+def _parts(text: str) -> list[str]:
+    """What stands between semicolons; the last one may have nothing behind it."""
+    return text.rstrip(" \t").removesuffix(";").split(";")
+
+
+def _fields(text: str) -> Fields:
+    """`name=value` between semicolons, without blanks (RFC 6376 section 3.2); what is no such pair has no name."""
+    pairs = (part.partition("=") for part in _parts(text))
+    return tuple((name.strip() if sign else "", "".join(value.split())) for name, sign, value in pairs)
 
 
 _TEXTS: Final[Mapping[Purpose, Callable[[WantedRecord, Sequence[str]], Verdict]]] = {

@@ -11,6 +11,7 @@ import pytest
 from mailbox_d.policy.domain_records import DomainSite, PublicKey, Purpose, wanted_records
 from mailbox_d.policy.record_checks import Checked, State, check_records
 from mailbox_d.policy.zone_file import zone_line
+from mailbox_d.relay.tls.mta_sts import read_identifier
 from mailbox_d.wire.dns.records import IPAddress
 from tests.unit.relay.zone import Zone
 
@@ -106,13 +107,26 @@ def test_where_mail_goes(records: list[str], state: str, text: str) -> None:
         (["v=spf1 -all"], "wrong", "does not let this server send"),
         (["v=spf1 +all"], "wrong", "everybody"),
         (["v=spf1 include:_spf.example.com -all"], "unsure", "not followed"),
+        (["v=spf1 mx inclde:_spf.example.com ~all"], "wrong", "cannot be read: inclde:_spf.example.com"),
+        (["v=spf1 mx ip4:1.2.3 ~all"], "wrong", "cannot be read: ip4:1.2.3"),
+        (["v=spf1 -ip4:192.0.2.0/24 mx -all"], "wrong", "does not let this server send"),
+        (["v=spf1 mx ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all"], "wrong", "everybody"),
         (["v=spf10 mx", "spf2.0/pra mx"], "missing", ""),
     ],
 )
 def test_who_may_send(texts: list[str], state: str, text: str) -> None:
-    zone = changed("example.org", *(f'example.org TXT "{said}"' for said in texts))
+    records = (f'example.org TXT "{said}"' for said in texts)
+    zone = changed("example.org", "example.org MX 10 mail.example.org", *records)
     found = verdict(zone, Purpose.SPF)
     assert found[0] == state and text in found[1]
+
+
+@pytest.mark.parametrize(
+    ("host", "state"), [("MAIL.example.org", "right"), ("mx.example.com", "unsure"), (".", "wrong")]
+)
+def test_mx_in_spf_is_this_server_only_where_mail_comes_to_it(host: str, state: str) -> None:
+    zone = changed("example.org", f"example.org MX 10 {host}", 'example.org TXT "v=spf1 mx -all"')
+    assert verdict(zone, Purpose.SPF)[0] == state
 
 
 @pytest.mark.parametrize(
@@ -122,8 +136,15 @@ def test_who_may_send(texts: list[str], state: str, text: str) -> None:
         (["v=DKIM1; t=s; h=sha256; k=rsa; p=" + "A" * 400], "right", ""),
         (["v=DKIM1; k=ed25519; p=" + "A" * 400], "wrong", "another key"),
         (["v=DKIM1; k=rsa; p=" + "B" * 400], "wrong", "another key"),
-        (["v=DKIM2; k=rsa; p=" + "A" * 400], "wrong", "another key"),
+        (["v=DKIM2; k=rsa; p=" + "A" * 400], "wrong", "no key of DKIM's"),
         (["v=DKIM1; p="], "wrong", "revoked"),
+        (["v=DKIM1; h=sha1; k=rsa; p=" + "A" * 400], "wrong", "SHA-256"),
+        (["v=DKIM1; h=sha1 : sha256; s=tlsrpt:email; p=" + "A" * 400 + "; "], "right", ""),
+        (["v=DKIM1; s=*; p=" + "A" * 400], "right", ""),
+        (["v=DKIM1; s=tlsrpt; p=" + "A" * 400], "wrong", "not for mail"),
+        (["p=" + "A" * 400 + "; v=DKIM1"], "wrong", "stands first"),
+        (["v=DKIM1; p=" + "A" * 400 + "; p=" + "A" * 400], "wrong", "cannot be read"),
+        (["v=DKIM1; hello; p=" + "A" * 400], "wrong", "cannot be read"),
         ([KEY.text, KEY.text + ";"], "wrong", "several"),
         ([], "missing", ""),
     ],
@@ -142,6 +163,7 @@ def test_keys(texts: list[str], state: str, text: str) -> None:
         (Purpose.DMARC, "_dmarc.example.org", ["v=DMARC1; p=perhaps"], "wrong"),
         (Purpose.DMARC, "_dmarc.example.org", ["v=DMARC1"], "wrong"),
         (Purpose.DMARC, "_dmarc.example.org", ["v=DMARC1; p=none", "v=DMARC1; p=reject"], "wrong"),
+        (Purpose.DMARC, "_dmarc.example.org", ["v=DMARC1; p=reject; p=none"], "wrong"),
         (Purpose.DMARC, "_dmarc.example.org", ["v=DMARC2; p=none"], "missing"),
         (Purpose.MTA_STS, "_mta-sts.example.org", ["v=STSv1; id=other"], "right"),
         (Purpose.MTA_STS, "_mta-sts.example.org", ["v=STSv1; id=a-b"], "wrong"),
@@ -149,12 +171,40 @@ def test_keys(texts: list[str], state: str, text: str) -> None:
         (Purpose.MTA_STS, "_mta-sts.example.org", ["v=STSv1; id=a", "v=STSv1; id=b"], "wrong"),
         (Purpose.TLS_REPORTS, "_smtp._tls.example.org", ["v=TLSRPTv1; rua=https://reports.example.com/"], "right"),
         (Purpose.TLS_REPORTS, "_smtp._tls.example.org", ["v=TLSRPTv1; rua=ftp://x"], "wrong"),
+        (Purpose.TLS_REPORTS, "_smtp._tls.example.org", ["v=TLSRPTv1 ; rua=ftp://x, mailto:a@example.org;"], "right"),
+        (Purpose.TLS_REPORTS, "_smtp._tls.example.org", ["v=TLSRPTv1; rua=mailto:"], "wrong"),
+        (Purpose.TLS_REPORTS, "_smtp._tls.example.org", ["v=TLSRPTv1; rua=https://"], "wrong"),
         (Purpose.TLS_REPORTS, "_smtp._tls.example.org", ["something"], "missing"),
     ],
 )
 def test_policies(purpose: Purpose, name: str, texts: list[str], state: str) -> None:
     zone = changed(name, *(zone_line(name, "TXT", said) for said in texts))
     assert verdict(zone, purpose)[0] == state
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "v=STSv1; id=1",
+        "v=STSv1 ; id=1 ; ",
+        "v=STSv1;id=1;",
+        "v=STSv1; id=1; x=y; id=2",
+        "v=STSv1; id=2024-01-01",
+        "v=STSv1; id=1; foo",
+        "v=STSv1; id=1; a b=c",
+        "v=STSv1; id=1;;",
+        "v=STSv1; id=1; a=b;  ;",
+        "v=STSv1; ID=1",
+        "v=STSv1;",
+        "v=STSv1; id=",
+        "v=STSv1; x=y; id=a1" + "b" * 30,
+        "v=STSv1; x=y; id=a1" + "b" * 31,
+    ],
+)
+def test_an_mta_sts_record_is_right_where_it_is_understood_when_mail_is_sent(text: str) -> None:
+    name = "_mta-sts.example.org"
+    is_right = verdict(changed(name, zone_line(name, "TXT", text)), Purpose.MTA_STS)[0] == "right"
+    assert is_right is (read_identifier([text.encode()]) is not None)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +244,13 @@ def test_what_is_only_advised_is_a_fault_where_it_is_wrong_and_not_where_it_is_m
         ("v=spf1 mx include:_spf.google.com ~all", "right"),
         ("v=spf1 ip4:192.0.2.25 ip6:2001:db8::25 Include:_SPF.google.com -all", "right"),
         ("v=spf1 mx ~all", "wrong"),
+        ("v=spf1 mx +include:_spf.google.com. ~all", "right"),
+        ("v=spf1 mx -include:_spf.google.com ~all", "wrong"),
+        ("v=spf1 mx -all include:_spf.google.com", "wrong"),
         ("v=spf1 include:_spf.google.com ~all", "unsure"),
     ],
 )
 def test_a_provider_that_sends_our_mail_must_be_let_too(text: str, state: str) -> None:
     site = replace(SITE, senders=("include:_spf.google.com",))
-    zone = changed("example.org", f'example.org TXT "{text}"')
+    zone = changed("example.org", "example.org MX 10 mail.example.org", f'example.org TXT "{text}"')
     assert [c.verdict.state.value for c in check(zone, site) if c.record.purpose is Purpose.SPF] == [state]
