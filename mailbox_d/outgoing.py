@@ -15,7 +15,7 @@ from mailbox_d.limits import dns_limits, mime_limits, relay_limits
 from mailbox_d.net.dns_client import DnsClient
 from mailbox_d.net.dns_servers import dns_servers
 from mailbox_d.net.lanes import Lanes, sleep
-from mailbox_d.net.own_addresses import own_addresses
+from mailbox_d.net.own_addresses import OwnAddresses
 from mailbox_d.policy.recipients import Recipients
 from mailbox_d.queue.backoff import Backoff
 from mailbox_d.queue.mail_queue import MailQueue, QueueSettings
@@ -257,7 +257,7 @@ class Assembly:
             hostname=self.configuration.hostname,
             most_hosts=self.limits.queue_hosts,
             read_password=lambda path: self.lanes.files.run(read_password, path),
-            own=own_addresses(),
+            own=OwnAddresses(self.lanes.files.run, time.monotonic),
         )
 
     def _tls_rules(self) -> TlsRules:

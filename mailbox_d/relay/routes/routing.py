@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.config.outgoing import Queue, Relay
 from mailbox_d.config.outgoing import Route as ConfiguredRoute
+from mailbox_d.net.own_addresses import OwnAddresses
 from mailbox_d.relay.ports import Host, Route, Undeliverable
 from mailbox_d.relay.routes.exchangers import Exchangers
 from mailbox_d.relay.routes.host_lookup import HostLookup
@@ -24,8 +25,7 @@ ReadPassword = Callable[[Path], Awaitable[str]]
 class Routing:
     """Finds the servers for a domain.
 
-    `hostname`: our own; `most_hosts`: servers of a domain, and addresses of each; `own`: addresses where this server
-    listens, those behind an unspecified one too.
+    `hostname`: our own; `most_hosts`: servers of a domain, and addresses of each; `own`: this machine's addresses.
     """
 
     def __init__(
@@ -36,11 +36,12 @@ class Routing:
         hostname: str,
         most_hosts: int,
         read_password: ReadPassword,
-        own: Collection[IPAddress] = (),
+        own: OwnAddresses,
         chance: random.Random | None = None,
     ) -> None:
         self._queue = queue
-        self._rules = NamedByDns(queue.allowed_addresses, frozenset(own))
+        self._own = own
+        self._rules = NamedByDns(queue.allowed_addresses, own)
         lookup = HostLookup(resolver, most=most_hosts, ipv6=queue.ipv6)
         self._smarthosts = Smarthosts(lookup, read_password, ipv6=queue.ipv6)
         self._exchangers = Exchangers(
@@ -60,6 +61,7 @@ class Routing:
         relay = self._relay(domain, sender)
         if relay is not None:
             return await self._smarthosts.route(relay, domain)
+        await self._own.renew()
         if domain.startswith("["):
             return self._literal(domain)
         return await self._exchangers.route(domain)

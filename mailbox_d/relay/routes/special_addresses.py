@@ -6,7 +6,7 @@ can reach. The lists are of IANA's special-purpose registries (RFC 6890), where 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
@@ -86,17 +86,22 @@ class AddressRules(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NamedByDns(AddressRules):
-    """For hosts that DNS names. `allowed`: networks that the operator allows, special or not. `own`: where this server
-    itself listens."""
+    """For hosts that DNS names. `allowed`: networks that the operator allows, special or not. `own`: this machine's
+    addresses."""
 
     allowed: tuple[IPNetwork, ...] = ()
-    own: Collection[IPAddress] = ()
+    own: Container[IPAddress] = ()
 
     def admits(self, address: IPAddress) -> bool:
-        return self._is_allowed(address) or not (address in self.own or is_special(address))
+        return self._is_allowed(address) or not (self._leads_here(address) or is_special(address))
 
     def is_own(self, address: IPAddress) -> bool:
-        return address in self.own and not self._is_allowed(address)
+        return self._leads_here(address) and not self._is_allowed(address)
+
+    def _leads_here(self, address: IPAddress) -> bool:
+        """Whether an address is our own, or stands for one that is."""
+        embedded = _embedded(address) if isinstance(address, IPv6Address) else None
+        return address in self.own or (embedded is not None and embedded in self.own)
 
     def _is_allowed(self, address: IPAddress) -> bool:
         return any(address in network for network in self.allowed)

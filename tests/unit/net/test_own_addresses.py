@@ -5,7 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 from pathlib import Path
 
-from mailbox_d.net.own_addresses import own_addresses
+from twisted.internet.task import Clock
+
+from mailbox_d.net.own_addresses import READ_AGAIN, OwnAddresses, own_addresses
+from tests.unit.relay.at_once import at_once, done
 
 TRIE = """\
 Main:
@@ -32,3 +35,21 @@ def test_a_kernel_that_tells_nothing_is_no_fault(tmp_path: Path) -> None:
 
 def test_this_machine_has_the_loopback_address() -> None:
     assert ip_address("127.0.0.1") in own_addresses()
+
+
+def test_an_address_that_comes_later_is_known_when_they_are_read_again(tmp_path: Path) -> None:
+    """A daemon may well be started before its network is."""
+    clock, late = Clock(), ip_address("192.0.2.2")
+    own = OwnAddresses(at_once, clock.seconds, lambda: own_addresses(tmp_path))
+    (tmp_path / "fib_trie").write_text(TRIE)
+    clock.advance(READ_AGAIN - 1)
+    done(own.renew())
+    assert late not in own
+    clock.advance(1)
+    assert late not in own  # nothing is read where nobody may wait
+    done(own.renew())
+    assert late in own
+    (tmp_path / "fib_trie").unlink()
+    clock.advance(READ_AGAIN)
+    done(own.renew())
+    assert late not in own

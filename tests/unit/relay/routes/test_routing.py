@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.config.outgoing import Queue
+from mailbox_d.net.own_addresses import READ_AGAIN, OwnAddresses
 from mailbox_d.relay.ports import Host, Login, Route, Undeliverable
 from mailbox_d.relay.routes.presets import PRESETS
 from mailbox_d.relay.routes.routing import Routing, literal_address
 from mailbox_d.relay.routes.smarthost import read_password
 from mailbox_d.relay.routes.special_addresses import is_special
 from mailbox_d.wire.dns.records import MX, TLSA, Answer
-from tests.unit.relay.at_once import done
+from tests.unit.relay.at_once import at_once, done
 from tests.unit.relay.routes.test_special_addresses import SPECIAL
 from tests.unit.relay.zone import Zone
 
@@ -39,7 +41,9 @@ relay.example.net A 10.0.0.25
 """
 
 
-def routing(zone: Zone, *, own: Collection[str] = (), most_hosts: int = 5, seed: int = 0, **queue: Any) -> Routing:
+def routing(
+    zone: Zone, *, own: Collection[str] | OwnAddresses = (), most_hosts: int = 5, seed: int = 0, **queue: Any
+) -> Routing:
     async def password_of(path: Path) -> str:
         return read_password(path)
 
@@ -49,9 +53,13 @@ def routing(zone: Zone, *, own: Collection[str] = (), most_hosts: int = 5, seed:
         hostname=OURSELVES,
         most_hosts=most_hosts,
         read_password=password_of,
-        own=[ip_address(text) for text in own],
+        own=own if isinstance(own, OwnAddresses) else these_are_ours(own),
         chance=random.Random(seed),
     )
+
+
+def these_are_ours(addresses: Collection[str]) -> OwnAddresses:
+    return OwnAddresses(at_once, Clock().seconds, lambda: frozenset(map(ip_address, addresses)))
 
 
 def found(zone: Zone | str, domain: str = "example.com", sender: EmailAddress | None = ALICE, **settings: Any) -> Route:
@@ -223,6 +231,20 @@ def test_an_address_of_ours_is_ourselves_whatever_its_name() -> None:
     assert status(Zone(zone, failing=["a"]), own=["1.1.1.2"]) == "4.4.3"
     assert status(Zone(zone, failing=["c"]), own=["1.1.1.1"]) == "5.4.6"
     assert names(found(zone, own=["1.1.1.1"], allowed_addresses=["1.1.1.1"])) == ["a", "b", "c"]
+
+
+def test_an_address_that_became_ours_since_the_start_is_ours() -> None:
+    """Nothing goes round in circles because the network came after the daemon."""
+    clock, ours = Clock(), ["127.0.0.1"]
+    own = OwnAddresses(at_once, clock.seconds, lambda: frozenset(map(ip_address, ours)))
+    asked = routing(Zone("example.com A 1.1.1.1"), own=own)
+    assert done(asked.route("example.com", ALICE)).hosts
+    ours.append("1.1.1.1")
+    clock.advance(READ_AGAIN)
+    with pytest.raises(Undeliverable) as refusal:
+        done(asked.route("example.com", ALICE))
+    assert refusal.value.status == "5.4.6"
+    assert not asked.is_allowed(ip_address("1.1.1.1"))
 
 
 # -- attack 117 -------------------------------------------------------------------------------------------------

@@ -73,6 +73,17 @@ def test_an_address_within_another_is_judged_itself(address: IPv4Address, rest: 
     assert is_special(IPv6Address(0xFFFF << 32 | int(address)))
 
 
+@pytest.mark.parametrize("text", ["64:ff9b::102:304", "2002:102:304::1", "1.2.3.4"])
+def test_what_stands_for_our_own_address_leads_here(text: str) -> None:
+    address = ip_address(text)
+    rules = NamedByDns(own=[ip_address("1.2.3.4")])
+    assert (rules.admits(address), rules.is_own(address)) == (False, True)
+    rules = NamedByDns((ip_network(text),), own=[ip_address("1.2.3.4")])
+    assert (rules.admits(address), rules.is_own(address)) == (True, False)
+    others = NamedByDns(own=[ip_address("1.2.3.5")])
+    assert (others.admits(address), others.is_own(address)) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("text", "admitted"),
     [("127.0.0.1", True), ("::1", True), ("10.1.2.3", True), ("0.0.0.0", False), ("::", False), ("224.0.0.1", False)],
