@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -84,7 +84,7 @@ def _dns(given: argparse.Namespace) -> int:
         return _complain(f"{error}: run mailboxctl as root or as the daemon's user", TROUBLE)
     if domain not in configuration.domains:
         _complain(f"{domain} is not among the domains of {given.config}", FINE)
-    teller: DnsTeller = JsonRecords() if given.json else Zone() if given.zone else Sentences()
+    teller: DnsTeller = JsonRecords() if given.json else Zone(domain) if given.zone else Sentences()
     wanted = wanted_records(site)
     status = _check(configuration, wanted, teller) if given.check else _tell(wanted, teller)
     teller.policy(mta_sts_place(domain), mta_sts_policy(site.hostname))
@@ -124,9 +124,12 @@ def _check(configuration: Configuration, wanted: tuple[WantedRecord, ...], telle
 
 def _address(text: str) -> IPAddress:
     try:
-        return ip_address(text)
+        address = ip_address(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        raise argparse.ArgumentTypeError(f"{text!r} means something on one machine alone")
+    return address
 
 
 def _complain(text: str, status: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from mailbox_d.policy.domain_records import Purpose, WantedRecord
+from mailbox_d.policy.domain_records import WantedRecord
 from mailbox_d.policy.record_checks import Checked, State
 from mailbox_d.policy.zone_file import comment, txt_strings, zone_line
 from mailbox_d.printable import escaped, one_line
@@ -53,13 +53,16 @@ class Sentences(DnsTeller):
 
 
 class Zone(DnsTeller):
-    """A zone file: records as they are, everything else as comments."""
+    """A zone file: the domain's records as they are, everything else as comments."""
+
+    def __init__(self, domain: str) -> None:
+        self._domain = domain
 
     def record(self, record: WantedRecord) -> None:
         print(comment(record.why))
-        if record.value and record.purpose is not Purpose.REVERSE:
+        if record.value and f".{record.name}".endswith(f".{self._domain}"):
             print(zone_line(record.name, record.kind, record.value))
-        else:  # an operator must fill it in, or it belongs into the provider's zone
+        else:  # an operator must fill it in, or it belongs into another zone, such as the provider's
             print(comment(_shown(record)))
 
     def checked(self, checked: Checked) -> None:

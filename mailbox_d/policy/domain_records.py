@@ -122,14 +122,7 @@ def wanted_records(site: DomainSite) -> tuple[WantedRecord, ...]:
         *_outgoing(site),
         *_transport(site),
         *_services(site),
-        WantedRecord(
-            Purpose.AUTOCONFIG,
-            f"autoconfig.{site.domain}",
-            "CNAME",
-            f"{site.hostname}.",
-            "Thunderbird asks there how to reach the server; of use once a web server answers it.",
-            Need.ADVISED,
-        ),
+        *_autoconfig(site),
     )
 
 
@@ -173,9 +166,7 @@ def _transport(site: DomainSite) -> Iterator[WantedRecord]:
     why = f"Others send by TLS, and to no servers but those of the policy (RFC 8461): {mta_sts_place(site.domain)}"
     text = f"v=STSv1; id={identifier};"
     yield WantedRecord(Purpose.MTA_STS, f"_mta-sts.{site.domain}", "TXT", text, why, Need.ADVISED)
-    why = "The web server that has the policy."
-    host = f"{site.hostname}."
-    yield WantedRecord(Purpose.MTA_STS_HOST, f"mta-sts.{site.domain}", "CNAME", host, why, Need.ADVISED)
+    yield from _alias(site, Purpose.MTA_STS_HOST, "mta-sts", "The web server that has the policy.")
     why = "Others report to you when TLS with us goes wrong (RFC 8460)."
     text = f"v=TLSRPTv1; rua=mailto:postmaster@{site.domain}"
     yield WantedRecord(Purpose.TLS_REPORTS, f"_smtp._tls.{site.domain}", "TXT", text, why, Need.ADVISED)
@@ -190,6 +181,18 @@ def _services(site: DomainSite) -> Iterator[WantedRecord]:
         if port is None:
             why = f"Mail programs learn that there is no {kind} (RFC 6186)."
         yield WantedRecord(Purpose.SERVICE, f"_{kind}._tcp.{site.domain}", "SRV", value, why, Need.ADVISED)
+
+
+def _autoconfig(site: DomainSite) -> Iterator[WantedRecord]:
+    why = "Thunderbird asks there how to reach the server; of use once a web server answers it."
+    return _alias(site, Purpose.AUTOCONFIG, "autoconfig", why)
+
+
+def _alias(site: DomainSite, purpose: Purpose, label: str, why: str) -> Iterator[WantedRecord]:
+    """Another name of the server, unless it is the server's own: beside a CNAME nothing may stand (RFC 1034 section
+    3.6.2)."""
+    if (name := f"{label}.{site.domain}") != site.hostname:
+        yield WantedRecord(purpose, name, "CNAME", f"{site.hostname}.", why, Need.ADVISED)
 
 
 def _public_port(kind: str, endpoints: tuple[Endpoint, ...]) -> int | None:

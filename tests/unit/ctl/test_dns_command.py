@@ -50,6 +50,18 @@ def test_every_line_of_a_zone_is_a_record_or_a_comment(site: Path, capsys: pytes
     assert "; mail.example.org A ..." in lines
 
 
+@pytest.mark.parametrize("domain", ["example.net", "org.example", "ail.example.org"])
+def test_a_zone_holds_nothing_that_belongs_into_another(
+    site: Path, capsys: pytest.CaptureFixture[str], domain: str
+) -> None:
+    dns(site, domain, "--zone", "--address", "192.0.2.25", "--address", "2001:db8::25")
+    lines = capsys.readouterr().out.splitlines()
+    names = {line.split("\t")[0] for line in lines if not line.startswith(";")}
+    assert names
+    assert all(name == f"{domain}." or name.endswith(f".{domain}.") for name in names)
+    assert {"; mail.example.org A 192.0.2.25", "; mail.example.org AAAA 2001:db8::25"} <= {*lines}
+
+
 def test_json_ends_with_the_policy_and_the_status(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dns(site, "example.org", "--json")
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -79,7 +91,15 @@ def test_what_is_no_domain_is_refused(site: Path, words: tuple[str, ...]) -> Non
     assert dns(site, *words) == 2
 
 
-@pytest.mark.parametrize("words", [(), ("example.org", "--address", "x"), ("example.org", "--check", "--zone")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("example.org", "--address", "x"),
+        ("example.org", "--address", "fe80::1%eth0"),
+        ("example.org", "--check", "--zone"),
+    ],
+)
 def test_a_command_that_cannot_be_understood(site: Path, words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as ended:
         dns(site, *words)

@@ -59,6 +59,14 @@ def test_addresses_that_are_known_are_records_and_others_are_left_open() -> None
     }
 
 
+@pytest.mark.parametrize("label", ["mta-sts", "autoconfig"])
+def test_the_servers_own_name_is_no_other_name_of_it(label: str) -> None:
+    site = DomainSite("example.org", f"{label}.example.org", {}, addresses=(ip_address("192.0.2.25"),))
+    records = wanted_records(site)
+    assert [record.kind for record in records if record.name == site.hostname] == ["A"]
+    assert sum(record.kind == "CNAME" for record in records) == 1
+
+
 def test_a_key_that_is_not_in_use_is_only_advised() -> None:
     keys = (
         PublicKey("a._domainkey.example.org", "v=DKIM1; p=A", True),
