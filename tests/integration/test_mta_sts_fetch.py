@@ -97,6 +97,12 @@ class FetchTest(TestCase):
         ):
             await self.failure(self.server(act), failure, words)
 
+    async def test_what_ends_with_the_connection_is_whole_where_tls_says_so(self) -> None:
+        """Else whoever is on the way cuts `max_age` after its first figure (RFC 9112 section 9.8)."""
+        head, text = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", policy("mx.example.org")
+        for octets in (head + text[:-6], head + text):
+            await self.failure(self.server(Close(octets)), "sts-policy-fetch-error", "broke off")
+
     async def test_endless_answers_end(self) -> None:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
         chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"

@@ -87,10 +87,11 @@ class HostLookup:
         lookups: list[Coroutine[Any, Any, Answer[Any]]] = [self._resolver.a(name)]
         if self._ipv6:
             lookups.insert(0, self._resolver.aaaa(name))
-        return [_outcome(lookup) for lookup in lookups]
+        return [outcome(lookup) for lookup in lookups]
 
 
-async def _outcome(lookup: Coroutine[Any, Any, T]) -> T | LookupFailed:
+async def outcome(lookup: Coroutine[Any, Any, T]) -> T | LookupFailed:
+    """What a lookup gives, or why it gives nothing: one for `together`."""
     try:
         return await lookup
     except LookupFailed as failure:

@@ -6,16 +6,16 @@ certificate must be right before anything is asked, redirects are not followed, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from OpenSSL import SSL, crypto
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
@@ -25,10 +25,11 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from mailbox_d.printable import one_line
+from mailbox_d.relay.routes.host_lookup import alternating, outcome, together
 from mailbox_d.relay.tls.handshakes import ClientConnection
 from mailbox_d.relay.tls.mta_sts import Policy, PolicyInvalid, read_policy
 from mailbox_d.relay.tls.peer_certificates import CertificateFault, chain_fault, name_fault
-from mailbox_d.wire.dns.records import IPAddress, LookupFailed, Resolver
+from mailbox_d.wire.dns.records import Answer, IPAddress, LookupFailed, Resolver
 
 FETCH_ERROR = "sts-policy-fetch-error"
 POLICY_INVALID = "sts-policy-invalid"
@@ -84,53 +85,60 @@ class PolicyFetcher:
             raise FetchFailed(f"the policy is invalid: {fault}", POLICY_INVALID) from None
 
     async def _fetch(self, name: str) -> bytes:
-        for address in await self._addresses(name):
+        addresses = await self._addresses(name)
+        for address in addresses:
             try:
-                return await self._fetch_from(name, address)
+                return await self._fetch_from(name, address, self._settings.timeout / len(addresses))
             except ConnectError as error:
                 failed = FetchFailed(f"no connection to {name} at {address}: {one_line(error)}")
         raise failed
 
     async def _addresses(self, name: str) -> Sequence[IPAddress]:
-        """Where a policy's server may be asked; never empty."""
-        found: list[IPAddress] = []
-        for lookup in (self._resolver.a, self._resolver.aaaa):
-            try:
-                found += (await lookup(name)).records
-            except LookupFailed as fault:
-                if not found:
-                    raise FetchFailed(f"the addresses of {name} cannot be looked up: {one_line(fault)}") from None
+        """Where a policy's server may be asked, one of each family in turn; never empty. A family that cannot be looked
+        up is passed over where the other one is there."""
+        lookups: list[Coroutine[Any, Any, Answer[Any]]] = [self._resolver.a(name), self._resolver.aaaa(name)]
+        outcomes = await together(*map(outcome, lookups))
+        found = alternating(*(told.records for told in outcomes if isinstance(told, Answer)))
         allowed = [address for address in found if self._settings.is_allowed(address)]
         if not allowed:
-            raise FetchFailed(f"{name} has no address" + (" that may be connected to" if found else ""))
+            raise FetchFailed(_lack(name, found, [told for told in outcomes if isinstance(told, LookupFailed)]))
         return allowed[:ADDRESSES_MAX]
 
-    async def _fetch_from(self, name: str, address: IPAddress) -> bytes:
+    async def _fetch_from(self, name: str, address: IPAddress, seconds: float) -> bytes:
+        """`seconds`: until there is a connection. Raises `FetchFailed`, `ConnectError` where there comes none."""
         creator: Any = _VerifyingCreator(self._context, name)
-        endpoint = wrapClientTLS(creator, self._endpoint(address), self._reactor)
-        only: Any = _OnlyEndpoint(_BoundedEndpoint(endpoint, self._settings.octets + HEADER_MAX))
+        endpoint = wrapClientTLS(creator, self._endpoint(address, seconds), self._reactor)
+        bounded = _BoundedEndpoint(endpoint, self._settings.octets + HEADER_MAX)
+        only: Any = _OnlyEndpoint(bounded)
         agent = Agent.usingEndpointFactory(self._reactor, only)
         url = b"https://%s:%d%s" % (name.encode("ascii"), self._settings.port, _PATH)
         try:
             response = await agent.request(b"GET", url, Headers({b"User-Agent": [b"mailboxd"]}))
-            return await self._body(response)
+            return await self._body(response, bounded)
         except (ResponseFailed, RequestTransmissionFailed, SSL.Error) as error:
             if creator.fault is not None:
                 raise FetchFailed(f"{name}: {creator.fault.problem}", WEBPKI_INVALID) from None
             raise FetchFailed(f"{name} gave no whole answer: {_reasons(error)}") from None
 
-    def _endpoint(self, address: IPAddress) -> Any:
+    def _endpoint(self, address: IPAddress, seconds: float) -> Any:
         endpoint = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
-        return endpoint(self._reactor, str(address), self._settings.port, timeout=self._settings.timeout)
+        return endpoint(self._reactor, str(address), self._settings.port, timeout=seconds)
 
-    async def _body(self, response: Any) -> bytes:
+    async def _body(self, response: Any, connection: _BoundedEndpoint) -> bytes:
         fault = _fault_of(response)
-        body = _Body(0 if fault else self._settings.octets)
+        body = _Body(0 if fault else self._settings.octets, connection)
         response.deliverBody(body)
         if fault:
             body.give_up()
             raise FetchFailed(fault)
         return await body.whole
+
+
+def _lack(name: str, found: Sequence[IPAddress], failures: Sequence[LookupFailed]) -> str:
+    """Why there is no address to ask."""
+    if failures and not found:
+        return f"the addresses of {name} cannot be looked up: {one_line(failures[0])}"
+    return f"{name} has no address" + (" that may be connected to" if found else "")
 
 
 def _fault_of(response: Any) -> str:
@@ -151,11 +159,13 @@ def _reasons(error: Exception) -> str:
 
 
 class _Body(Protocol):
-    """Takes an answer's body up to some octets."""
+    """Takes an answer's body up to some octets. One that ends with its connection is whole only where the server said
+    so by TLS, for anybody may cut a connection (RFC 9112 section 9.8)."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, connection: _BoundedEndpoint) -> None:
         self.whole: Deferred[bytes] = Deferred(lambda _: self._abort())
         self._most = most
+        self._connection = connection
         self._pieces: list[bytes] = []
         self._octets = 0
 
@@ -170,7 +180,7 @@ class _Body(Protocol):
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008
         if self.whole.called:
             return
-        if reason.check(ResponseDone, PotentialDataLoss):
+        if reason.check(ResponseDone) or (reason.check(PotentialDataLoss) and self._connection.was_closed):
             self.whole.callback(b"".join(self._pieces))
         else:
             self.whole.errback(FetchFailed("the policy's server broke off"))
@@ -224,6 +234,11 @@ class _BoundedProtocol(ProtocolWrapper):
     """Ends a connection that brings more octets than it may, wherever in the answer they stand."""
 
     left = 0
+    endpoint: _BoundedEndpoint
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.endpoint.was_closed = reason.check(ConnectionDone) is not None
+        ProtocolWrapper.connectionLost(self, reason)
 
     def dataReceived(self, data: bytes) -> None:
         self.left -= len(data)
@@ -235,7 +250,10 @@ class _BoundedProtocol(ProtocolWrapper):
 
 @implementer(IStreamClientEndpoint)
 class _BoundedEndpoint:
-    """Another endpoint's connections, of which no more than so many octets are taken."""
+    """Another endpoint's connection, of which no more than so many octets are taken. `was_closed`: it has ended as TLS
+    wants it (`close_notify`), and not as TCP alone says."""
+
+    was_closed = False
 
     def __init__(self, endpoint: Any, most: int) -> None:
         self._endpoint = endpoint
@@ -251,4 +269,5 @@ class _BoundedEndpoint:
     def _bounded(self, factory: Any, protocol: Any) -> _BoundedProtocol:
         bounded = _BoundedProtocol(factory, protocol)
         bounded.left = self._most
+        bounded.endpoint = self
         return bounded
