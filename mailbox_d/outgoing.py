@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from mailbox_d.relay.dispatch.contents import PackedContent
 from mailbox_d.relay.dispatch.conversion import Conversion
 from mailbox_d.relay.dispatch.courier import Courier
 from mailbox_d.relay.dispatch.dispatcher import Dispatcher, DispatchLimits
+from mailbox_d.relay.dispatch.kept_domains import KeptDomains
 from mailbox_d.relay.dispatch.loading import Loading
 from mailbox_d.relay.dispatch.local_attempt import LocalAttempting
 from mailbox_d.relay.dispatch.outcomes import outcomes_of_our_fault
@@ -58,7 +59,10 @@ from mailbox_d.store.files import FileSystem
 from mailbox_d.store.ports import Store
 
 QUEUE_FOLDER = "queue"
+KNOWN_DOMAINS = "known-domains"
 NOT_SENT = "No mail for other sites is sent from here (queue.send)"
+NOT_SENT_REST = 1800.0
+"""Seconds for which such mail rests, or `retry_most` if that is less: so that it goes soon, once it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +131,20 @@ class Assembly:
         queue = MailQueue(self.state / QUEUE_FOLDER, self._backoff(), self._queue_settings())
         rules = self._tls_rules()
         knowledge = TlsKnowledge(self.reactor, rules)
+        known = KnownDomains(self.recipients.is_ours)
+        kept = KeptDomains(
+            self.reactor, FileSystem(), os.fsencode(self.state / KNOWN_DOMAINS), known, run=self.lanes.record.run
+        )
         woken = _Waking()
         outgoing = Outgoing(queue, self.forwarding.sender, woken.scheduled)
         intake = Intake(self.store, self.configuration.hostname, outgoing)
         schedule = self.configuration.queue
         unreachable = Unreachable(time.monotonic, first=schedule.retry_after, longest=schedule.retry_most)
-        dispatcher = self._dispatcher(queue, intake, rules, unreachable, woken.scheduled, knowledge)
+        dispatcher = self._dispatcher(
+            queue, intake, rules, unreachable, woken.scheduled, known, _all(knowledge.load, kept.load)
+        )
         woken.dispatcher = dispatcher
-        services = (self.forwarding, knowledge, dispatcher)
+        services = (self.forwarding, knowledge, kept, dispatcher)
         return OutgoingMail(queue, intake, self.forwarding, rules.remembered, unreachable, dispatcher, services)
 
     def _dispatcher(
@@ -144,7 +154,8 @@ class Assembly:
         rules: TlsRules,
         unreachable: Unreachable,
         scheduled: Callable[[], None],
-        knowledge: TlsKnowledge,
+        known: KnownDomains,
+        ready: Callable[[], Awaitable[None]],
     ) -> Dispatcher:
         lane, hostname = self.lanes.queue, self.configuration.hostname
         connections = Connections(
@@ -179,8 +190,8 @@ class Assembly:
                 self.limits.queue_connections_per_domain,
                 self.limits.queue_messages_per_connection,
             ),
-            KnownDomains(self.recipients.is_ours),
-            ready=knowledge.load,
+            known,
+            ready=ready,
             clock=time.time,
         )
 
@@ -280,14 +291,25 @@ class Assembly:
         )
 
     def _backoff(self) -> Backoff:
-        """What is not to be sent is neither late nor given up."""
+        """What is not to be sent grows no older, is neither late nor given up, and goes soon when it is to be sent."""
         queue = self.configuration.queue
         if not queue.send:
-            return Backoff(queue.retry_after, queue.retry_most, math.inf, math.inf)
+            rest = min(max(queue.retry_after, NOT_SENT_REST), queue.retry_most)
+            return Backoff(rest, rest, math.inf, math.inf, counts=False)
         return Backoff(queue.retry_after, queue.retry_most, queue.warn_after, queue.give_up_after)
 
     def _queue_settings(self) -> QueueSettings:
         return QueueSettings(hold=self.limits.message_in_memory, messages_max=self.limits.queue_messages)
+
+
+def _all(*loads: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """What loads everything that must be known before anything is sent."""
+
+    async def load() -> None:
+        for each in loads:
+            await each()
+
+    return load
 
 
 class _Waking:

@@ -101,9 +101,20 @@ class Jobs:
     def due_domains(self, now: float, limit: int, after: str = "") -> list[str]:
         """Domains in which something is due, by name, behind one: bounded, and in time none is left out."""
         with self._guard:
+            self._notice(now)
             rows = self._due_rows(now, limit, after)
             ready = heapq.nsmallest(limit, (domain for domain in self._ready if domain > after))
         return list(islice(_each_once(heapq.merge(ready, rows)), limit))
+
+    def due_of(self, domains: Iterable[str], now: float) -> list[str]:
+        """In which of these something is due, by name."""
+        wanted = set(domains)
+        with self._guard:
+            self._notice(now)
+            found = wanted & self._ready.keys()
+            if self._may_have_due_rows(now):
+                found.update(self._schedule.due_of(tuple(wanted), now, self._backoff.latest(now)))
+        return sorted(found)
 
     def take(self, domain: str, now: float) -> Job | None:
         """Claim the job of a domain that has been due for longest; None where none is."""
@@ -222,7 +233,6 @@ class Jobs:
                 self._ready.setdefault(domain, deque()).appendleft(job)
 
     def _due_rows(self, now: float, limit: int, after: str) -> list[str]:
-        self._notice(now)
         if not self._may_have_due_rows(now):
             return []
         domains = self._schedule.due_domains(now, self._backoff.latest(now), limit, after)

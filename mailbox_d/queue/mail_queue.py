@@ -6,7 +6,7 @@ All of it blocks, is for lanes, and safe for threads. What is wrong with the dis
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -142,6 +142,10 @@ class MailQueue:
     def due_domains(self, now: float, limit: int, after: str = "") -> list[str]:
         """Domains in which something is due, by name, behind one: for whoever goes round them."""
         return self.jobs.due_domains(now, limit, after)
+
+    def due_of(self, domains: Iterable[str], now: float) -> list[str]:
+        """In which of these something is due, by name."""
+        return self.jobs.due_of(domains, now)
 
     def next_due(self) -> float | None:
         """When the first thing is due, or before that; None where nothing waits."""

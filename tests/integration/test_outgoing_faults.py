@@ -203,9 +203,13 @@ def test_what_is_not_sent_by_configuration_is_sent_when_it_is(tmp_path: Path) ->
             outgoing.send(CAROL)
             wait_for_log(outgoing, f"to <{CAROL}>: deferred")
             assert peer.connections == 0
+            (outcomes,) = (outgoing.site.folder / "state/queue/outcomes").iterdir()
+            assert '"tries": 0, "age": 0.0,' in outcomes.read_text()
             change(outgoing, "  send: false\n", "  send: true\n")
             peer.wait_for_messages(1)
             outgoing.wait_until_empty()
+        outgoing.daemon.stop()
+        assert (outgoing.site.folder / "state/known-domains").read_text() == CAROL.partition("@")[2] + "\n"
 
 
 def change(outgoing: OutgoingSite, old: str, new: str) -> None:

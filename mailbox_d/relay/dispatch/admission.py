@@ -7,25 +7,42 @@ to which mail was delivered lately go on through the rest.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 KNOWN_MAX = 10_000
 NEW_SHARE = 0.6
 """Of all runs, the part that is for domains that are not known."""
 
 
-class KnownDomains:
-    """Domains to which mail was delivered lately, and always those that are ours."""
+class KnownDomains(Collection[str]):
+    """Domains to which mail was delivered lately, and always those that are ours, of which it has no list."""
 
     def __init__(self, is_ours: Callable[[str], bool]) -> None:
         self._is_ours = is_ours
         self._delivered: OrderedDict[str, None] = OrderedDict()
+        self.is_new = False
+        """Whether mail was delivered since somebody has set it to false."""
 
     def __contains__(self, domain: object) -> bool:
         return isinstance(domain, str) and (domain in self._delivered or self._is_ours(domain))
 
+    def __iter__(self) -> Iterator[str]:
+        """Those to which mail was delivered, the last one at the end, as they are at once: for other threads too."""
+        return iter(tuple(self._delivered))
+
+    def __len__(self) -> int:
+        return len(self._delivered)
+
+    def recall(self, domains: Iterable[str]) -> None:
+        """Mail was delivered there once, before all else."""
+        later = self._delivered
+        self._delivered = OrderedDict.fromkeys(domains)
+        for domain in later:
+            self.delivered(domain)
+
     def delivered(self, domain: str) -> None:
         """Mail was delivered there."""
+        self.is_new = True
         self._delivered[domain] = None
         self._delivered.move_to_end(domain)
         if len(self._delivered) > KNOWN_MAX:
@@ -38,7 +55,7 @@ class Admission:
     def __init__(
         self,
         runs: Mapping[str, int],
-        known: Collection[str] | KnownDomains,
+        known: Collection[str],
         waits: Callable[[str], bool] = lambda domain: False,
         *,
         most: int,
@@ -47,21 +64,26 @@ class Admission:
         """`most`: runs of all domains; `each`: of one. Which domain `waits` would only wait for others' servers."""
         self.free = max(0, most - sum(runs.values()))
         self._runs = Counter(runs)
-        self._known = known
+        self.known = known
         self._waits = waits
         self._each = each
         new = sum(count for domain, count in runs.items() if domain not in known)
         self._free_for_new = max(1, int(most * NEW_SHARE)) - new
 
+    @property
+    def is_for_known(self) -> bool:
+        """Whether only domains that are known may have more."""
+        return self.free > 0 and self._free_for_new <= 0
+
     def admits(self, domain: str) -> bool:
         """Whether it may have one more."""
         if not self.free or self._runs[domain] >= self._each or self._waits(domain):
             return False
-        return self._free_for_new > 0 or domain in self._known
+        return self._free_for_new > 0 or domain in self.known
 
     def took(self, domain: str) -> None:
         """It has one more."""
         self.free -= 1
         self._runs[domain] += 1
-        if domain not in self._known:
+        if domain not in self.known:
             self._free_for_new -= 1

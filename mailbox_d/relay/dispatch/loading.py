@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,7 @@ class Loading:
         self._signing = signing
         self._clock = clock
         self._after = ""
+        self._after_known = ""
 
     def look(self, admission: Admission) -> tuple[list[Loaded], float | None]:
         """A job of each of the next domains in which something is due and that are admitted; where there is none, when
@@ -52,6 +54,8 @@ class Loading:
 
     def _some(self, admission: Admission) -> list[Loaded]:
         found: list[Loaded] = []
+        if admission.is_for_known:  # they must not wait until the round has passed all others
+            self._take_known(admission, found)
         looked_at, begun_at = 0, self._after
         while admission.free and looked_at < _DOMAINS_A_LOOK:
             domains = self._queue.due_domains(self._clock(), _DOMAINS_AT_ONCE, self._after)
@@ -59,9 +63,7 @@ class Loading:
                 if not admission.free:
                     return found
                 self._after = domain
-                if admission.admits(domain) and (loaded := self.next(domain)) is not None:
-                    admission.took(domain)
-                    found.append(loaded)
+                self._take(domain, admission, found)
             looked_at += len(domains)
             if len(domains) < _DOMAINS_AT_ONCE:
                 self._after = ""
@@ -69,6 +71,21 @@ class Loading:
                     break
                 begun_at = ""
         return found
+
+    def _take_known(self, admission: Admission, found: list[Loaded]) -> None:
+        """Go round those domains alone that are known by name."""
+        due = self._queue.due_of(admission.known, self._clock())
+        begun_at = bisect_right(due, self._after_known)
+        for domain in due[begun_at:] + due[:begun_at]:
+            if not admission.free:
+                return
+            self._after_known = domain
+            self._take(domain, admission, found)
+
+    def _take(self, domain: str, admission: Admission, found: list[Loaded]) -> None:
+        if admission.admits(domain) and (loaded := self.next(domain)) is not None:
+            admission.took(domain)
+            found.append(loaded)
 
     def next(self, domain: str) -> Loaded | None:
         """The next job of a domain, None where nothing is due."""

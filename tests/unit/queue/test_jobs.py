@@ -103,3 +103,14 @@ def test_a_job_that_is_held_stays_so_when_it_is_given_back() -> None:
     assert taken(jobs, NOON + 10**6) == [] and jobs.next_due() is None
     jobs.put(claimed)  # it is not claimed any more
     assert rows(jobs) == ["A1"]
+
+
+def test_in_which_of_many_domains_something_is_due() -> None:
+    jobs = opened(ready_max=2)
+    names = [f"d{number}.example" for number in range(1200)]
+    jobs.add([job("A", domain="d7.example")], NOON)
+    jobs.add([job("B", domain="d1100.example"), job("C", domain="d3.example"), job("D", domain="x.example")], NOON)
+    jobs.add([job("E", NOON + 60, domain="d4.example")], NOON)
+    assert jobs.due_of(names, NOON) == ["d1100.example", "d3.example", "d7.example"]
+    assert jobs.due_of(iter(names), NOON + 60) == ["d1100.example", "d3.example", "d4.example", "d7.example"]
+    assert jobs.due_of([], NOON) == []
