@@ -6,8 +6,9 @@ import pytest
 
 from mailbox_d.config.limits import Limits
 from mailbox_d.imap.service import IMAPLimits
-from mailbox_d.limits import imap_limits, login_session_limits, pop3_limits, smtp_session_limits
+from mailbox_d.limits import imap_limits, login_session_limits, pop3_limits, relay_limits, smtp_session_limits
 from mailbox_d.mime.structure import MimeLimits
+from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.smtp.service import Kind
 
 LIMITS = Limits().model_copy(update={"greeting_delay": 5.0})
@@ -49,3 +50,9 @@ def test_defaults_are_the_same_with_and_without_a_configuration() -> None:
     assert imap_limits(Limits()).contents == IMAPLimits().contents
     assert imap_limits(Limits()).search_text == IMAPLimits().search_text
     assert imap_limits(Limits()).ahead == IMAPLimits().ahead
+    assert relay_limits(Limits()) == RelayLimits()
+
+
+def test_how_slow_another_server_may_be_can_be_configured() -> None:
+    configured = relay_limits(LIMITS.model_copy(update={"queue_conversation": 11.0, "queue_minimum_rate": 12}))
+    assert (configured.conversation, configured.minimum_rate) == (11.0, 12)
