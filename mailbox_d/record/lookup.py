@@ -34,22 +34,29 @@ class Question:
     """What is asked for: whatever of these a message has. Empty ones are not asked for."""
 
     identifier: str = ""
+    """Of a message, and so of what went on from it on ways of its own, which is called the same with more behind it."""
     message_id: str = ""
     address: str = ""
     """As it is compared."""
 
     @property
     def needles(self) -> tuple[bytes, ...]:
-        """What a line has that may be an answer: strings with their quotes, so that they are none in another."""
-        return tuple(quoted(text).encode("ascii") for text in (self.identifier, self.message_id, self.address) if text)
+        """What a line has that may be an answer: strings with their quotes, so that they are none in another; of an
+        identifier the first one alone."""
+        whole = [quoted(text) for text in (self.message_id, self.address) if text]
+        begun = [quoted(self.identifier)[:-1]] if self.identifier else []
+        return tuple(text.encode("ascii") for text in begun + whole)
 
     def fits(self, event: Event) -> bool:
         """Whether the event is of a message that is asked for."""
-        if self.identifier and (event.identifier == self.identifier or _report_of(event) == self.identifier):
+        if self.identifier and (self._is_of(event.identifier) or self._is_of(_report_of(event))):
             return True
         if self.message_id and isinstance(event, Received | Refused) and event.message_id == self.message_id:
             return True
         return bool(self.address) and any(address_key(address) == self.address for address in addresses_of(event))
+
+    def _is_of(self, identifier: str) -> bool:
+        return identifier == self.identifier or identifier.startswith(f"{self.identifier}-")
 
 
 @dataclass(slots=True)

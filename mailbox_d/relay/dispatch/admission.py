@@ -48,6 +48,10 @@ class KnownDomains(Collection[str]):
         if len(self._delivered) > KNOWN_MAX:
             self._delivered.popitem(last=False)
 
+    def forget(self, domain: str) -> None:
+        """Its servers took much time, and no mail."""
+        self._delivered.pop(domain, None)
+
 
 class Admission:
     """For one look: who may have a run, given those that there are."""

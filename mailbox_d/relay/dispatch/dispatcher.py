@@ -44,6 +44,9 @@ FAULT_PAUSE = 5.0
 STOP_SECONDS = 8.0
 """How long what is being sent may go on when the daemon stops."""
 
+SLOW_SECONDS = 60.0
+"""An attempt that took as long and delivered nothing was at servers that may well want to cost time."""
+
 BREAK_OFF_INTERVAL = 1.0
 """Seconds between two times that what is being sent is broken off."""
 
@@ -242,8 +245,6 @@ class Dispatcher(Service):
         """Send a message; what `then` finds, on the same trip to the disk."""
         try:
             attempts = await self._attempt(loaded)
-            if _is_known_by(loaded, attempts):
-                self._known.delivered(loaded.job.domain)
             if not attempts:  # it was broken off, or there was no place for it
                 await self._lane.run(self._queue.release, loaded.job)
                 return None
@@ -259,6 +260,16 @@ class Dispatcher(Service):
             self._log.failure("queue: a message's file could not be closed")
 
     async def _attempt(self, loaded: Loaded) -> list[Attempt]:
+        """What became of it; and what that says of the domain."""
+        began = self._reactor.seconds()
+        attempts = await self._outcomes(loaded)
+        if _is_known_by(loaded, attempts):
+            self._known.delivered(loaded.job.domain)
+        elif self._reactor.seconds() - began > SLOW_SECONDS and not any(map(_is_delivered, attempts)):
+            self._known.forget(loaded.job.domain)
+        return attempts
+
+    async def _outcomes(self, loaded: Loaded) -> list[Attempt]:
         try:
             return await self._attempts.attempt(loaded.parcel, loaded.job.domain, loaded.content)
         except CancelledError:
@@ -310,7 +321,11 @@ def _is_known_by(loaded: Loaded, attempts: Sequence[Attempt]) -> bool:
     cause them."""
     if loaded.parcel.message.envelope.sender is None:
         return False
-    return any(attempt.is_final and attempt.fate is not Fate.FAILED for attempt in attempts)
+    return any(map(_is_delivered, attempts))
+
+
+def _is_delivered(attempt: Attempt) -> bool:
+    return attempt.is_final and attempt.fate is not Fate.FAILED
 
 
 def _nothing() -> None:

@@ -53,6 +53,13 @@ def test_what_is_only_part_of_a_name_is_not_found(tmp_path: Path, text: str) -> 
     assert asked(tmp_path, text) == []
 
 
+def test_what_went_on_from_a_message_on_ways_of_its_own_is_found_with_it(tmp_path: Path) -> None:
+    tried = Tried("A1-2", NOON + 1, BOB, "relayed", "2.0.0")
+    write(tmp_path, received("A1"), Enqueued("A1", NOON, (BOB,)), tried, received("A12"), kept("A1-P1"))
+    assert identifiers(tmp_path, "A1") == ["A1", "A1-P1", "A1-2"]
+    assert identifiers(tmp_path, "a1-2") == ["A1-2"]
+
+
 def test_what_strangers_say_is_taken_for_nobodys_address(tmp_path: Path) -> None:
     said = Tried("A1", NOON, ALICE, "failed", "5.1.1", reply="bob@example.net", reason='"bob@example.net"')
     write(tmp_path, said)

@@ -18,7 +18,7 @@ from mailbox_d.relay.dispatch.admission import KnownDomains
 from mailbox_d.relay.dispatch.conclusion import Conclusion, ReportSettings
 from mailbox_d.relay.dispatch.connections import Connections
 from mailbox_d.relay.dispatch.contents import PackedContent, WholeContent
-from mailbox_d.relay.dispatch.dispatcher import Dispatcher, DispatchLimits
+from mailbox_d.relay.dispatch.dispatcher import SLOW_SECONDS, Dispatcher, DispatchLimits
 from tests.unit.relay.queued import Queued
 
 
@@ -180,6 +180,16 @@ def test_a_domain_is_known_when_mail_was_delivered_there(world: World) -> None:
     add(world, "a.example", 1)
     world.finish()
     assert "a.example" in world.known
+
+
+def test_a_domain_whose_servers_only_take_time_is_known_no_more(world: World) -> None:
+    for domain, seconds in (("quick.example", 1.0), ("slow.example", SLOW_SECONDS + 1)):
+        world.known.delivered(domain)
+        add(world, domain, 1)
+        world.go_on(seconds)
+        world.finish(fate=Fate.DEFERRED)
+    assert "quick.example" in world.known
+    assert "slow.example" not in world.known
 
 
 def test_there_are_so_many_at_a_time(world: World) -> None:
