@@ -11,7 +11,8 @@ from twisted.mail.interfaces import IAccountIMAP, IMailboxPOP3, IMessageDelivery
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.portal import AvatarFactory, build_portal
+from mailbox_d.auth.portal import AvatarFactory, build_portal, scram_keys
+from mailbox_d.auth.realm import Service as LoginService
 from mailbox_d.auth.realm import User
 from mailbox_d.config.model import Mailboxes
 from mailbox_d.imap.account import IMAPAccount
@@ -103,7 +104,7 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         mailbox_room=MailboxRoom(first_full, refuses=site.configuration.quota.when_full == "refuse"),
         room=site.room,
         record=site.record,
-        gate=login_gate(site, "submission", IMessageDelivery, avatar) if kind is Kind.SUBMISSION else None,
+        gate=login_gate(site, LoginService.SUBMISSION, IMessageDelivery, avatar) if kind is Kind.SUBMISSION else None,
     )
 
 
@@ -111,13 +112,14 @@ def _first_full(store: Store, mailboxes: Sequence[EmailAddress], octets: int) ->
     return next((mailbox for mailbox in mailboxes if not store.has_room(mailbox, octets)), None)
 
 
-def login_gate(site: Site, service: str, interface: Any, avatar: AvatarFactory) -> LoginGate:
+def login_gate(site: Site, service: LoginService, interface: Any, avatar: AvatarFactory) -> LoginGate:
     """A service's way in, over the users of the site."""
     limits = site.configuration.limits
     return LoginGate(
         service=service,
         interface=interface,
         portal=build_portal(site.directory, {interface: avatar}),
+        keys_of=partial(scram_keys, site.directory),
         sleep=lambda seconds: sleep(site.reactor, seconds),
         sessions=site.user_sessions,
         delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
@@ -153,7 +155,7 @@ def imap_service(site: Site) -> IMAPService:
 
     return IMAPService(
         hostname=site.configuration.hostname,
-        gate=login_gate(site, "imap", IAccountIMAP, avatar),
+        gate=login_gate(site, LoginService.IMAP, IAccountIMAP, avatar),
         allow_plaintext=site.configuration.login.allow_plaintext,
         limits=imap_limits(site.configuration.limits),
         condstore=site.configuration.imap.condstore,
@@ -176,7 +178,7 @@ def pop3_service(site: Site) -> POP3Service:
 
     return POP3Service(
         hostname=site.configuration.hostname,
-        gate=login_gate(site, "pop3", IMailboxPOP3, avatar),
+        gate=login_gate(site, LoginService.POP3, IMailboxPOP3, avatar),
         allow_plaintext=site.configuration.login.allow_plaintext,
         marks_seen=site.configuration.pop3.marks_seen,
         limits=pop3_limits(site.configuration.limits),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.realm import Realm, User
-from mailbox_d.errors import AuthenticationFailed
+from mailbox_d.auth.realm import Realm, Service, User
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+from mailbox_d.wire.sasl.scram import ScramKeys
 
 
 class Directory:
@@ -52,12 +53,29 @@ class Directory:
         realm = self._domains.get(address.domain)
         return await realm.alias(address) if realm is not None else None
 
-    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
         """The user of this address, if this is their password. Raises as `Realm.authenticate` does."""
         realm = self._domains.get(address.domain)
         if realm is not None:
-            return await realm.authenticate(address, password)
+            return await realm.authenticate(address, password, service)
         for any_realm in self._domains.values():  # for the time that it takes; what it says does not count
-            await any_realm.authenticate(address, password)
+            await any_realm.authenticate(address, password, service)
             break
         raise AuthenticationFailed("Authentication failed", cause="the domain is not served")
+
+    async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
+        """As `Realm.scram_keys`; what a realm has of an address of another one's domain is nobody's."""
+        realm = self._domains.get(address.domain)
+        if realm is not None:
+            return await realm.scram_keys(address)
+        for any_realm in self._domains.values():
+            keys, _ = await any_realm.scram_keys(address)
+            return keys, False
+        raise AuthenticationUnavailable("Nobody can log in here", cause="no domain is served")
+
+    async def user_for(self, address: EmailAddress, service: Service) -> User:
+        """The user of this address, who has proved it, if they may use the service. Raises `AuthenticationFailed`."""
+        user = await self.find_user(address)
+        if user is None or not user.may_use(service):
+            raise AuthenticationFailed("Authentication failed", cause="no such user, or one who may not")
+        return user

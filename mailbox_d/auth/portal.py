@@ -6,10 +6,11 @@ No protocol is known here: what an avatar is, the factories say that come in by 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.credentials import ICredentials
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred
@@ -17,17 +18,36 @@ from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.realm import User
+from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.realm import Service, User
 from mailbox_d.errors import AddressError, AuthenticationFailed, AuthenticationUnavailable, MailError
+from mailbox_d.wire.sasl.exchange import Credentials, Proof, Proven
+from mailbox_d.wire.sasl.scram import ScramKeys
 
 MAX_PASSWORD = 1000
 """Octets; a longer password is refused before any work is done for it."""
 
 MAX_USER_NAME = 1000
-"""Octets; no address is that long."""
+"""Characters; no address has as many."""
+
+_NOBODY = EmailAddress.parse("nobody@invalid")
+"""Whose keys those get who give no address at all."""
 
 AvatarFactory: TypeAlias = Callable[[User], Awaitable[object]]
 """Makes a user's avatar for one protocol; it may have to wait for the store."""
+
+
+class IProofOfUser(ICredentials):
+    """A `Proof` of who a client is, and the `service` that they want."""
+
+
+@implementer(IProofOfUser)
+@dataclass(frozen=True, slots=True)
+class ProofOfUser:
+    """What an exchange came to, for cred."""
+
+    proof: Proof
+    service: Service
 
 
 class LoginRefused(AuthenticationFailed, UnauthorizedLogin):
@@ -35,20 +55,23 @@ class LoginRefused(AuthenticationFailed, UnauthorizedLogin):
 
 
 class Authenticator(Protocol):
-    """What the checker asks: a `Directory`, or a single `Realm`."""
+    """What the checker asks: a `Directory`. Its methods raise `AuthenticationFailed`, `AuthenticationUnavailable`."""
 
-    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
-        """The user; raises `AuthenticationFailed`, `AuthenticationUnavailable`."""
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
+        """The user who has this password."""
+
+    async def user_for(self, address: EmailAddress, service: Service) -> User:
+        """The user who has proved that this is their address."""
 
 
 @implementer(ICredentialsChecker)
 class DirectoryChecker:
-    """Checks full addresses (octets, UTF-8) and passwords. The avatar ID that it gives is the `User` itself.
+    """Checks proofs: user names are full addresses. The avatar ID that it gives is the `User` itself.
 
     Fails with `LoginRefused` or `AuthenticationUnavailable`, and nothing else.
     """
 
-    credentialInterfaces = (IUsernamePassword,)
+    credentialInterfaces = (IProofOfUser,)
     _log = Logger()
 
     def __init__(self, directory: Authenticator, *, max_password: int = MAX_PASSWORD) -> None:
@@ -56,13 +79,11 @@ class DirectoryChecker:
         self._max_password = max_password
 
     def requestAvatarId(self, credentials: Any) -> Deferred[User]:
-        return Deferred.fromCoroutine(self._check(credentials.username, credentials.password))
+        return Deferred.fromCoroutine(self._check(credentials.proof, credentials.service))
 
-    async def _check(self, username: bytes, password: bytes) -> User:
+    async def _check(self, proof: Proof, service: Service) -> User:
         try:
-            if not password or len(password) > self._max_password or b"\0" in password:
-                raise AuthenticationFailed("Authentication failed", cause="no password that anyone can have")
-            return await self._directory.authenticate(_address(username), password)
+            return await self._user_of(proof, service)
         except AuthenticationFailed as error:
             raise LoginRefused(error.public, cause=error.cause) from error
         except AuthenticationUnavailable:
@@ -70,6 +91,20 @@ class DirectoryChecker:
         except Exception as error:
             self._log.failure("A login could not be checked")
             raise AuthenticationUnavailable("Authentication is not possible now", cause=repr(error)) from error
+
+    async def _user_of(self, proof: Proof, service: Service) -> User:
+        match proof:
+            case Credentials(authcid, password):
+                return await self._directory.authenticate(_address(authcid), self._bounded(password), service)
+            case Proven(authcid):
+                return await self._directory.user_for(_address(authcid), service)
+            case _:
+                raise AuthenticationFailed("Authentication failed", cause="nobody can check such a proof")
+
+    def _bounded(self, password: bytes) -> bytes:
+        if not password or len(password) > self._max_password or b"\0" in password:
+            raise AuthenticationFailed("Authentication failed", cause="no password that anyone can have")
+        return password
 
 
 @implementer(IRealm)
@@ -100,17 +135,25 @@ def build_portal(
     *,
     max_password: int = MAX_PASSWORD,
 ) -> Portal:
-    """A portal whose `login` takes `IUsernamePassword` and fails with `LoginRefused` or `AuthenticationUnavailable`."""
+    """A portal whose `login` takes `ProofOfUser` and fails with `LoginRefused` or `AuthenticationUnavailable`."""
     checker = DirectoryChecker(directory, max_password=max_password)
     return Portal(IRealm(AvatarRealm(avatars)), [ICredentialsChecker(checker)])
 
 
-def _address(username: bytes) -> EmailAddress:
+async def scram_keys(directory: Directory, username: str) -> tuple[ScramKeys, bool]:
+    """The keys of whoever has this name, and whether they are anybody's: `Directory.scram_keys`."""
+    try:
+        return await directory.scram_keys(_address(username))
+    except AuthenticationFailed:
+        return await directory.scram_keys(_NOBODY)
+
+
+def _address(username: str) -> EmailAddress:
     """The address that a user name is. Raises `AuthenticationFailed`: such a name is nobody's."""
     try:
         if len(username) > MAX_USER_NAME:
             raise AddressError("The address is too long")
-        return EmailAddress.parse(username.decode("utf-8"))
+        return EmailAddress.parse(username)
     except (MailError, UnicodeError) as error:
         raise AuthenticationFailed("Authentication failed", cause="the user name is no address") from error
 

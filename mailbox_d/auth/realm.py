@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.wire.sasl.scram import ScramKeys
 
 T = TypeVar("T")
+
+
+class Service(StrEnum):
+    """What a user logs in to."""
+
+    SUBMISSION = "submission"
+    IMAP = "imap"
+    POP3 = "pop3"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
     """A user: the address by which they log in, their quota in octets and in messages (None: no limit), their own
-    aliases.
+    aliases, and the services that they may use.
 
     One who is not enabled cannot log in; mail for them is taken all the same.
     """
@@ -24,6 +34,11 @@ class User:
     aliases: tuple[EmailAddress, ...] = ()
     enabled: bool = True
     quota_messages: int | None = None
+    services: frozenset[Service] = frozenset(Service)
+
+    def may_use(self, service: Service) -> bool:
+        """Whether they may log in to a service."""
+        return self.enabled and service in self.services
 
 
 class Realm(Protocol):
@@ -43,11 +58,15 @@ class Realm(Protocol):
     async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         """Where mail for an alias of the realm goes: users, aliases or strangers, never back to the alias itself."""
 
-    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
-        """The user of this address, if this is their password. An alias is no login name.
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
+        """The user of this address, if this is their password and they may use the service. An alias is no login name.
 
         Raises `AuthenticationFailed` alike for an unknown user, a disabled one and a wrong password.
         """
+
+    async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
+        """What an exchange of SCRAM with this user is held against, and whether it is theirs. For who has none, or does
+        not exist, keys are made up, always the same for one name, that nobody can tell from others."""
 
 
 class RunInLane(Protocol):

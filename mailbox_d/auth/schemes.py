@@ -20,6 +20,8 @@ import argon2.low_level
 import bcrypt
 from passlib.hash import sha256_crypt, sha512_crypt
 
+from mailbox_d.auth.scram_keys import read_keys
+from mailbox_d.auth.scram_keys import verify as verify_keys
 from mailbox_d.config.faults import Refusal
 from mailbox_d.errors import AuthenticationUnavailable
 
@@ -39,6 +41,7 @@ class CostCeiling:
     bcrypt_cost: int = 15
     """The binary logarithm of the number of rounds."""
     sha_crypt_rounds: int = 1_000_000
+    scram_iterations: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,21 @@ def _verify_salted(algorithm: str, value: bytes, password: bytes) -> bool:
     return hmac.compare_digest(hashlib.new(algorithm, password + value[size:]).digest(), value[:size])
 
 
+def _read_scram(value: str, encoding: str, ceiling: CostCeiling) -> bytes:
+    octets = _encoded(value, encoding, "")
+    try:
+        keys = read_keys(octets)
+    except ValueError as error:
+        raise PasswordFault(_MALFORMED, "iterations,salt,stored key,server key") from error
+    if keys.iterations > ceiling.scram_iterations:
+        raise PasswordFault(_TOO_COSTLY, f"at most {ceiling.scram_iterations} iterations")
+    return octets
+
+
+def _verify_scram(value: bytes, password: bytes) -> bool:
+    return verify_keys(read_keys(value), password)
+
+
 def _read_plain(value: str, encoding: str, ceiling: CostCeiling) -> bytes:
     octets = _encoded(value, encoding, "")
     if not octets or b"\0" in octets:
@@ -176,10 +194,14 @@ def _read_plain(value: str, encoding: str, ceiling: CostCeiling) -> bytes:
     return octets
 
 
+SCRAM = "SCRAM-SHA-256"
+"""The scheme that the mechanism of that name asks for."""
+
 SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     {
         "ARGON2ID": Scheme(partial(_read_argon2, "argon2id"), partial(_verify_argon2, argon2.low_level.Type.ID)),
         "ARGON2I": Scheme(partial(_read_argon2, "argon2i"), partial(_verify_argon2, argon2.low_level.Type.I)),
+        SCRAM: Scheme(_read_scram, _verify_scram),
         "BLF-CRYPT": Scheme(_read_bcrypt, _verify_bcrypt),
         "SHA512-CRYPT": Scheme(
             partial(_read_sha_crypt, _SHA512_CRYPT, "$6$"), partial(_verify_sha_crypt, sha512_crypt.verify)

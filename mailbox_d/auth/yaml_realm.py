@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.defer import DeferredLock
@@ -13,12 +14,15 @@ from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.passwords import NOBODYS_PASSWORD, StoredPassword
-from mailbox_d.auth.realm import RunInLane, User
+from mailbox_d.auth.realm import RunInLane, Service, User
+from mailbox_d.auth.schemes import SCRAM
+from mailbox_d.auth.scram_keys import made_up_keys, make_keys, read_keys
 from mailbox_d.auth.success_cache import SuccessCache
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, Login, Users, UsersFileLimits, read_users
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.config.file_identity import FileIdentity, identify
 from mailbox_d.errors import AuthenticationFailed
+from mailbox_d.wire.sasl.scram import ScramKeys
 
 DEFAULT_INTERVAL = 1.0
 LOGGED = 1000
@@ -84,17 +88,33 @@ class YamlRealm:
         await self._look()
         return self._users.aliases.get(address)
 
-    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
         await self._look()
         login = self._users.logins.get(address)
-        if login is not None and login.user.enabled and self._cache.holds(login.user, login.password, password):
+        may = login is not None and login.user.may_use(service)
+        if login is not None and may and self._cache.holds(login.user, login.password, password):
             return login.user
         stored = login.password if login is not None else self._decoy(address)
         verified = await self._verify(stored.verify, password)
-        if login is None or not login.user.enabled or not verified:
-            raise AuthenticationFailed("Authentication failed", cause=_why_not(login))
+        if login is None or not may or not verified:
+            raise AuthenticationFailed("Authentication failed", cause=_why_not(login, may=may))
         self._cache.remember(login.user, login.password, password)
         return login.user
+
+    async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
+        await self._look()
+        login = self._users.logins.get(address)
+        stored = login.password if login is not None else self._decoy(address)
+        made_up = made_up_keys(self._decoy_key, _folded(address))
+        if stored.is_plain:  # whoever it is of, it takes its time
+            keys = await self._verify(make_keys, stored.value, made_up.salt)
+        elif stored.scheme == SCRAM:
+            keys = read_keys(stored.value)
+        else:
+            return made_up, False
+        if login is None:
+            return replace(made_up, iterations=keys.iterations), False
+        return keys, True
 
     async def refresh(self) -> None:
         """Look at the file now, and read it if it is not the one known."""
@@ -141,11 +161,17 @@ class YamlRealm:
         """
         if not self._decoys:
             return NOBODYS_PASSWORD
-        digest = hmac.digest(self._decoy_key, f"{address.key}@{address.domain}".encode(), hashlib.sha256)
+        digest = hmac.digest(self._decoy_key, _folded(address).encode(), hashlib.sha256)
         return self._decoys[int.from_bytes(digest, "big") % len(self._decoys)]
 
 
-def _why_not(login: Login | None) -> str:
+def _folded(address: EmailAddress) -> str:
+    return f"{address.key}@{address.domain}"
+
+
+def _why_not(login: Login | None, *, may: bool) -> str:
     if login is None:
         return "no such user"
-    return "wrong password" if login.user.enabled else "the user is disabled"
+    if not login.user.enabled:
+        return "the user is disabled"
+    return "wrong password" if may else "the user may not use this service"

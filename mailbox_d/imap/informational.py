@@ -11,6 +11,7 @@ from mailbox_d.imap.session import IMAPSession
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.mailbox_names import SEPARATOR
 from mailbox_d.wire.imap.responses import Completion, Condition
+from mailbox_d.wire.sasl.mechanisms import offered
 
 log = Logger()
 
@@ -47,8 +48,12 @@ def capabilities(session: IMAPSession) -> tuple[bytes, ...]:
     if session.account is not None:
         numbers = (CONDSTORE, QRESYNC) if session.service.condstore else ()
         return (*_ALWAYS, *_AFTER_LOGIN, *numbers, b"APPENDLIMIT=%d" % session.service.limits.message_size)
-    login = b"AUTH=PLAIN" if session.takes_passwords else b"LOGINDISABLED"
-    return (*_ALWAYS, *((b"STARTTLS",) if session.connection.can_start_tls else ()), login)
+    if session.takes_passwords:
+        names = offered(session.service.gate.mechanisms, session.terms)
+        login = tuple(b"AUTH=" + name.encode("ascii") for name in names)
+    else:
+        login = (b"LOGINDISABLED",)
+    return (*_ALWAYS, *((b"STARTTLS",) if session.connection.can_start_tls else ()), *login)
 
 
 async def capability(session: IMAPSession, command: commands.Capability) -> Completion:

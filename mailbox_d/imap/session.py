@@ -12,10 +12,12 @@ from mailbox_d.imap.incoming import IncomingMessage
 from mailbox_d.imap.service import IMAPService
 from mailbox_d.imap.view import View
 from mailbox_d.net.client_connection import ClientConnection
+from mailbox_d.net.login import LoginPeer
 from mailbox_d.net.offences import Offences
+from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.wire.imap.framer import FramerLimits
 from mailbox_d.wire.imap.responses import Condition, untagged
-from mailbox_d.wire.sasl import Mechanism
+from mailbox_d.wire.sasl.mechanisms import Terms
 
 
 class State(Flag):
@@ -75,7 +77,7 @@ class IMAPSession:
         self.view: View | None = None
         self.tag = b"*"
         """Of the command that waits for more from the client: a SASL exchange, an APPEND, or IDLE."""
-        self.exchange: Mechanism | None = None
+        self.exchange: SaslSession | None = None
         self.idling: Idling | None = None
         self.incoming: IncomingMessage | None = None
         self.incoming_is_binary = False
@@ -110,6 +112,16 @@ class IMAPSession:
     def takes_passwords(self) -> bool:
         """Whether a password may be sent on this connection (RFC 3501 section 11.2)."""
         return self.connection.is_tls or self.service.allow_plaintext
+
+    @property
+    def terms(self) -> Terms:
+        """What an exchange is held to."""
+        return Terms(self.service.limits.before_login.line, self.connection.bindings)
+
+    @property
+    def login_peer(self) -> LoginPeer:
+        """Who wants to log in."""
+        return LoginPeer(self.connection.peer, self.offences.login_failures, self.terms)
 
     @property
     def patience(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -15,6 +16,10 @@ class ClientConnection(Protocol):
     @property
     def is_tls(self) -> bool:
         """Whether nobody can listen."""
+
+    @property
+    def bindings(self) -> Mapping[str, bytes]:
+        """What an exchange on this connection can be bound to; nothing without TLS."""
 
     @property
     def can_start_tls(self) -> bool:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
+from mailbox_d.auth.portal import ProofOfUser
+from mailbox_d.auth.realm import Service
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
 from mailbox_d.net.limits import GrowingDelay, UserSessions
 from mailbox_d.printable import one_line
-from mailbox_d.wire.sasl import Credentials
+from mailbox_d.wire.sasl.exchange import Credentials, Proof, Proven
+from mailbox_d.wire.sasl.mechanisms import Terms
+from mailbox_d.wire.sasl.scram import ScramKeys
 
 log = Logger()
 
 FAILED = "Wrong user or password"
 """The same words for an unknown user, a disabled one and a wrong password."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPeer:
+    """Who wants in: the address, how many logins have failed on this connection, and what its exchanges are held to."""
+
+    address: str
+    failures: int = 0
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +46,47 @@ class Admission:
 class LoginGate:
     """One service's way in."""
 
-    service: str
-    """As the log calls it: submission, imap, pop3."""
+    service: Service
     interface: Any
     """Which of the portal's avatars this service wants; it has an `address`."""
     portal: Portal
+    keys_of: Callable[[str], Awaitable[tuple[ScramKeys, bool]]]
+    """A user's keys for SCRAM, and whether they are anybody's."""
     sleep: Callable[[float], Awaitable[None]]
     sessions: UserSessions
+    mechanisms: Collection[str] = ("PLAIN", "LOGIN")
+    """Those that are served."""
     delay: GrowingDelay = field(default_factory=GrowingDelay)
 
-    async def admit(self, credentials: Credentials, *, peer: str, failures: int) -> Admission:
-        """Let a user in. `failures`: how many logins have failed on this connection.
+    async def keys(self, user: str) -> tuple[ScramKeys, bool]:
+        """What an exchange of SCRAM is held against; keys that are made up, and false, where the user has none. Raises
+        `AuthenticationUnavailable`."""
+        return await self.keys_of(user)
 
-        Raises `AuthenticationFailed` after a delay, `AuthenticationUnavailable`, `TooManySessions`.
-        """
-        login: Any = UsernamePassword(credentials.authcid.encode(), credentials.password)
+    async def admit(self, proof: Proof, peer: LoginPeer) -> Admission:
+        """Let a user in. Raises `AuthenticationFailed`, late, `AuthenticationUnavailable` and `TooManySessions`."""
         try:
+            login: Any = ProofOfUser(proof, self.service)
             _, avatar, logout = await self.portal.login(login, None, self.interface)
         except (UnauthorizedLogin, AuthenticationFailed):
-            await self.refuse(credentials.authcid, peer=peer, failures=failures)
+            await self.refuse(_name_of(proof), peer)
         except AuthenticationUnavailable as error:
             log.error("nobody can log in: {error}", error=one_line(error))
             raise
         return self._count(avatar, logout, peer)
 
-    async def refuse(self, user: str, *, peer: str, failures: int) -> NoReturn:
+    async def refuse(self, user: str, peer: LoginPeer) -> NoReturn:
         """Say no, later with each failure. Raises `AuthenticationFailed`."""
         log.info(
             "login failed: service={service} peer={peer} user={user}",
-            service=self.service,
-            peer=peer,
+            service=self.service.value,
+            peer=peer.address,
             user=one_line(user),
         )
-        await self.sleep(self.delay.at(failures + 1))
+        await self.sleep(self.delay.at(peer.failures + 1))
         raise AuthenticationFailed(FAILED)
 
-    def _count(self, avatar: Any, logout: Callable[[], None], peer: str) -> Admission:
+    def _count(self, avatar: Any, logout: Callable[[], None], peer: LoginPeer) -> Admission:
         user = str(avatar.address)
         if not self.sessions.admit(user):
             logout()
@@ -79,5 +96,15 @@ class LoginGate:
             self.sessions.release(user)
             logout()
 
-        log.info("login: service={service} peer={peer} user={user}", service=self.service, peer=peer, user=user)
+        log.info(
+            "login: service={service} peer={peer} user={user}",
+            service=self.service.value,
+            peer=peer.address,
+            user=user,
+        )
         return Admission(avatar, leave)
+
+
+def _name_of(proof: Proof) -> str:
+    """Who the client says it is; empty where it does not say."""
+    return proof.authcid if isinstance(proof, Credentials | Proven) else getattr(proof, "authcid", "")

@@ -9,7 +9,7 @@ does not read, and ends a connection that keeps it waiting.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,10 +22,12 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailbox_d.net.channel_bindings import channel_bindings
 from mailbox_d.net.limits import host_of
 from mailbox_d.net.output import Output
 from mailbox_d.net.tls import ServerTls
 from mailbox_d.net.turns import Turns
+from mailbox_d.wire.sasl.scram import NO_BINDINGS
 
 _TLS_RECORD_OF_A_HANDSHAKE = 0x16
 """The first octet of a ClientHello (RFC 8446 section 5.1), met where plain text is spoken."""
@@ -149,6 +151,11 @@ class SessionShell(TimeoutMixin):
         if not hasattr(connection, "get_cipher_name"):
             return "TLS"
         return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
+
+    @property
+    def bindings(self) -> Mapping[str, bytes]:
+        """What an exchange on this connection can be bound to; nothing without TLS."""
+        return channel_bindings(self.transport.getHandle()) if self.is_tls else NO_BINDINGS
 
     def send(self, data: bytes) -> None:
         """Send `data` behind everything sent before; answers to pipelined commands travel together."""

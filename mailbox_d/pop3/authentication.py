@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from mailbox_d.errors import AuthenticationFailed
 from mailbox_d.net.login import Admission
+from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.pop3.errors import MaildropInUse, PrivacyRequired
 from mailbox_d.pop3.session import POP3Session
 from mailbox_d.wire.pop3 import commands, replies
 from mailbox_d.wire.pop3.commands import BadCommand
-from mailbox_d.wire.sasl import Challenge, Credentials, Mechanism, Plain, SaslError, Step
+from mailbox_d.wire.sasl.exchange import Challenge, Credentials, SaslError, UnknownMechanism
 
-MECHANISMS: dict[str, Callable[[int], Mechanism]] = {Plain.name: Plain}
+T = TypeVar("T")
 
 
 async def stls(session: POP3Session, command: commands.Stls) -> bytes:
@@ -37,24 +38,25 @@ async def pass_(session: POP3Session, command: commands.Pass) -> bytes:
     _require_privacy(session)
     if session.name is None:
         raise BadCommand("Send USER first")
-    return await _log_in(session, Credentials(session.name, command.password))
+    proof = Credentials(session.name, command.password)
+    return await _enter(session, await _counted(session, session.service.gate.admit(proof, session.login_peer)))
 
 
 async def auth(session: POP3Session, command: commands.Auth) -> bytes:
     """RFC 5034 section 4: begin an exchange, which the initial response may complete at once."""
     _require_privacy(session)
-    make = MECHANISMS.get(command.mechanism)
-    if make is None:
-        raise BadCommand("This authentication mechanism is not offered")
-    session.exchange = exchange = make(session.service.limits.auth_line)
-    return await _advance(session, lambda: exchange.start(command.initial))
+    try:
+        exchange = SaslSession(session.service.gate, command.mechanism, session.login_peer)
+    except UnknownMechanism as error:
+        raise BadCommand(error.public) from error
+    return await _answer(session, exchange, exchange.start(command.initial))
 
 
 async def response(session: POP3Session, line: bytes) -> bytes:
     """The client's answer to a challenge."""
     exchange = session.exchange
     assert exchange is not None
-    return await _advance(session, lambda: exchange.step(line))
+    return await _answer(session, exchange, exchange.step(line))
 
 
 def _require_privacy(session: POP3Session) -> None:
@@ -63,29 +65,28 @@ def _require_privacy(session: POP3Session) -> None:
         raise PrivacyRequired("Begin TLS before you send a password")
 
 
-async def _advance(session: POP3Session, step: Callable[[], Step]) -> bytes:
-    exchange, session.exchange = session.exchange, None
-    try:
-        outcome = step()
-    except AuthenticationFailed:
-        await _refuse(session)
-    except SaslError as error:
-        raise BadCommand(error.public, cause=error.cause) from error
-    if isinstance(outcome, Challenge):
-        session.exchange = exchange
-        session.connection.expect_line(session.service.limits.auth_line)
-        return replies.challenge(outcome.line)
-    return await _log_in(session, outcome)
+async def _answer(session: POP3Session, exchange: SaslSession, step: Awaitable[Challenge | Admission]) -> bytes:
+    session.exchange = None
+    outcome = await _counted(session, step)
+    if isinstance(outcome, Admission):
+        return await _enter(session, outcome)
+    session.exchange = exchange
+    session.connection.expect_line(session.service.limits.auth_line)
+    return replies.challenge(outcome.line)
 
 
-async def _log_in(session: POP3Session, credentials: Credentials) -> bytes:
+async def _counted(session: POP3Session, step: Awaitable[T]) -> T:
+    """What comes of a step; a login that fails counts. Raises `BadCommand` for what is no step of an exchange."""
     try:
-        admission = await session.service.gate.admit(
-            credentials, peer=session.connection.peer, failures=session.offences.login_failures
-        )
+        return await step
     except AuthenticationFailed:
         session.offences.login_failures += 1
         raise
+    except SaslError as error:
+        raise BadCommand(error.public, cause=error.cause) from error
+
+
+async def _enter(session: POP3Session, admission: Admission) -> bytes:
     await _open(session, admission)
     return replies.ok(f"{session.maildrop.count} messages")
 
@@ -107,10 +108,3 @@ async def _open(session: POP3Session, admission: Admission) -> None:
         leave()
         raise
     session.enter(maildrop, leave)
-
-
-async def _refuse(session: POP3Session) -> NoReturn:
-    """Refuse whoever wants to be somebody else as a wrong password is refused. Raises `AuthenticationFailed`."""
-    offences = session.offences
-    failures, offences.login_failures = offences.login_failures, offences.login_failures + 1
-    await session.service.gate.refuse("", peer=session.connection.peer, failures=failures)

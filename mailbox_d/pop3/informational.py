@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mailbox_d.pop3.authentication import MECHANISMS
 from mailbox_d.pop3.session import POP3Session, State
 from mailbox_d.wire.pop3 import commands, replies
+from mailbox_d.wire.sasl.mechanisms import offered
 
 _SPOKEN = (b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER", b"UTF8 USER")
 
@@ -16,7 +16,8 @@ def capabilities(session: POP3Session) -> tuple[bytes, ...]:
         if session.connection.can_start_tls:
             told += (b"STLS",)
         if session.takes_passwords:
-            told += (b"USER", b" ".join([b"SASL", *(name.encode("ascii") for name in MECHANISMS)]))
+            names = offered(session.service.gate.mechanisms, session.terms)
+            told += (b"USER", b" ".join([b"SASL", *(name.encode("ascii") for name in names)]))
     return told
 
 

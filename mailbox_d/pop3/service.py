@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mailbox_d.net.login import LoginGate
 from mailbox_d.pop3.locks import MaildropLocks
-from mailbox_d.wire.sasl import MAX_RESPONSE
+from mailbox_d.wire.sasl.exchange import MAX_RESPONSE
 
 
 @dataclass(frozen=True, slots=True)

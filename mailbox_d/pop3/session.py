@@ -7,10 +7,12 @@ from enum import Flag, auto
 from typing import Protocol
 
 from mailbox_d.net.client_connection import ClientConnection
+from mailbox_d.net.login import LoginPeer
 from mailbox_d.net.offences import Offences
+from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.pop3.maildrop import POP3Maildrop
 from mailbox_d.pop3.service import POP3Service
-from mailbox_d.wire.sasl import Mechanism
+from mailbox_d.wire.sasl.mechanisms import Terms
 
 
 class State(Flag):
@@ -41,7 +43,7 @@ class POP3Session:
         self.state = State.AUTHORIZATION
         self.name: str | None = None
         """What USER said, until PASS."""
-        self.exchange: Mechanism | None = None
+        self.exchange: SaslSession | None = None
         self._maildrop: POP3Maildrop | None = None
         self._leave: Callable[[], None] | None = None
 
@@ -55,6 +57,16 @@ class POP3Session:
     def takes_passwords(self) -> bool:
         """Whether a password may be sent on this connection (RFC 2595 section 2.1)."""
         return self.connection.is_tls or self.service.allow_plaintext
+
+    @property
+    def terms(self) -> Terms:
+        """What an exchange is held to."""
+        return Terms(self.service.limits.auth_line, self.connection.bindings)
+
+    @property
+    def login_peer(self) -> LoginPeer:
+        """Who wants to log in."""
+        return LoginPeer(self.connection.peer, self.offences.login_failures, self.terms)
 
     def enter(self, maildrop: POP3Maildrop, leave: Callable[[], None]) -> None:
         """The user is in; `leave` is called once, when the session ends."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable
 
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
+from mailbox_d.net.login import Admission
+from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.smtp.replies import (
     AUTH_ALREADY,
     AUTH_CANCELLED,
@@ -21,7 +23,7 @@ from mailbox_d.smtp.replies import (
     Then,
 )
 from mailbox_d.smtp.session import SMTPSession
-from mailbox_d.wire.sasl import Cancelled, Credentials, SaslError, Step, UnknownMechanism, mechanism
+from mailbox_d.wire.sasl.exchange import Cancelled, Challenge, SaslError, UnknownMechanism
 from mailbox_d.wire.smtp.commands import Auth
 from mailbox_d.wire.smtp.replies import Reply
 
@@ -35,46 +37,37 @@ async def auth(session: SMTPSession, command: Auth) -> Answer:
     if session.user is not None:
         return Answer.of(AUTH_ALREADY)
     try:
-        exchange = mechanism(command.mechanism, session.service.limits.auth_line)
+        session.exchange = exchange = SaslSession(session.service.gate, command.mechanism, session.login_peer)
     except UnknownMechanism:
         return session.bad_command(AUTH_UNKNOWN)
-    session.exchange = exchange
-    return await _advance(session, lambda: exchange.start(command.initial))
+    return await _answer(session, exchange, exchange.start(command.initial))
 
 
 async def response(session: SMTPSession, line: bytes) -> Answer:
     """Take the client's response to a challenge."""
     exchange = session.exchange
     assert exchange is not None
-    return await _advance(session, lambda: exchange.step(line))
+    return await _answer(session, exchange, exchange.step(line))
 
 
-async def _advance(session: SMTPSession, step: Callable[[], Step]) -> Answer:
-    exchange, session.exchange = session.exchange, None
+async def _answer(session: SMTPSession, exchange: SaslSession, step: Awaitable[Challenge | Admission]) -> Answer:
+    session.exchange = None
     try:
-        outcome = step()
-        if isinstance(outcome, Credentials):
-            return await _log_in(session, outcome)
+        outcome = await step
     except Cancelled:
         return session.bad_command(AUTH_CANCELLED)
     except AuthenticationFailed:
         return _failed(session)
     except SaslError:
         return session.bad_command(AUTH_MALFORMED)
-    session.exchange = exchange
-    return Answer.of(Reply(334, "", outcome.line.decode("ascii")))
-
-
-async def _log_in(session: SMTPSession, credentials: Credentials) -> Answer:
-    gate = session.service.gate
-    assert gate is not None
-    try:
-        admission = await gate.admit(credentials, peer=session.peer, failures=session.login_failures)
     except AuthenticationUnavailable:
         return Answer.of(AUTH_UNAVAILABLE)
     except TooManySessions:
         return Answer.of(TOO_MANY_SESSIONS, Then.CLOSE)
-    session.delivery, session.logout = admission.avatar, admission.leave
+    if isinstance(outcome, Challenge):
+        session.exchange = exchange
+        return Answer.of(Reply(334, "", outcome.line.decode("ascii")))
+    session.delivery, session.logout = outcome.avatar, outcome.leave
     return Answer.of(AUTHENTICATED)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailbox_d.smtp.replies import GO_AHEAD_TLS, NOT_IMPLEMENTED, TLS_ALREADY, Answer, Then
 from mailbox_d.smtp.service import Kind
 from mailbox_d.smtp.session import SMTPSession
-from mailbox_d.wire.sasl import MECHANISMS
+from mailbox_d.wire.sasl.mechanisms import offered as offered_mechanisms
 from mailbox_d.wire.smtp.commands import Hello, Plain
 from mailbox_d.wire.smtp.replies import Reply
 
@@ -40,7 +40,7 @@ def offer(session: SMTPSession) -> dict[str, list[str]]:
     if session.offers_require_tls:
         offered["REQUIRETLS"] = []
     if session.service.gate is not None and session.tls and session.user is None:
-        offered["AUTH"] = list(MECHANISMS)
+        offered["AUTH"] = list(offered_mechanisms(session.service.gate.mechanisms, session.terms))
     return offered
 
 

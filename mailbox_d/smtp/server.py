@@ -61,7 +61,9 @@ class SMTPServer(SessionShell, smtp.ESMTP):
 
     def forget(self) -> None:
         can_start_tls = self.tls_context is not None and not self.is_tls
-        self.session = SMTPSession(self.service, self.peer, self.tls_description, can_start_tls=can_start_tls)
+        self.session = SMTPSession(
+            self.service, self.peer, self.tls_description, self.bindings, can_start_tls=can_start_tls
+        )
 
     async def respond(self, event: Event) -> None:
         answer = await dispatch(self.session, event, more_waits=self.framer.buffered > 0)

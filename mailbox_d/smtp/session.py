@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Flag, auto
 
 from mailbox_d.auth.realm import User
+from mailbox_d.net.login import LoginPeer
+from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.policy.transaction import Client, Transaction
 from mailbox_d.smtp.delivery import StrangerDelivery
 from mailbox_d.smtp.incoming import IncomingMessage
 from mailbox_d.smtp.replies import TOO_MANY_ERRORS, Answer, Then
 from mailbox_d.smtp.service import Kind, Service
-from mailbox_d.wire.sasl import Mechanism
+from mailbox_d.wire.sasl.mechanisms import Terms
+from mailbox_d.wire.sasl.scram import NO_BINDINGS
 from mailbox_d.wire.smtp.commands import Hello
 from mailbox_d.wire.smtp.replies import Reply
 
@@ -31,18 +34,27 @@ class Stage(Flag):
 class SMTPSession:
     """One session's state. STARTTLS makes a new one; a transaction is replaced, never mended."""
 
-    def __init__(self, service: Service, peer: str, tls: str = "", *, can_start_tls: bool = False) -> None:
-        """`tls`: TLS version and cipher, empty without TLS."""
+    def __init__(
+        self,
+        service: Service,
+        peer: str,
+        tls: str = "",
+        bindings: Mapping[str, bytes] = NO_BINDINGS,
+        *,
+        can_start_tls: bool = False,
+    ) -> None:
+        """`tls`: TLS version and cipher, empty without TLS; `bindings`: what an exchange can be bound to."""
         self.service = service
         self.peer = peer
         self.tls = tls
+        self.terms = Terms(service.limits.auth_line, bindings)
         self.can_start_tls = can_start_tls
         self.hello: Hello | None = None
         self.delivery: StrangerDelivery = StrangerDelivery(service.recipients)
         self.logout: Callable[[], None] | None = None
         self.transaction: Transaction | None = None
         self.incoming: IncomingMessage | None = None
-        self.exchange: Mechanism | None = None
+        self.exchange: SaslSession | None = None
         """The SASL exchange whose next response is awaited."""
         self.began_data = 0.0
         self.refused_recipients = 0
@@ -60,6 +72,11 @@ class SMTPSession:
     @property
     def user(self) -> User | None:
         return self.delivery.user
+
+    @property
+    def login_peer(self) -> LoginPeer:
+        """Who wants to log in."""
+        return LoginPeer(self.peer, self.login_failures, self.terms)
 
     @property
     def offers_reports(self) -> bool:

@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.mail.interfaces import IAccountIMAP
 from zope.interface import implementer
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.portal import IProofOfUser, ProofOfUser
+from mailbox_d.auth.realm import Service
+from mailbox_d.auth.scram_keys import make_keys
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.imap.account import IMAPAccount
 from mailbox_d.imap.first_login import FirstMailboxes, prepare
@@ -32,6 +34,8 @@ from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import QuotaLimits, SpecialUse, Store
 from mailbox_d.store.quota import QuotaRules
 from mailbox_d.wire.imap.framer import FramerLimits
+from mailbox_d.wire.sasl.exchange import Credentials, Proven
+from mailbox_d.wire.sasl.scram import ScramKeys
 from tests.dialogues.memory import Connection, MemoryTransport
 
 ANN = EmailAddress.parse("ann@example.org")
@@ -42,14 +46,20 @@ AGAIN = b"Subject: again\r\n\r\nSecond message.\r\n"
 
 @implementer(ICredentialsChecker)
 class OneUser:
-    credentialInterfaces = (IUsernamePassword,)
+    credentialInterfaces = (IProofOfUser,)
 
-    def requestAvatarId(self, credentials: object) -> Deferred[bytes]:
-        if credentials.username == b"broken@example.org":
-            return fail(AuthenticationUnavailable("The user database does not answer", cause="password of ldap: x"))
-        if (credentials.username, credentials.password) != (b"ann@example.org", b"secret"):
-            return fail(AuthenticationFailed("Authentication failed"))
-        return succeed(credentials.username)
+    def requestAvatarId(self, credentials: ProofOfUser) -> Deferred[bytes]:
+        match credentials.proof:
+            case Credentials("broken@example.org"):
+                return fail(AuthenticationUnavailable("The user database does not answer", cause="password of ldap: x"))
+            case Credentials("ann@example.org", b"secret") | Proven("ann@example.org"):
+                return succeed(b"ann@example.org")
+        return fail(AuthenticationFailed("Authentication failed"))
+
+
+async def keys_of(name: str) -> tuple[ScramKeys, bool]:
+    """Ann's keys; anybody else's are made up."""
+    return make_keys(b"secret", b"sixteen octets.."), name == "ann@example.org"
 
 
 @implementer(IRealm)
@@ -79,7 +89,7 @@ def imap_service(
     store: Store, *, allow_plaintext: bool = False, sessions: int = 0, limits: IMAPLimits | None = None
 ) -> IMAPService:
     portal = Portal(OneAccount(store), [OneUser()])
-    gate = LoginGate("imap", IAccountIMAP, portal, at_once, UserSessions(sessions))
+    gate = LoginGate(Service.IMAP, IAccountIMAP, portal, keys_of, at_once, UserSessions(sessions))
     return IMAPService("mail.example.org", gate, allow_plaintext, limits or IMAPLimits())
 
 

@@ -12,6 +12,7 @@ from twisted.cred.portal import IRealm, Portal
 from twisted.mail.interfaces import IMailboxPOP3
 from zope.interface import implementer
 
+from mailbox_d.auth.realm import Service
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.limits import UserSessions
 from mailbox_d.net.login import LoginGate
@@ -21,7 +22,7 @@ from mailbox_d.pop3.server import POP3Server
 from mailbox_d.pop3.service import POP3Limits, POP3Service
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import Account, Store
-from tests.dialogues.imap_server import ANN, OneUser, at_once
+from tests.dialogues.imap_server import ANN, OneUser, at_once, keys_of
 from tests.dialogues.memory import Connection, MemoryTransport
 
 HELLO = b"From: bob@example.org\r\nSubject: hello\r\n\r\nHello Ann,\r\nthis is Bob.\r\n"
@@ -62,7 +63,7 @@ def pop3_service(
     limits: POP3Limits | None = None,
 ) -> POP3Service:
     portal = Portal(OneMaildrop(store), [OneUser()])
-    gate = LoginGate("pop3", IMailboxPOP3, portal, at_once, UserSessions(sessions))
+    gate = LoginGate(Service.POP3, IMailboxPOP3, portal, keys_of, at_once, UserSessions(sessions))
     return POP3Service("mail.example.org", gate, allow_plaintext, marks_seen, limits or POP3Limits())
 
 

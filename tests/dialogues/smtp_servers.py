@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.mail.interfaces import IMessageDelivery
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
-from mailbox_d.auth.portal import build_portal
+from mailbox_d.auth.portal import build_portal, scram_keys
+from mailbox_d.auth.realm import Service as LoginService
 from mailbox_d.auth.realm import User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.lanes import InlineLane
@@ -61,7 +63,7 @@ class SampleRealm:
     async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         return self._aliases.get(address)
 
-    async def authenticate(self, address: EmailAddress, password: bytes) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: LoginService) -> User:
         self._answer_if_up()
         user = await self.find_user(address)
         if user is None or password != b"pass":
@@ -174,7 +176,9 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         mailbox_room=MailboxRoom(first_full, refuses=options.get("when_full") == "refuse"),
         limits=limits,
         forwarding=SenderRewriting((b"the key of the dialogues",), lambda: NOW),
-        gate=LoginGate("submission", IMessageDelivery, portal, at_once, UserSessions(0))
+        gate=LoginGate(
+            LoginService.SUBMISSION, IMessageDelivery, portal, partial(scram_keys, directory), at_once, UserSessions(0)
+        )
         if kind is Kind.SUBMISSION
         else None,
     )

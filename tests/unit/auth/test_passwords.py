@@ -69,6 +69,14 @@ DOVEADM = [
     (PASS, "{SSHA}rDDH4335AuPvldTEjVh6cijXvEGsUtWx"),
     (PASS, "{SSHA.B64}I6rAPHarIBMf45VzGHoAkmCElilRSSUv"),
     (PASS, "{SSHA.HEX}0d3922573a98bd483f260b4bc0168636df701b856f2fe4e6"),
+    (
+        PHRASE,
+        "{SCRAM-SHA-256}4096,WqyOKrHzbvcLKurCRq8IIw==,nPt5JR0dzo1TK5WU9Y2HXx80U8aXZ6JQykUsJWIiJSc=,WurnCJ7sfXC8c5vbgm7wS5feMhb9HA6iQooJTNAjyP8=",
+    ),
+    (
+        PASS,
+        "{SCRAM-SHA-256}4096,+jHGhOuOlCVptCtiqe4GPA==,7EVuYnRdAB3pYB2nK4HrcXjdJeZ1LevAs02aE07z0Q0=,tLme9pbVYDB0zyEftKtF6two3Et4fdCILgA1jsvfzug=",
+    ),
     (PHRASE, "{PLAIN}pass word é"),
     (PHRASE, "{PLAIN.B64}cGFzcyB3b3JkIMOp"),
 ]

@@ -12,6 +12,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.passwords import NOBODYS_PASSWORD, HashCost, StoredPassword, hash_password
+from mailbox_d.auth.realm import Service
 from mailbox_d.auth.users_file import UsersFileLimits, read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.file_identity import identify
@@ -77,7 +78,7 @@ class Site:
 
     def refusal(self, address: EmailAddress, password: bytes) -> AuthenticationFailed:
         with pytest.raises(AuthenticationFailed) as error:
-            result(self.realm.authenticate(address, password))
+            result(self.realm.authenticate(address, password, Service.IMAP))
         return error.value
 
     def logged(self, level: LogLevel) -> list[dict[str, Any]]:
@@ -126,7 +127,9 @@ def test_what_is_known_of_a_user_is_told_at_once(site: Site) -> None:
 
 
 def test_the_right_password_gives_the_user(site: Site) -> None:
-    assert result(site.realm.authenticate(EmailAddress.parse("Alice@EXAMPLE.org"), b"pass")).address == ALICE
+    assert (
+        result(site.realm.authenticate(EmailAddress.parse("Alice@EXAMPLE.org"), b"pass", Service.IMAP)).address == ALICE
+    )
 
 
 def test_attack_35_unknown_disabled_and_wrong_look_alike_and_each_cost_one_hash(site: Site) -> None:
@@ -170,24 +173,24 @@ def test_nobodys_password_is_hashed_to_the_end() -> None:
 
 
 def test_a_second_login_costs_no_hash(site: Site) -> None:
-    result(site.realm.authenticate(ALICE, b"pass"))
-    result(site.realm.authenticate(ALICE, b"pass"))
+    result(site.realm.authenticate(ALICE, b"pass", Service.IMAP))
+    result(site.realm.authenticate(ALICE, b"pass", Service.IMAP))
     assert len(site.verified) == 1
     site.now += 301
-    result(site.realm.authenticate(ALICE, b"pass"))
+    result(site.realm.authenticate(ALICE, b"pass", Service.IMAP))
     assert len(site.verified) == 2
 
 
 def test_attack_40_a_changed_password_ends_the_old_one_at_once(site: Site) -> None:
-    result(site.realm.authenticate(ALICE, b"pass"))
+    result(site.realm.authenticate(ALICE, b"pass", Service.IMAP))
     site.write(users_yaml(OTHER_HASH))
     site.now += 1
     site.refusal(ALICE, b"pass")
-    assert result(site.realm.authenticate(ALICE, b"word")).address == ALICE
+    assert result(site.realm.authenticate(ALICE, b"word", Service.IMAP)).address == ALICE
 
 
 def test_attack_40_a_removed_or_disabled_user_is_refused_at_once(site: Site) -> None:
-    result(site.realm.authenticate(ALICE, b"pass"))
+    result(site.realm.authenticate(ALICE, b"pass", Service.IMAP))
     site.write(users_yaml().replace("quota: 1 GiB", "enabled: false"))
     site.now += 1
     site.refusal(ALICE, b"pass")
@@ -233,7 +236,7 @@ def test_a_broken_file_is_refused_and_told_once_while_the_old_one_serves(site: S
     for _ in range(3):
         site.now += 1
         assert result(site.realm.find_user(ALICE)) is not None
-    assert result(site.realm.authenticate(ALICE, b"pass")).address == ALICE
+    assert result(site.realm.authenticate(ALICE, b"pass", Service.IMAP)).address == ALICE
     (event,) = site.logged(LogLevel.error)
     assert f"{site.path}:" in event["faults"]
     site.write("users: {}")
@@ -317,4 +320,4 @@ def test_a_lane_that_fails_is_no_wrong_password(tmp_path: Path) -> None:
     )
     for address in (ALICE, NOBODY):
         with pytest.raises(AuthenticationUnavailable):
-            result(realm.authenticate(address, b"pass"))
+            result(realm.authenticate(address, b"pass", Service.IMAP))

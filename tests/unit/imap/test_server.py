@@ -5,16 +5,17 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from twisted.cred.credentials import UsernamePassword
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.mail import imap4
 from twisted.python.failure import Failure
 
+from mailbox_d.auth.portal import ProofOfUser
 from mailbox_d.errors import StorageFault
 from mailbox_d.imap.server import INHERITED, IMAPServer
 from mailbox_d.net.inherited import inherited_methods
 from mailbox_d.store.memory_mailbox import MemoryDelivery
+from mailbox_d.wire.sasl.exchange import Credentials
 from tests.dialogues.imap_server import ANN, OneUser, filled_store, imap_connection, imap_service
 from tests.unit.imap.talking import inbox, logged_in, raising, said
 
@@ -61,10 +62,10 @@ def test_attack_46_what_was_said_before_tls_is_forgotten_but_not_what_was_done()
     ],
 )
 def test_a_user_name_and_a_password_may_be_in_utf_8(command: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[bytes, bytes]] = []
+    asked: list[object] = []
 
-    def ask(checker: OneUser, credentials: UsernamePassword) -> Deferred[bytes]:
-        asked.append((credentials.username, credentials.password))
+    def ask(checker: OneUser, credentials: ProofOfUser) -> Deferred[bytes]:
+        asked.append(credentials.proof)
         return succeed(b"ann@example.org")
 
     monkeypatch.setattr(OneUser, "requestAvatarId", ask)
@@ -72,7 +73,7 @@ def test_a_user_name_and_a_password_may_be_in_utf_8(command: bytes, monkeypatch:
     connection.connect()
     connection.transport.take()
     assert said(connection, b"a " + command)[-1].startswith(b"a OK ")
-    assert asked == [("änn@example.org".encode(), "sëcret".encode())]
+    assert asked == [Credentials("änn@example.org", "sëcret".encode())]
 
 
 def test_a_lost_connection_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:

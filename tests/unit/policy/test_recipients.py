@@ -33,7 +33,7 @@ class Realm:
     async def alias(self, wanted: EmailAddress) -> tuple[EmailAddress, ...] | None:
         return self.aliases.get(wanted)
 
-    async def authenticate(self, wanted: EmailAddress, password: bytes) -> User:
+    async def authenticate(self, wanted: EmailAddress, password: bytes, service: object) -> User:
         raise NotImplementedError
 
 

@@ -84,7 +84,7 @@ def test_no_method_of_twisted_mail_can_be_reached() -> None:
 def test_it_is_a_pop3_whose_capabilities_hook_tells_ours() -> None:
     connection = connected(pop3_service(filled_store()))
     assert isinstance(connection.protocol, pop3.POP3)
-    assert b"SASL PLAIN" in connection.protocol.listCapabilities()
+    assert b"SASL PLAIN LOGIN" in connection.protocol.listCapabilities()
 
 
 def test_the_maildrop_has_the_methods_of_twisteds_interface() -> None:
