@@ -122,6 +122,7 @@ def login_gate(site: Site, service: LoginService, interface: Any, avatar: Avatar
         keys_of=partial(scram_keys, site.directory),
         sleep=lambda seconds: sleep(site.reactor, seconds),
         sessions=site.user_sessions,
+        mechanisms=site.configuration.login.mechanisms,
         delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
     )
 

@@ -167,11 +167,19 @@ class Domain(Section):
     """A certificate for this domain's names, beside those of `tls`."""
 
 
+SaslMechanism: TypeAlias = Literal["PLAIN", "LOGIN", "SCRAM-SHA-256"]
+
+
 class Login(Section):
     """How users may log in."""
 
     allow_plaintext: bool = False
     """Whether IMAP and POP3 take a password before TLS. Submission always wants TLS before AUTH."""
+
+    mechanisms: Annotated[tuple[SaslMechanism, ...], Strict(False)] = ("PLAIN", "LOGIN")
+    """The SASL mechanisms that users may log in by, alike on submission, IMAP and POP3. `SCRAM-SHA-256` is for sites
+    whose passwords are all stored as `{SCRAM-SHA-256}` or `{PLAIN}`: clients that know it ask for nothing else. Inside
+    TLS it brings `SCRAM-SHA-256-PLUS` along."""
 
 
 Use: TypeAlias = Literal["drafts", "sent", "trash", "junk", "archive"]

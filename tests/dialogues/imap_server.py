@@ -86,10 +86,15 @@ def filled_store(limits: QuotaLimits | None = None) -> MemoryStore:
 
 
 def imap_service(
-    store: Store, *, allow_plaintext: bool = False, sessions: int = 0, limits: IMAPLimits | None = None
+    store: Store,
+    *,
+    allow_plaintext: bool = False,
+    sessions: int = 0,
+    limits: IMAPLimits | None = None,
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
 ) -> IMAPService:
     portal = Portal(OneAccount(store), [OneUser()])
-    gate = LoginGate(Service.IMAP, IAccountIMAP, portal, keys_of, at_once, UserSessions(sessions))
+    gate = LoginGate(Service.IMAP, IAccountIMAP, portal, keys_of, at_once, UserSessions(sessions), mechanisms)
     return IMAPService("mail.example.org", gate, allow_plaintext, limits or IMAPLimits())
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from dataclasses import replace
 
 import pytest
@@ -14,52 +12,12 @@ from hypothesis import strategies as st
 from mailbox_d.errors import AuthenticationFailed
 from mailbox_d.wire.sasl.exchange import Challenge, MalformedResponse, OtherIdentity, Proven, WantsKeys, WrongProof
 from mailbox_d.wire.sasl.scram import ScramKeys, ScramSha256, ScramSha256Plus
+from tests.unit.wire.sasl.scram_client import Client, b64, keys_of
 
 EXPORTER = {"tls-exporter": b"e" * 32, "tls-server-end-point": b"c" * 32}
 
 
-def b64(data: bytes) -> bytes:
-    return base64.b64encode(data)
-
-
-def keys_of(password: bytes, salt: bytes = b"salt of the tests", iterations: int = 4096) -> ScramKeys:
-    salted = hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    server_key = hmac.digest(salted, b"Server Key", "sha256")
-    return ScramKeys(iterations, salt, hashlib.sha256(client_key).digest(), server_key)
-
-
 KEYS = keys_of(b"pass")
-
-
-class Client:
-    """A client's side of it, written from RFC 5802, which may lie."""
-
-    def __init__(self, password: bytes = b"pass", header: bytes = b"n,,", bound: bytes = b"") -> None:
-        self.password = password
-        self.header = header
-        self.bound = bound
-        self.bare = b"n=alice@example.org,r=fyko+d2lbbFgONRv9qkxdawL"
-        self.auth = b""
-
-    @property
-    def first(self) -> bytes:
-        return self.header + self.bare
-
-    def final(self, server_first: bytes, *, nonce: bytes = b"", channel: bytes | None = None) -> bytes:
-        said = dict(part.split(b"=", 1) for part in server_first.split(b","))
-        channel = self.header + self.bound if channel is None else channel
-        without_proof = b"c=" + b64(channel) + b",r=" + (nonce or said[b"r"])
-        self.auth = b",".join((self.bare, server_first, without_proof))
-        salt, iterations = base64.b64decode(said[b"s"]), int(said[b"i"])
-        self.salted = hashlib.pbkdf2_hmac("sha256", self.password, salt, iterations)
-        client_key = hmac.digest(self.salted, b"Client Key", "sha256")
-        signature = hmac.digest(hashlib.sha256(client_key).digest(), self.auth, "sha256")
-        return without_proof + b",p=" + b64(bytes(a ^ b for a, b in zip(client_key, signature, strict=True)))
-
-    def believes(self, server_final: bytes) -> bool:
-        server_key = hmac.digest(self.salted, b"Server Key", "sha256")
-        return server_final == b"v=" + b64(hmac.digest(server_key, self.auth, "sha256"))
 
 
 def first_of(exchange: ScramSha256, client: Client, keys: ScramKeys = KEYS, *, known: bool = True) -> bytes:
