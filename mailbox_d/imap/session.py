@@ -116,7 +116,7 @@ class IMAPSession:
     @property
     def terms(self) -> Terms:
         """What an exchange is held to."""
-        return Terms(self.service.limits.before_login.line, self.connection.bindings)
+        return Terms(self.service.limits.before_login.line, self.connection.channel_bindings())
 
     @property
     def login_peer(self) -> LoginPeer:

@@ -15,13 +15,14 @@ _OCTETS = 32
 
 
 def channel_bindings(connection: Any) -> Mapping[str, bytes]:
-    """The bindings of a TLS connection of ours, as the server, by their names; none where there is no such connection.
+    """The bindings of a TLS connection of ours, as the server, by their names; none where there is no such connection,
+    or no handshake yet.
 
     `tls-exporter` (RFC 9266) where keys can be exported that no two connections share: with TLS 1.3 alone, as nothing
     says of an older one whether it has the extended master secret. `tls-server-end-point` (RFC 5929 section 4) where
     there is a certificate of ours.
     """
-    if not isinstance(connection, SSL.Connection):
+    if not isinstance(connection, SSL.Connection) or connection.get_cipher_name() is None:
         return NO_BINDINGS
     bindings: dict[str, bytes] = {}
     if connection.get_protocol_version_name() == "TLSv1.3":

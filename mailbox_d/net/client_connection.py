@@ -17,8 +17,7 @@ class ClientConnection(Protocol):
     def is_tls(self) -> bool:
         """Whether nobody can listen."""
 
-    @property
-    def bindings(self) -> Mapping[str, bytes]:
+    def channel_bindings(self) -> Mapping[str, bytes]:
         """What an exchange on this connection can be bound to; nothing without TLS."""
 
     @property

@@ -152,9 +152,8 @@ class SessionShell(TimeoutMixin):
             return "TLS"
         return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
 
-    @property
-    def bindings(self) -> Mapping[str, bytes]:
-        """What an exchange on this connection can be bound to; nothing without TLS."""
+    def channel_bindings(self) -> Mapping[str, bytes]:
+        """What an exchange on this connection can be bound to; nothing without TLS, or before the handshake."""
         return channel_bindings(self.transport.getHandle()) if self.is_tls else NO_BINDINGS
 
     def send(self, data: bytes) -> None:

@@ -39,15 +39,15 @@ class SMTPSession:
         service: Service,
         peer: str,
         tls: str = "",
-        bindings: Mapping[str, bytes] = NO_BINDINGS,
+        bindings: Callable[[], Mapping[str, bytes]] = lambda: NO_BINDINGS,
         *,
         can_start_tls: bool = False,
     ) -> None:
-        """`tls`: TLS version and cipher, empty without TLS; `bindings`: what an exchange can be bound to."""
+        """`tls`: TLS version and cipher, empty without TLS; `bindings` gives what an exchange can be bound to."""
         self.service = service
         self.peer = peer
         self.tls = tls
-        self.terms = Terms(service.limits.auth_line, bindings)
+        self._bindings = bindings
         self.can_start_tls = can_start_tls
         self.hello: Hello | None = None
         self.delivery: StrangerDelivery = StrangerDelivery(service.recipients)
@@ -72,6 +72,11 @@ class SMTPSession:
     @property
     def user(self) -> User | None:
         return self.delivery.user
+
+    @property
+    def terms(self) -> Terms:
+        """What an exchange is held to."""
+        return Terms(self.service.limits.auth_line, self._bindings())
 
     @property
     def login_peer(self) -> LoginPeer:

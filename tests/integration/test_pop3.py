@@ -212,5 +212,5 @@ def test_capabilities_before_tls_and_inside(own_daemon: Daemon) -> None:
     inside = connect(own_daemon.site)
     offered = inside.capa()
     assert "STLS" not in offered
-    assert offered["SASL"] == ["PLAIN"]
+    assert offered["SASL"] == ["PLAIN", "LOGIN"]
     inside.close()
