@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.realm import Realm, Service, User
+from mailbox_d.auth.realm import LoggedIn, Realm, Service, User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.wire.sasl.scram import ScramKeys
 
@@ -53,7 +53,7 @@ class Directory:
         realm = self._domains.get(address.domain)
         return await realm.alias(address) if realm is not None else None
 
-    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         """The user of this address, if this is their password. Raises as `Realm.authenticate` does."""
         realm = self._domains.get(address.domain)
         if realm is not None:

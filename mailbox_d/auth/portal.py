@@ -19,7 +19,7 @@ from zope.interface import Interface, implementer
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
-from mailbox_d.auth.realm import Service, User
+from mailbox_d.auth.realm import LoggedIn, Service, User
 from mailbox_d.errors import AddressError, AuthenticationFailed, AuthenticationUnavailable, MailError
 from mailbox_d.wire.sasl.exchange import Credentials, Proof, Proven
 from mailbox_d.wire.sasl.scram import ScramKeys
@@ -54,10 +54,17 @@ class LoginRefused(AuthenticationFailed, UnauthorizedLogin):
     """`AuthenticationFailed` as cred wants to see it."""
 
 
+@dataclass(slots=True)
+class LoginMind:
+    """What cred calls a mind, the client's side of a login: it learns by which app password they came in."""
+
+    by: str = ""
+
+
 class Authenticator(Protocol):
     """What the checker asks: a `Directory`. Its methods raise `AuthenticationFailed`, `AuthenticationUnavailable`."""
 
-    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         """The user who has this password."""
 
     async def user_for(self, address: EmailAddress, service: Service) -> User:
@@ -66,7 +73,7 @@ class Authenticator(Protocol):
 
 @implementer(ICredentialsChecker)
 class DirectoryChecker:
-    """Checks proofs: user names are full addresses. The avatar ID that it gives is the `User` itself.
+    """Checks proofs: user names are full addresses. The avatar ID that it gives is the `LoggedIn` itself.
 
     Fails with `LoginRefused` or `AuthenticationUnavailable`, and nothing else.
     """
@@ -78,10 +85,10 @@ class DirectoryChecker:
         self._directory = directory
         self._max_password = max_password
 
-    def requestAvatarId(self, credentials: Any) -> Deferred[User]:
+    def requestAvatarId(self, credentials: Any) -> Deferred[LoggedIn]:
         return Deferred.fromCoroutine(self._check(credentials.proof, credentials.service))
 
-    async def _check(self, proof: Proof, service: Service) -> User:
+    async def _check(self, proof: Proof, service: Service) -> LoggedIn:
         try:
             return await self._user_of(proof, service)
         except AuthenticationFailed as error:
@@ -92,12 +99,12 @@ class DirectoryChecker:
             self._log.failure("A login could not be checked")
             raise AuthenticationUnavailable("Authentication is not possible now", cause=repr(error)) from error
 
-    async def _user_of(self, proof: Proof, service: Service) -> User:
+    async def _user_of(self, proof: Proof, service: Service) -> LoggedIn:
         match proof:
             case Credentials(authcid, password):
                 return await self._directory.authenticate(_address(authcid), self._bounded(password), service)
             case Proven(authcid):
-                return await self._directory.user_for(_address(authcid), service)
+                return LoggedIn(await self._directory.user_for(_address(authcid), service))
             case _:
                 raise AuthenticationFailed("Authentication failed", cause="nobody can check such a proof")
 
@@ -109,19 +116,22 @@ class DirectoryChecker:
 
 @implementer(IRealm)
 class AvatarRealm:
-    """Hands out avatars, each made by the factory of the first interface asked for that there is one for."""
+    """Hands out avatars, each made by the factory of the first interface asked for that there is one for. A `LoginMind`
+    is told how the user came in."""
 
     def __init__(self, avatars: Mapping[type[Interface], AvatarFactory]) -> None:
         self._avatars = dict(avatars)
 
     def requestAvatar(
-        self, user: User, mind: object, *interfaces: type[Interface]
+        self, logged_in: LoggedIn, mind: object, *interfaces: type[Interface]
     ) -> Deferred[tuple[type[Interface], object, Callable[[], None]]]:
         """The interface, the avatar, and what to call at the end of the session."""
         served = next((interface for interface in interfaces if interface in self._avatars), None)
         if served is None:
             raise NotImplementedError(f"there is no avatar for {interfaces}")
-        return Deferred.fromCoroutine(self._avatar(served, user))
+        if isinstance(mind, LoginMind):
+            mind.by = logged_in.by
+        return Deferred.fromCoroutine(self._avatar(served, logged_in.user))
 
     async def _avatar(
         self, interface: type[Interface], user: User

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from mailbox_d.address import EmailAddress
+from mailbox_d.address import EmailAddress, canonical_domain
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 T = TypeVar("T")
@@ -22,9 +22,31 @@ class Service(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SenderGrant:
+    """Leave to send as an address that is not one's own, or (without `address`) as every address of a domain."""
+
+    domain: str
+    address: EmailAddress | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SenderGrant:
+        """Read an address, or `@domain`. Raises `AddressError`."""
+        if text.startswith("@"):
+            return cls(canonical_domain(text[1:]))
+        address = EmailAddress.parse(text)
+        return cls(address.domain, address)
+
+    def covers(self, address: EmailAddress) -> bool:
+        """Whether it is leave to send as this address, with or without a suffix."""
+        if self.address is None:
+            return address.domain == self.domain
+        return self.address in (address, address.without_suffix())
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """A user: the address by which they log in, their quota in octets and in messages (None: no limit), their own
-    aliases, and the services that they may use.
+    aliases, the services that they may use, and as whom else they may send.
 
     One who is not enabled cannot log in; mail for them is taken all the same.
     """
@@ -35,10 +57,19 @@ class User:
     enabled: bool = True
     quota_messages: int | None = None
     services: frozenset[Service] = frozenset(Service)
+    senders: tuple[SenderGrant, ...] = ()
 
     def may_use(self, service: Service) -> bool:
         """Whether they may log in to a service."""
         return self.enabled and service in self.services
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A user who has proved who they are, and by which app password (its name), if it was one."""
+
+    user: User
+    by: str = ""
 
 
 class Realm(Protocol):
@@ -58,7 +89,7 @@ class Realm(Protocol):
     async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         """Where mail for an alias of the realm goes: users, aliases or strangers, never back to the alias itself."""
 
-    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         """The user of this address, if this is their password and they may use the service. An alias is no login name.
 
         Raises `AuthenticationFailed` alike for an unknown user, a disabled one and a wrong password.

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.passwords import NOBODYS_PASSWORD, StoredPassword
-from mailbox_d.auth.realm import RunInLane, Service, User
+from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.schemes import SCRAM
 from mailbox_d.auth.scram_keys import made_up_keys, make_keys, read_keys
 from mailbox_d.auth.success_cache import SuccessCache
@@ -88,18 +88,18 @@ class YamlRealm:
         await self._look()
         return self._users.aliases.get(address)
 
-    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         await self._look()
         login = self._users.logins.get(address)
         may = login is not None and login.user.may_use(service)
         if login is not None and may and self._cache.holds(login.user, login.password, password):
-            return login.user
+            return LoggedIn(login.user)
         stored = login.password if login is not None else self._decoy(address)
         verified = await self._verify(stored.verify, password)
         if login is None or not may or not verified:
             raise AuthenticationFailed("Authentication failed", cause=_why_not(login, may=may))
         self._cache.remember(login.user, login.password, password)
-        return login.user
+        return LoggedIn(login.user)
 
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         await self._look()

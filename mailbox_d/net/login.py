@@ -10,7 +10,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
-from mailbox_d.auth.portal import ProofOfUser
+from mailbox_d.auth.portal import LoginMind, ProofOfUser
 from mailbox_d.auth.realm import Service
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
 from mailbox_d.net.limits import GrowingDelay, UserSessions
@@ -67,13 +67,14 @@ class LoginGate:
         """Let a user in. Raises `AuthenticationFailed`, late, `AuthenticationUnavailable` and `TooManySessions`."""
         try:
             login: Any = ProofOfUser(proof, self.service)
-            _, avatar, logout = await self.portal.login(login, None, self.interface)
+            mind = LoginMind()
+            _, avatar, logout = await self.portal.login(login, mind, self.interface)
         except (UnauthorizedLogin, AuthenticationFailed):
             await self.refuse(_name_of(proof), peer)
         except AuthenticationUnavailable as error:
             log.error("nobody can log in: {error}", error=one_line(error))
             raise
-        return self._count(avatar, logout, peer)
+        return self._count(avatar, logout, peer, mind.by)
 
     async def refuse(self, user: str, peer: LoginPeer) -> NoReturn:
         """Say no, later with each failure. Raises `AuthenticationFailed`."""
@@ -86,7 +87,7 @@ class LoginGate:
         await self.sleep(self.delay.at(peer.failures + 1))
         raise AuthenticationFailed(FAILED)
 
-    def _count(self, avatar: Any, logout: Callable[[], None], peer: LoginPeer) -> Admission:
+    def _count(self, avatar: Any, logout: Callable[[], None], peer: LoginPeer, by: str) -> Admission:
         user = str(avatar.address)
         if not self.sessions.admit(user):
             logout()
@@ -97,10 +98,11 @@ class LoginGate:
             logout()
 
         log.info(
-            "login: service={service} peer={peer} user={user}",
+            "login: service={service} peer={peer} user={user}" + (" by={by}" if by else ""),
             service=self.service.value,
             peer=peer.address,
             user=user,
+            by=one_line(by),
         )
         return Admission(avatar, leave)
 

@@ -11,8 +11,8 @@ from twisted.mail.interfaces import IMessageDelivery
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.portal import build_portal, scram_keys
+from mailbox_d.auth.realm import LoggedIn, User
 from mailbox_d.auth.realm import Service as LoginService
-from mailbox_d.auth.realm import User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.limits import UserSessions
@@ -63,12 +63,12 @@ class SampleRealm:
     async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         return self._aliases.get(address)
 
-    async def authenticate(self, address: EmailAddress, password: bytes, service: LoginService) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: LoginService) -> LoggedIn:
         self._answer_if_up()
         user = await self.find_user(address)
         if user is None or password != b"pass":
             raise AuthenticationFailed("Authentication failed")
-        return user
+        return LoggedIn(user)
 
     def _answer_if_up(self) -> None:
         if self._down:

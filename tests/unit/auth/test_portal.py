@@ -12,8 +12,8 @@ from zope.interface import Interface
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
-from mailbox_d.auth.portal import LoginRefused, ProofOfUser, build_portal
-from mailbox_d.auth.realm import Service, User
+from mailbox_d.auth.portal import LoginMind, LoginRefused, ProofOfUser, build_portal
+from mailbox_d.auth.realm import LoggedIn, Service, User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.wire.sasl.exchange import Credentials
 
@@ -44,13 +44,13 @@ class MemoryRealm:
     async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         return tuple(self._users) if address.key == "all" else None
 
-    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> User:
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         self.asked.append(address)
         if self._error is not None:
             raise self._error
         if self._users.get(address) != password:
             raise AuthenticationFailed("Authentication failed", cause="for the log")
-        return User(address)
+        return LoggedIn(User(address))
 
 
 @pytest.fixture
@@ -94,6 +94,21 @@ def test_a_login_gives_the_avatar_that_the_interface_asks_for(directory: Directo
     assert interface is IMail
     assert avatar == ("mail of", User(address("alice@example.org")))
     log_out()
+
+
+def test_a_mind_learns_how_the_user_came_in() -> None:
+    class Phones(MemoryRealm):
+        async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
+            return LoggedIn(User(address), by="phone")
+
+    async def make(user: User) -> object:
+        return user
+
+    realm: Any = Phones("phones", {})
+    mind = LoginMind()
+    proof = ProofOfUser(Credentials("alice@example.org", b"pass"), Service.IMAP)
+    build_portal(Directory({"example.org": realm}), {IMail: make}).login(proof, mind, IMail)
+    assert mind.by == "phone"
 
 
 def test_a_user_name_is_utf8_and_its_domain_in_any_form(staff: MemoryRealm, directory: Directory) -> None:

@@ -128,7 +128,8 @@ def test_what_is_known_of_a_user_is_told_at_once(site: Site) -> None:
 
 def test_the_right_password_gives_the_user(site: Site) -> None:
     assert (
-        result(site.realm.authenticate(EmailAddress.parse("Alice@EXAMPLE.org"), b"pass", Service.IMAP)).address == ALICE
+        result(site.realm.authenticate(EmailAddress.parse("Alice@EXAMPLE.org"), b"pass", Service.IMAP)).user.address
+        == ALICE
     )
 
 
@@ -186,7 +187,7 @@ def test_attack_40_a_changed_password_ends_the_old_one_at_once(site: Site) -> No
     site.write(users_yaml(OTHER_HASH))
     site.now += 1
     site.refusal(ALICE, b"pass")
-    assert result(site.realm.authenticate(ALICE, b"word", Service.IMAP)).address == ALICE
+    assert result(site.realm.authenticate(ALICE, b"word", Service.IMAP)).user.address == ALICE
 
 
 def test_attack_40_a_removed_or_disabled_user_is_refused_at_once(site: Site) -> None:
@@ -236,7 +237,7 @@ def test_a_broken_file_is_refused_and_told_once_while_the_old_one_serves(site: S
     for _ in range(3):
         site.now += 1
         assert result(site.realm.find_user(ALICE)) is not None
-    assert result(site.realm.authenticate(ALICE, b"pass", Service.IMAP)).address == ALICE
+    assert result(site.realm.authenticate(ALICE, b"pass", Service.IMAP)).user.address == ALICE
     (event,) = site.logged(LogLevel.error)
     assert f"{site.path}:" in event["faults"]
     site.write("users: {}")
