@@ -26,6 +26,7 @@ class SaslSession:
         self._gate = gate
         self._peer = peer
         self._mechanism: Mechanism = mechanism(name, gate.mechanisms, peer.terms)
+        self._authcid = ""
         self._has_failed = False
 
     async def start(self, initial: bytes | None) -> Challenge | Admission:
@@ -43,7 +44,7 @@ class SaslSession:
             step = take()
         except SaslError as error:
             if isinstance(error, AuthenticationFailed):
-                return await self._gate.refuse("", self._peer)
+                return await self._gate.refuse(self._authcid, self._peer)
             raise
         if isinstance(step, WantsKeys):
             return await self._with_keys(step)
@@ -59,5 +60,6 @@ class SaslSession:
 
     async def _with_keys(self, wanted: WantsKeys) -> Challenge:
         assert isinstance(self._mechanism, ScramSha256)
+        self._authcid = wanted.authcid  # to be told in the log, and counted, where the proof is wrong
         keys, known = await self._gate.keys(wanted.authcid)
         return self._mechanism.keys(keys, known=known)

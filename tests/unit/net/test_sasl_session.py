@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Any
 
 import pytest
+from twisted.logger import globalLogPublisher
 
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.login import FAILED, Admission, LoginGate, LoginPeer
@@ -57,6 +59,20 @@ def test_scram_with_a_wrong_password_fails_at_the_end_whoever_it_is(gate: LoginG
     with pytest.raises(AuthenticationFailed) as refusal:
         done(session.step(b64(client.final(server_first))))
     assert refusal.value.public == FAILED
+
+
+def test_whose_proof_is_wrong_is_logged(gate: LoginGate) -> None:
+    client = Client(b"guess", user=b"ann@example.org")
+    session = exchange(gate, "SCRAM-SHA-256")
+    server_first = asked(session.start(b64(client.first)))
+    events: list[dict[str, Any]] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        with pytest.raises(AuthenticationFailed):
+            done(session.step(b64(client.final(server_first))))
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert [event["user"] for event in events] == ["ann@example.org"]
 
 
 def test_a_password_that_would_be_right_for_keys_that_are_made_up_is_wrong(gate: LoginGate) -> None:
