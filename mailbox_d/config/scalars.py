@@ -269,6 +269,24 @@ class LdapUri(Scalar):
         return text
 
 
+class HttpsUrl(Scalar):
+    """Where something is had by HTTPS, and by nothing else."""
+
+    expected = "a URL such as https://login.example.org/keys"
+
+    def read_text(self, text: str, folder: Path) -> str:
+        try:
+            parts = urlsplit(text)
+            possible = parts.port != 0 and bool(parts.hostname)
+        except ValueError:
+            raise Refusal(f"{shown(text)} is no URL", self.expected) from None
+        if parts.scheme != "https" or not possible or not re.fullmatch(r"[!-~]+", text):
+            raise Refusal(f"{shown(text)} is no URL of HTTPS", self.expected)
+        if parts.username is not None or parts.fragment:
+            raise Refusal(f"{shown(text)} has a user name or a fragment", self.expected)
+        return text
+
+
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

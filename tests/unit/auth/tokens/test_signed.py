@@ -1,0 +1,238 @@
+"""Tokens that say all themselves: signatures, and the issuer's keys."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from twisted.internet.defer import Deferred
+
+from mailbox_d.auth.tokens.claims import Expected, TokenRefused
+from mailbox_d.auth.tokens.keys import KEPT_MOST, PAUSE, PAUSE_AFTER_FAILURE, KeptKeys
+from mailbox_d.auth.tokens.signatures import read_key_set
+from mailbox_d.auth.tokens.signed import SignedTokens
+from mailbox_d.errors import AuthenticationUnavailable
+from tests.unit.auth.tokens.signing import AUDIENCE, EC, ED, ISSUER, NOW, RSA, Signer, claims, key_set
+
+EXPECTED = Expected(issuer=ISSUER, audience=AUDIENCE)
+OTHER = ec.generate_private_key(ec.SECP256R1())
+REFRESH = 3600.0
+
+
+async def at_once(work: Callable[..., Any], *args: Any) -> Any:
+    return work(*args)
+
+
+class Issuer:
+    """Has a key set, unless it is down; counts who asks."""
+
+    def __init__(self, *signers: Signer) -> None:
+        self.signers = signers
+        self.down = False
+        self.asked = 0
+        self.time = 1000.0
+        self.pending: list[Deferred[bytes]] | None = None
+        keys = KeptKeys(self._fetch, at_once, lambda: self.time, refresh=REFRESH)
+        self.tokens = SignedTokens(keys, EXPECTED, ("RS256", "ES256", "EdDSA"), at_once, lambda: NOW)
+
+    async def _fetch(self) -> bytes:
+        self.asked += 1
+        if self.down:
+            raise AuthenticationUnavailable("x", cause="it is down")
+        if self.pending is not None:
+            waiting: Deferred[bytes] = Deferred()
+            self.pending.append(waiting)
+            return await waiting
+        return key_set(*self.signers)
+
+    def ask(self, token: str) -> str:
+        return str(outcome(self.tokens.address_of(token)))
+
+
+def outcome(work: Awaitable[Any]) -> Any:
+    told: list[Any] = []
+    Deferred.fromCoroutine(work).addBoth(told.append)  # type: ignore[arg-type]
+    if hasattr(told[0], "raiseException"):
+        told[0].raiseException()
+    return told[0]
+
+
+def unsigned(header: dict[str, Any], **changed: Any) -> str:
+    parts = (json.dumps(part).encode() for part in (header, claims(**changed)))
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+@pytest.mark.parametrize("signer", [Signer("RS256", RSA), Signer("ES256", EC), Signer("EdDSA", ED)])
+def test_a_token_proves_the_address_in_it(signer: Signer) -> None:
+    assert Issuer(signer).ask(signer.token()) == "alice@example.org"
+
+
+def test_a_token_without_a_keys_name_is_tried_with_all_keys_of_its_kind() -> None:
+    issuer = Issuer(Signer(key=OTHER, name="second"), Signer("RS256", RSA, "third"), Signer())
+    assert issuer.ask(jwt.encode(claims(), EC, "ES256")) == "alice@example.org"
+
+
+def test_a_token_is_for_nobody_who_did_not_sign_it() -> None:
+    issuer = Issuer(Signer(), Signer("RS256", RSA, "second"))
+    good = Signer().token()
+    head, body, signature = good.split(".")
+    forged = [
+        Signer(key=OTHER).token(),
+        f"{head}.{body}.",
+        f"{head}.{body}",
+        f"{head}.{body}.{signature[:-4]}AAAA",
+        f"{head}.{unsigned({}, email='bob@example.net').split('.')[1]}.{signature}",
+        Signer(name="second").token(),  # the name of a key of another kind
+        good + "." + signature,
+        "a.b.c",
+        "",
+        "." * 5000,
+        good + "A" * 9000,
+    ]
+    for token in forged:
+        with pytest.raises(TokenRefused):
+            issuer.ask(token)
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "", "HS256", "ES384", "RS512", "PS256", None, 1, ["ES256"]]
+)
+def test_only_algorithms_that_are_configured_are_taken(algorithm: Any) -> None:
+    with pytest.raises(TokenRefused):
+        Issuer(Signer()).ask(unsigned({"alg": algorithm, "kid": "first"}) + ".AAAA")
+
+
+@pytest.mark.parametrize("form", [PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1])
+def test_a_public_key_is_no_secret_to_sign_with(form: PublicFormat) -> None:
+    start = unsigned({"alg": "HS256", "kid": "first"})
+    secret = RSA.public_key().public_bytes(Encoding.PEM, form)
+    mac = base64.urlsafe_b64encode(hmac.digest(secret, start.encode(), hashlib.sha256)).rstrip(b"=").decode()
+    with pytest.raises(TokenRefused):
+        Issuer(Signer("RS256", RSA)).ask(f"{start}.{mac}")
+
+
+def test_an_algorithm_that_is_known_and_not_configured_is_refused() -> None:
+    keys = KeptKeys(Issuer(Signer())._fetch, at_once, lambda: 0.0, refresh=REFRESH)
+    tokens = SignedTokens(keys, EXPECTED, ("RS256",), at_once, lambda: NOW)
+    with pytest.raises(TokenRefused):
+        outcome(tokens.address_of(Signer().token()))
+
+
+@pytest.mark.parametrize("header", [{"crit": ["b64"], "b64": False}, {"crit": []}])
+def test_what_the_header_wants_and_nobody_knows_is_refused(header: dict[str, Any]) -> None:
+    start = unsigned({"alg": "ES256", "kid": "first", **header})
+    with pytest.raises(TokenRefused):
+        Issuer(Signer()).ask(start + ".AAAA")
+
+
+@pytest.mark.parametrize("changed", [{"iss": "x"}, {"aud": "x"}, {"exp": NOW - 60}, {"exp": None}, {"email": None}])
+def test_a_signature_alone_is_not_enough(changed: dict[str, Any]) -> None:
+    with pytest.raises(TokenRefused):
+        Issuer(Signer()).ask(Signer().token(**changed))
+
+
+def test_keys_are_fetched_once_and_kept() -> None:
+    issuer = Issuer(Signer())
+    for _ in range(3):
+        issuer.ask(Signer().token())
+    assert issuer.asked == 1
+
+
+def test_a_key_that_is_not_known_is_looked_for_once_a_minute() -> None:
+    issuer = Issuer(Signer())
+    new = Signer(key=OTHER, name="second")
+    issuer.ask(Signer().token())
+    issuer.signers = (new,)
+    for _ in range(3):
+        with pytest.raises(TokenRefused):
+            issuer.ask(new.token())
+    assert issuer.asked == 1
+    issuer.time += PAUSE
+    assert issuer.ask(new.token()) == "alice@example.org"
+    assert issuer.asked == 2
+    with pytest.raises(TokenRefused):
+        issuer.ask(Signer().token())  # the old one is taken no more
+    assert issuer.asked == 2
+
+
+def test_an_issuer_that_is_down_says_nothing_of_a_token() -> None:
+    issuer = Issuer(Signer())
+    issuer.down = True
+    for _ in range(3):
+        with pytest.raises(AuthenticationUnavailable):
+            issuer.ask(Signer().token())
+    assert issuer.asked == 1
+    issuer.down = False
+    issuer.time += PAUSE_AFTER_FAILURE
+    assert issuer.ask(Signer().token()) == "alice@example.org"
+
+
+def test_known_keys_count_while_the_issuer_is_down_but_not_for_ever() -> None:
+    issuer = Issuer(Signer())
+    issuer.ask(Signer().token())
+    issuer.down = True
+    issuer.time += REFRESH
+    assert issuer.ask(Signer().token()) == "alice@example.org"
+    assert issuer.asked == 2
+    with pytest.raises(AuthenticationUnavailable):
+        issuer.ask(Signer(key=OTHER, name="second").token())
+    issuer.time += KEPT_MOST
+    with pytest.raises(AuthenticationUnavailable):
+        issuer.ask(Signer().token())
+
+
+def test_a_key_that_was_taken_back_is_forgotten_in_time() -> None:
+    issuer = Issuer(Signer())
+    issuer.ask(Signer().token())
+    issuer.signers = (Signer(key=OTHER, name="second"),)
+    issuer.time += REFRESH
+    with pytest.raises(TokenRefused):
+        issuer.ask(Signer().token())
+
+
+def test_many_who_come_at_once_wait_for_one_fetch() -> None:
+    issuer = Issuer(Signer())
+    issuer.pending = []
+    told: list[Any] = []
+    for _ in range(5):
+        Deferred.fromCoroutine(issuer.tokens.address_of(Signer().token())).addBoth(told.append)
+    assert len(issuer.pending) == 1
+    issuer.pending[0].callback(key_set(Signer()))
+    assert list(map(str, told)) == ["alice@example.org"] * 5
+
+
+WEAK = rsa.generate_private_key(65537, 1024)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"keys": {}}',
+        b'{"keys": []}',
+        b'{"keys": [1, null, {}, {"kty": "EC"}, {"kty": "RSA", "n": "!", "e": 3}]}',
+        b'{"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "first"}]}',
+        b"[" * 100_000,
+        key_set(Signer("RS256", WEAK)),
+        json.dumps({"keys": [Signer().jwk() | {"use": "enc"}]}).encode(),
+        json.dumps({"keys": [Signer().jwk() | {"kid": 7}]}).encode(),
+    ],
+)
+def test_what_has_no_key_of_use(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        read_key_set(text)
+
+
+def test_keys_of_other_kinds_are_passed_over() -> None:
+    entries = [{"kty": "oct", "k": "c2VjcmV0"}, {"kty": "new"}, Signer().jwk()]
+    assert [key.name for key in read_key_set(json.dumps({"keys": entries}).encode())] == ["first"]
