@@ -1,0 +1,48 @@
+"""From where users have logged in: whoever guesses elsewhere shuts nobody out there."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+
+PER_USER = 20
+"""Networks of one user; one who travels has the last of them."""
+
+
+class Acquaintances:
+    """Users, and the networks (`Blocks.narrow`) from which each logged in last.
+
+    Holds up to `most` users with `PER_USER` networks each; of more, those go that were here longest ago.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._networks: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
+        self.is_new = False
+        """Whether something came that is not on disk; whoever writes it down says so."""
+
+    def knows(self, user: str, network: str) -> bool:
+        """Whether the user has logged in from there."""
+        return network in self._networks.get(user, ())
+
+    def met(self, user: str, network: str) -> None:
+        """The user logged in from there."""
+        self.is_new = self.is_new or not self.knows(user, network)
+        networks = self._networks.setdefault(user, OrderedDict())
+        networks[network] = None
+        networks.move_to_end(network)
+        self._networks.move_to_end(user)
+        if len(networks) > PER_USER:
+            networks.popitem(last=False)
+        if len(self._networks) > self._most:
+            self._networks.popitem(last=False)
+
+    def recall(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Users and networks as they were given when this was written down, the last at the end."""
+        for user, network in pairs:
+            self.met(user, network)
+        self.is_new = False
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """A user and a network at a time, those who were here last at the end."""
+        return ((user, network) for user, networks in self._networks.items() for network in networks)

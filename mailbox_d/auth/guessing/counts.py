@@ -1,0 +1,98 @@
+"""Failed logins of one kind of thing (a network, a user): a number that decays, and the wait that comes of it."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_MOST_DOUBLINGS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """`free` failures cost nothing. From the next one on there is a wait, of `first` seconds, that doubles with each,
+    up to `most`. Half of the failures are forgotten after each `half_life` seconds."""
+
+    free: float
+    first: float = 2.0
+    most: float = 15.0
+    half_life: float = 900.0
+
+    def after(self, failures: float) -> float:
+        """Seconds until the next try, after so many failures."""
+        if failures <= self.free:
+            return 0.0
+        doubled: float = 2.0 ** min(failures - self.free - 1, _MOST_DOUBLINGS)
+        return min(self.first * doubled, self.most)
+
+
+@dataclass(slots=True)
+class _Entry:
+    failures: float
+    at: float
+    next_try: float
+
+
+class Counts:
+    """The failures of up to `most` names. Of more, those are forgotten that were looked at longest ago.
+
+    `at_once`: tries for one name that may be under way, 0 for any number. `clock` gives seconds, never backwards.
+    """
+
+    def __init__(self, clock: Callable[[], float], waits: Waits, most: int, *, at_once: int = 0) -> None:
+        self._clock = clock
+        self._waits = waits
+        self._most = most
+        self._at_once = at_once
+        self._under_way: Counter[str] = Counter()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+
+    def must_wait(self, name: str) -> bool:
+        """Whether a try comes before its time."""
+        if self._at_once and self._under_way[name] >= self._at_once:
+            return True
+        entry = self._entries.get(name)
+        if entry is None:
+            return False
+        self._entries.move_to_end(name)
+        return self._clock() < entry.next_try
+
+    def begin(self, name: str) -> None:
+        """A try is under way, until it is over. Of those who must wait between two, the next is as far away as if it
+        had failed: what is tried at the same moment is no way around it."""
+        if self._at_once:
+            self._under_way[name] += 1
+        entry = self._entries.get(name)
+        if entry is not None:
+            self._put_off(entry, self.failures(name))
+
+    def end(self, name: str) -> None:
+        """A try is over, whatever came of it."""
+        self._under_way[name] -= 1
+        if self._under_way[name] <= 0:
+            del self._under_way[name]
+
+    def fail(self, name: str) -> None:
+        """A try has failed."""
+        failures = self.failures(name) + 1
+        entry = self._entries.setdefault(name, _Entry(0.0, 0.0, float("-inf")))
+        self._entries.move_to_end(name)
+        entry.failures, entry.at = failures, self._clock()
+        self._put_off(entry, failures)
+        while len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+    def failures(self, name: str) -> float:
+        """What is left of them by now."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return 0.0
+        left: float = 0.5 ** min((self._clock() - entry.at) / self._waits.half_life, 1000.0)
+        return entry.failures * left
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _put_off(self, entry: _Entry, failures: float) -> None:
+        entry.next_try = max(entry.next_try, self._clock() + self._waits.after(failures))

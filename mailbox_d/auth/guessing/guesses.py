@@ -1,0 +1,118 @@
+"""Whether a login may be tried now: for its user and from its network, over all protocols and connections together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.guessing.acquaintances import Acquaintances
+from mailbox_d.auth.guessing.blocks import blocks_of
+from mailbox_d.auth.guessing.counts import Counts, Waits
+from mailbox_d.errors import AddressError
+
+_LONGEST = 1000
+"""Characters of a user name that are looked at; no address has as many."""
+
+_AT_ONCE = 50
+"""Logins of one user under way at once; who has more waiting for an answer guesses."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuessLimits:
+    """Failures that cost nothing, and how it goes on from there (`Waits`). `remembered`: networks, users and users'
+    own networks, of each kind so many."""
+
+    per_address: int = 10
+    per_network: int = 50
+    per_user: int = 10
+    first_wait: float = 2.0
+    longest_wait: float = 15.0
+    half_life: float = 900.0
+    remembered: int = 100_000
+
+    def waits(self, free: int) -> Waits:
+        """The waits of one kind."""
+        return Waits(free, self.first_wait, self.longest_wait, self.half_life)
+
+
+class Guesses:
+    """Counts failed logins for the client's address, the network around it, and the user.
+
+    From where a user has logged in before (`Acquaintances`), neither the user's count nor the wider network's is looked
+    at: there is a count of its own for the two together. What comes from an exempt address (`is_exempt`) counts for
+    the user alone. `clock` gives seconds, never backwards.
+    """
+
+    def __init__(
+        self,
+        limits: GuessLimits,
+        acquaintances: Acquaintances,
+        clock: Callable[[], float],
+        is_exempt: Callable[[str], bool] = lambda host: False,
+    ) -> None:
+        self._acquaintances = acquaintances
+        self._is_exempt = is_exempt
+        self._addresses = Counts(clock, limits.waits(limits.per_address), limits.remembered)
+        self._networks = Counts(clock, limits.waits(limits.per_network), limits.remembered)
+        per_user = limits.waits(limits.per_user)
+        self._users = Counts(clock, per_user, limits.remembered, at_once=_AT_ONCE)
+        self._acquainted = Counts(clock, per_user, limits.remembered, at_once=_AT_ONCE)
+
+    def attempt(self, user: str, host: str) -> Attempt:
+        """A login of `user`, as the client wrote it (empty where it did not say), from `host`."""
+        name, blocks = _folded(user), blocks_of(host)
+        counted = blocks if blocks is not None and not self._is_exempt(host) else None
+        names: list[tuple[Counts, str]] = [] if counted is None else [(self._addresses, counted.narrow)]
+        if name and blocks is not None and self._acquaintances.knows(name, blocks.narrow):
+            names.append((self._acquainted, f"{blocks.narrow} {name}"))
+        else:
+            names += [] if counted is None else [(self._networks, counted.wide)]
+            names += [(self._users, name)] if name else []
+        return Attempt(tuple(names))
+
+    def succeeded(self, user: str, host: str) -> None:
+        """A user logged in: from there they are known from now on."""
+        name, blocks = _folded(user), blocks_of(host)
+        if name and blocks is not None:
+            self._acquaintances.met(name, blocks.narrow)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one login counts for."""
+
+    _names: tuple[tuple[Counts, str], ...]
+
+    @property
+    def is_too_early(self) -> bool:
+        """Whether it comes before its time, and is to be refused without being looked at."""
+        waiting = [counts.must_wait(name) for counts, name in self._names]
+        return any(waiting)
+
+    def begin(self) -> bool:
+        """Whether it may be tried now; if so it is under way, until `end`."""
+        if self.is_too_early:
+            return False
+        for counts, name in self._names:
+            counts.begin(name)
+        return True
+
+    def fail(self) -> None:
+        """It was tried, and failed."""
+        for counts, name in self._names:
+            counts.fail(name)
+
+    def end(self) -> None:
+        """It is over, whatever came of it."""
+        for counts, name in self._names:
+            counts.end(name)
+
+
+def _folded(user: str) -> str:
+    """The address in the one form that all its ways of writing have; empty for what is nobody's."""
+    try:
+        address = EmailAddress.parse(user) if len(user) <= _LONGEST else None
+    except (AddressError, UnicodeError):
+        return ""
+    return "" if address is None else f"{address.key}@{address.domain}"
