@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
 
 import pytest
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs
 
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.login import FAILED, Admission, LoginGate, LoginPeer
@@ -65,13 +64,8 @@ def test_whose_proof_is_wrong_is_logged(gate: LoginGate) -> None:
     client = Client(b"guess", user=b"ann@example.org")
     session = exchange(gate, "SCRAM-SHA-256")
     server_first = asked(session.start(b64(client.first)))
-    events: list[dict[str, Any]] = []
-    globalLogPublisher.addObserver(events.append)
-    try:
-        with pytest.raises(AuthenticationFailed):
-            done(session.step(b64(client.final(server_first))))
-    finally:
-        globalLogPublisher.removeObserver(events.append)
+    with capturedLogs() as events, pytest.raises(AuthenticationFailed):
+        done(session.step(b64(client.final(server_first))))
     assert [event["user"] for event in events] == ["ann@example.org"]
 
 
