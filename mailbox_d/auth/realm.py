@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from mailbox_d.address import EmailAddress, canonical_domain
+from mailbox_d.errors import AddressError
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ class SenderGrant:
         """Read an address, or `@domain`. Raises `AddressError`."""
         if text.startswith("@"):
             return cls(canonical_domain(text[1:]))
+        if text.startswith("*@"):
+            raise AddressError("A whole domain is written @domain")
         address = EmailAddress.parse(text)
         return cls(address.domain, address)
 

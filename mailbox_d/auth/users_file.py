@@ -2,12 +2,19 @@
 
 users:
   alice@example.org: {password: "{ARGON2ID}…", quota: 1 GiB, aliases: [a.smith@example.org], enabled: true}
+  bob@example.net:
+    password: "{ARGON2ID}…"
+    services: [imap, submission]
+    senders: [info@example.net, "@example.com"]
+    app_passwords:
+      phone: {password: "{ARGON2ID}…", services: [imap]}
 aliases:
   sales@example.org: [alice@example.org, bob@example.net]
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +22,7 @@ from pathlib import Path
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.alias_loops import loops
 from mailbox_d.auth.passwords import DEFAULT_CEILING, StoredPassword
-from mailbox_d.auth.realm import User
+from mailbox_d.auth.realm import SenderGrant, Service, User
 from mailbox_d.auth.schemes import CostCeiling
 from mailbox_d.config.faults import ConfigurationError, Fault, KeyPath, Refusal, kind, shown, unknown
 from mailbox_d.config.source import Document, DocumentLimits, Plain, parse_document, read_text
@@ -32,7 +39,9 @@ class UsersFileLimits:
     document: DocumentLimits = _DOCUMENT
     users: int = 50_000
     addresses_per_alias: int = 1_000
-    """Also how many aliases one user may have."""
+    """Also how many aliases one user may have, and how many grants to send as others."""
+    app_passwords: int = 20
+    """Of one user: a login is held against each."""
     ceiling: CostCeiling = DEFAULT_CEILING
 
 
@@ -40,11 +49,26 @@ DEFAULT_LIMITS = UsersFileLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class AppPassword:
+    """A further password, of one program or device, with which its owner may use some services."""
+
+    name: str
+    password: StoredPassword = field(repr=False)
+    services: frozenset[Service] = frozenset(Service)
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
-    """A user and how their password is stored."""
+    """A user and how their passwords are stored."""
 
     user: User
     password: StoredPassword = field(repr=False)
+    app_passwords: tuple[AppPassword, ...] = ()
+
+    def passwords_for(self, service: Service) -> tuple[tuple[str, StoredPassword], ...]:
+        """What a login to a service is held against, each with its name: their own, which has none, then the others."""
+        others = ((one.name, one.password) for one in self.app_passwords if service in one.services)
+        return (("", self.password), *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +96,15 @@ def read_users(path: Path, limits: UsersFileLimits = DEFAULT_LIMITS) -> Users:
 
 
 _TOP_KEYS = ("users", "aliases")
-_USER_KEYS = ("password", "quota", "quota_messages", "aliases", "enabled")
+_USER_KEYS = ("password", "quota", "quota_messages", "aliases", "services", "senders", "app_passwords", "enabled")
+_APP_PASSWORD_KEYS = ("password", "services")
+_SERVICES = tuple(service.value for service in Service)
+_NAME = re.compile(r"\w[\w.-]{0,63}")
 _MESSAGES = Count(least=1)
 _AN_ADDRESS = "an address such as bob@example.org"
+_A_GRANT = "an address, or @ and a domain for all of its addresses"
+_A_SERVICE = "one of " + ", ".join(_SERVICES)
+_APP_PASSWORD_NAME = "letters, digits, dots, hyphens and underscores, at most 64"
 _A_HASH = 'text in quotes: "{SCHEME}hash"'
 
 
@@ -128,10 +158,13 @@ class _Reading:
         quota = self._quota(value.get("quota"), (*path, "quota"))
         messages = self._quota_messages(value.get("quota_messages"), (*path, "quota_messages"))
         aliases = tuple(self._own_aliases(value.get("aliases", []), (*path, "aliases")))
+        services = self._services(value, path)
+        senders = tuple(self._senders(value.get("senders", []), (*path, "senders")))
+        others = tuple(self._app_passwords(value.get("app_passwords", {}), (*path, "app_passwords")))
         enabled = self._enabled(value.get("enabled", True), (*path, "enabled"))
         if address is None or password is None:
             return None
-        return Login(User(address, quota, aliases, enabled, messages), password)
+        return Login(User(address, quota, aliases, enabled, messages, services, senders), password, others)
 
     def _password(self, entry: Mapping[str, Plain], path: KeyPath) -> StoredPassword | None:
         """How the password is stored. No fault repeats the value: it may be a password without its scheme."""
@@ -147,6 +180,47 @@ class _Reading:
         except Refusal as refusal:
             self._refuse((*path, "password"), refusal.problem, refusal.expected)
             return None
+
+    def _services(self, entry: Mapping[str, Plain], path: KeyPath) -> frozenset[Service]:
+        """The services that an entry names; all where it names none."""
+        if "services" not in entry:
+            return frozenset(Service)
+        value, path = entry["services"], (*path, "services")
+        if value == []:
+            self._refuse(path, "these are no services", _A_SERVICE)
+        named = list(self._texts(value, path, _A_SERVICE))
+        for text, place in named:
+            if text not in _SERVICES:
+                self._refuse(place, *unknown("this service", text, _SERVICES))
+        return frozenset(Service(text) for text, _ in named if text in _SERVICES)
+
+    def _senders(self, value: Plain, path: KeyPath) -> Iterator[SenderGrant]:
+        for text, place in self._texts(value, path, _A_GRANT):
+            try:
+                yield SenderGrant.parse(text)
+            except (AddressError, UnicodeError):
+                self._refuse(place, f"{shown(text)} is neither an address nor a domain's", _A_GRANT)
+
+    def _app_passwords(self, value: Plain, path: KeyPath) -> Iterator[AppPassword]:
+        if not isinstance(value, dict):
+            self._refuse(path, "this is not a mapping", "app passwords by names of your own")
+            return
+        if len(value) > self._limits.app_passwords:
+            self._refuse(path, f"these are {len(value)} app passwords", f"at most {self._limits.app_passwords}")
+            return
+        for name, entry in value.items():
+            if (password := self._app_password(name, entry, (*path, name))) is not None:
+                yield password
+
+    def _app_password(self, name: str, value: Plain, path: KeyPath) -> AppPassword | None:
+        if not _NAME.fullmatch(name):
+            self._refuse(path, f"{shown(name)} is no name for an app password", _APP_PASSWORD_NAME, at_key=True)
+        if not isinstance(value, dict):
+            self._refuse(path, "this is not a mapping", f"password: with {_A_HASH}, and perhaps services")
+            return None
+        self._refuse_unknown(value, path, _APP_PASSWORD_KEYS)
+        password, services = self._password(value, path), self._services(value, path)
+        return AppPassword(name, password, services) if password is not None else None
 
     def _quota(self, value: Plain, path: KeyPath) -> int | None:
         if value is None:
@@ -231,20 +305,20 @@ class _Reading:
         self._refuse(path, problem, expected, at_key=at_key)
         return None
 
-    def _texts(self, value: Plain, path: KeyPath) -> Iterator[tuple[str, KeyPath]]:
+    def _texts(self, value: Plain, path: KeyPath, expected: str = _AN_ADDRESS) -> Iterator[tuple[str, KeyPath]]:
         """The texts of a list, or the one that stands for a list, each with its place."""
         if isinstance(value, str):
             yield value, path
         elif not isinstance(value, list):
-            self._refuse(path, self._kind(value, path), f"{_AN_ADDRESS}, or a list of them")
+            self._refuse(path, self._kind(value, path), f"{expected}, or a list of them")
         elif len(value) > self._limits.addresses_per_alias:
-            self._refuse(path, f"these are {len(value)} addresses", f"at most {self._limits.addresses_per_alias}")
+            self._refuse(path, f"these are {len(value)} entries", f"at most {self._limits.addresses_per_alias}")
         else:
             for index, item in enumerate(value):
                 if isinstance(item, str):
                     yield item, (*path, index)
                 else:
-                    self._refuse((*path, index), self._kind(item, (*path, index)), _AN_ADDRESS)
+                    self._refuse((*path, index), self._kind(item, (*path, index)), expected)
 
     def _kind(self, value: Plain, path: KeyPath) -> str:
         return f"this is {kind(value, self._document.written(path))}"

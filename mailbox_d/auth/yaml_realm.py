@@ -13,7 +13,7 @@ from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.passwords import NOBODYS_PASSWORD, StoredPassword
+from mailbox_d.auth.passwords import NOBODYS_PASSWORD
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.schemes import SCRAM
 from mailbox_d.auth.scram_keys import made_up_keys, make_keys, read_keys
@@ -27,6 +27,8 @@ from mailbox_d.wire.sasl.scram import ScramKeys
 DEFAULT_INTERVAL = 1.0
 LOGGED = 1000
 """Characters of faults in one line of the log."""
+
+_NOBODY = Login(User(EmailAddress.parse("nobody@invalid")), NOBODYS_PASSWORD)
 
 
 class YamlRealm:
@@ -92,19 +94,21 @@ class YamlRealm:
         await self._look()
         login = self._users.logins.get(address)
         may = login is not None and login.user.may_use(service)
-        if login is not None and may and self._cache.holds(login.user, login.password, password):
-            return LoggedIn(login.user)
-        stored = login.password if login is not None else self._decoy(address)
-        verified = await self._verify(stored.verify, password)
-        if login is None or not may or not verified:
+        if login is not None and may and (cached := self._remembered(login, password, service)) is not None:
+            return cached
+        candidates = (login or self._decoy(address)).passwords_for(service)
+        # Each is looked at, also behind the one that fits, so that the time taken does not tell which it was.
+        fitting = [(name, stored) for name, stored in candidates if await self._verify(stored.verify, password)]
+        if login is None or not may or not fitting:
             raise AuthenticationFailed("Authentication failed", cause=_why_not(login, may=may))
-        self._cache.remember(login.user, login.password, password)
-        return LoggedIn(login.user)
+        name, stored = fitting[0]
+        self._cache.remember(login.user, stored, password)
+        return LoggedIn(login.user, name)
 
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         await self._look()
         login = self._users.logins.get(address)
-        stored = login.password if login is not None else self._decoy(address)
+        stored = (login or self._decoy(address)).password
         made_up = made_up_keys(self._decoy_key, _folded(address))
         if stored.is_plain:  # whoever it is of, it takes its time
             keys = await self._verify(make_keys, stored.value, made_up.salt)
@@ -151,16 +155,23 @@ class YamlRealm:
 
     def _serve(self, users: Users) -> None:
         self._users = users
-        self._decoys = tuple(login.password for login in users.logins.values())
+        self._decoys = tuple(users.logins.values())
 
-    def _decoy(self, address: EmailAddress) -> StoredPassword:
-        """What an unknown user's password is held against, whatever comes of it.
+    def _remembered(self, login: Login, password: bytes, service: Service) -> LoggedIn | None:
+        """A login that succeeded lately, with a password that is still there and may still be used for the service."""
+        for name, stored in login.passwords_for(service):
+            if self._cache.holds(login.user, stored, password):
+                return LoggedIn(login.user, name)
+        return None
 
-        Always the same for one name, and of each scheme and cost as often as the realm's users are, so that the time
-        taken tells nothing.
+    def _decoy(self, address: EmailAddress) -> Login:
+        """Whose passwords an unknown user's is held against, whatever comes of it.
+
+        Always the same for one name, and of each scheme, cost and number as often as the realm's users are, so that the
+        time taken tells nothing.
         """
         if not self._decoys:
-            return NOBODYS_PASSWORD
+            return _NOBODY
         digest = hmac.digest(self._decoy_key, _folded(address).encode(), hashlib.sha256)
         return self._decoys[int.from_bytes(digest, "big") % len(self._decoys)]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.realm import User
+from mailbox_d.auth.realm import SenderGrant, Service, User
 from mailbox_d.auth.users_file import Users, UsersFileLimits, read_users
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.config.source import DocumentLimits
@@ -67,6 +67,33 @@ def test_users_and_aliases_are_read(tmp_path: Path) -> None:
     }
 
 
+def test_a_user_may_have_fewer_services_more_senders_and_further_passwords(tmp_path: Path) -> None:
+    text = """
+users:
+  alice@example.org:
+    password: "{PLAIN}pass"
+    services: [imap, submission]
+    senders: [info@example.org, "@Example.COM"]
+    app_passwords:
+      phone: {password: "{PLAIN}xyzzy", services: imap}
+      büro-pc: {password: "{PLAIN}other"}
+"""
+    login = read(tmp_path, text).logins[ALICE]
+    assert login.user.services == {Service.IMAP, Service.SUBMISSION}
+    assert login.user.senders == (SenderGrant.parse("info@example.org"), SenderGrant.parse("@example.com"))
+    assert [name for name, _ in login.passwords_for(Service.IMAP)] == ["", "phone", "büro-pc"]
+    assert [name for name, _ in login.passwords_for(Service.SUBMISSION)] == ["", "büro-pc"]
+    assert [stored.value for _, stored in login.passwords_for(Service.IMAP)] == [b"pass", b"xyzzy", b"other"]
+    assert "xyzzy" not in repr(login)
+
+
+def test_attack_124_too_many_app_passwords_are_refused(tmp_path: Path) -> None:
+    entries = ", ".join(f'a{n}: {{password: "{{PLAIN}}x"}}' for n in range(4))
+    text = f'users:\n  alice@example.org: {{password: "{{PLAIN}}x", app_passwords: {{{entries}}}}}'
+    assert "these are 4 app passwords, expected at most 3" in refusal(tmp_path, text, UsersFileLimits(app_passwords=3))
+    assert len(read(tmp_path, text, UsersFileLimits(app_passwords=4)).logins[ALICE].app_passwords) == 4
+
+
 def test_addresses_are_found_however_they_are_written(tmp_path: Path) -> None:
     users = read(tmp_path, 'users:\n  Straße@Bücher.example: {password: "{PLAIN}pass"}')
     assert EmailAddress.parse("STRASSE@xn--bcher-kva.example") in users.logins
@@ -112,9 +139,7 @@ def test_attack_124_a_file_too_large_is_refused(tmp_path: Path) -> None:
 
 def test_attack_124_too_many_addresses_in_one_alias_are_refused(tmp_path: Path) -> None:
     text = "users: {}\naliases:\n  all@example.org: [" + ", ".join(f"u{n}@example.org" for n in range(4)) + "]"
-    assert "these are 4 addresses, expected at most 3" in refusal(
-        tmp_path, text, UsersFileLimits(addresses_per_alias=3)
-    )
+    assert "these are 4 entries, expected at most 3" in refusal(tmp_path, text, UsersFileLimits(addresses_per_alias=3))
 
 
 @given(local=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12), quoted=st.booleans())

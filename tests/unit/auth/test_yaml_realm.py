@@ -200,6 +200,101 @@ def test_attack_40_a_removed_or_disabled_user_is_refused_at_once(site: Site) -> 
     site.refusal(ALICE, b"pass")
 
 
+APP_PASSWORDS = {name: hash_password(name.encode(), HashCost(1, 8, 1)) for name in ("phone", "laptop", "printer")}
+
+
+def with_app_passwords(*, services: str = "", printer: str = "submission") -> str:
+    """Alice's password is `pass`, those of her devices are their names; bob has one."""
+    return f"""
+users:
+  alice@example.org:
+    password: "{HASH}"
+    {services}
+    app_passwords:
+      phone: {{password: "{APP_PASSWORDS["phone"]}", services: [imap]}}
+      laptop: {{password: "{APP_PASSWORDS["laptop"]}"}}
+      printer: {{password: "{APP_PASSWORDS["printer"]}", services: [{printer}]}}
+  bob@example.net: {{password: "{OTHER_HASH}", app_passwords: {{x: {{password: "{HASH}", services: pop3}}}}}}
+"""
+
+
+@pytest.fixture
+def devices(site: Site) -> Site:
+    site.write(with_app_passwords())
+    result(site.realm.refresh())
+    return site
+
+
+def by(site: Site, password: bytes, service: Service) -> str:
+    """As what alice comes in; "refused" where she does not."""
+    try:
+        return result(site.realm.authenticate(ALICE, password, service)).by or "herself"
+    except AuthenticationFailed:
+        return "refused"
+
+
+@pytest.mark.parametrize(
+    ("password", "imap", "pop3", "submission"),
+    [
+        (b"pass", "herself", "herself", "herself"),
+        (b"phone", "phone", "refused", "refused"),
+        (b"laptop", "laptop", "laptop", "laptop"),
+        (b"printer", "refused", "refused", "printer"),
+        (b"word", "refused", "refused", "refused"),
+    ],
+)
+def test_an_app_password_is_good_for_its_services(
+    devices: Site, password: bytes, imap: str, pop3: str, submission: str
+) -> None:
+    for _ in range(2):  # afterwards from the cache
+        told = [by(devices, password, service) for service in (Service.IMAP, Service.POP3, Service.SUBMISSION)]
+        assert told == [imap, pop3, submission]
+
+
+def test_an_app_password_opens_nothing_that_its_user_may_not_use(devices: Site) -> None:
+    assert by(devices, b"laptop", Service.SUBMISSION) == "laptop"
+    devices.write(with_app_passwords(services="services: [imap]"))
+    devices.now += 1
+    assert by(devices, b"laptop", Service.SUBMISSION) == "refused"
+    assert by(devices, b"laptop", Service.IMAP) == "laptop"
+
+
+def test_attack_40_an_app_password_that_is_gone_or_may_less_is_refused_at_once(devices: Site) -> None:
+    assert by(devices, b"printer", Service.SUBMISSION) == "printer"
+    devices.write(with_app_passwords(printer="pop3"))
+    devices.now += 1
+    assert by(devices, b"printer", Service.SUBMISSION) == "refused"
+    assert by(devices, b"printer", Service.POP3) == "printer"
+    devices.write(users_yaml())
+    devices.now += 1
+    assert by(devices, b"printer", Service.POP3) == "refused"
+
+
+def test_attack_35_whichever_password_fits_or_none_as_many_hashes_are_made(devices: Site) -> None:
+    for password in (b"pass", b"phone", b"laptop", b"printer", b"wrong"):
+        devices.verified.clear()
+        by(devices, password, Service.IMAP)
+        assert len(devices.verified) == 3
+
+
+def test_attack_35_an_unknown_user_costs_as_many_hashes_as_one_of_the_realms_users(devices: Site) -> None:
+    logins = devices.realm.users.logins
+    costs = {tuple(stored for _, stored in login.passwords_for(Service.IMAP)) for login in logins.values()}
+    seen = set()
+    for n in range(40):
+        devices.verified.clear()
+        devices.refusal(EmailAddress.parse(f"nobody{n}@example.org"), b"pass")
+        seen.add(tuple(devices.verified))
+    assert seen == costs
+
+
+def test_a_second_login_by_an_app_password_costs_no_hash(devices: Site) -> None:
+    by(devices, b"laptop", Service.IMAP)
+    devices.verified.clear()
+    assert by(devices, b"laptop", Service.IMAP) == "laptop"
+    assert devices.verified == []
+
+
 def test_the_file_is_looked_at_once_a_second_and_read_only_when_it_changed(site: Site) -> None:
     for _ in range(5):
         result(site.realm.find_user(ALICE))
