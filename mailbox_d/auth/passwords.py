@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import argon2.low_level
 
-from mailbox_d.auth.schemes import SCHEMES, CostCeiling, PasswordFault
+from mailbox_d.auth.schemes import SCHEMES, SCRAM, CostCeiling, PasswordFault
+from mailbox_d.auth.scram_keys import keys_text, make_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,17 @@ class StoredPassword:
         return SCHEMES[self.scheme].verify(self.value, password)
 
 
-def hash_password(password: bytes, cost: HashCost = DEFAULT_COST) -> str:
-    """A new stored password, `{ARGON2ID}…`. Blocks."""
+ARGON2ID = "ARGON2ID"
+NEW_SCHEMES = (ARGON2ID, SCRAM)
+"""The schemes by which new passwords are stored, the usual one first."""
+
+
+def hash_password(password: bytes, cost: HashCost = DEFAULT_COST, *, scheme: str = ARGON2ID) -> str:
+    """A new stored password, `{ARGON2ID}…` at this cost or `{SCRAM-SHA-256}…`. Blocks."""
+    return f"{{{scheme}}}" + (keys_text(make_keys(password)) if scheme == SCRAM else _argon2id(password, cost))
+
+
+def _argon2id(password: bytes, cost: HashCost) -> str:
     encoded = argon2.low_level.hash_secret(
         password,
         os.urandom(16),
@@ -75,7 +85,7 @@ def hash_password(password: bytes, cost: HashCost = DEFAULT_COST) -> str:
         hash_len=32,
         type=argon2.low_level.Type.ID,
     )
-    return "{ARGON2ID}" + encoded.decode("ascii")
+    return encoded.decode("ascii")
 
 
 NOBODYS_PASSWORD = StoredPassword(

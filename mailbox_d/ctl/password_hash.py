@@ -1,23 +1,34 @@
 """`python -m mailbox_d.ctl.password_hash`: asks for a password and prints what to put into a users file.
 
+`--scheme SCRAM-SHA-256` makes what that mechanism needs; without it the password is hashed by Argon2.
 With input that is no terminal, its first line is the password.
 """
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import sys
+from collections.abc import Sequence
 
-from mailbox_d.auth.passwords import hash_password
+from mailbox_d.auth.passwords import NEW_SCHEMES, hash_password
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
+    scheme = parse(arguments)
     password = ask() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if not password or "\0" in password:
         print("There is no password to hash.", file=sys.stderr)
         return 1
-    print(f'password: "{hash_password(password.encode("utf-8", "surrogateescape"))}"')
+    print(f'password: "{hash_password(password.encode("utf-8", "surrogateescape"), scheme=scheme)}"')
     return 0
+
+
+def parse(arguments: Sequence[str]) -> str:
+    """The scheme asked for. Ends the process with what is wrong where the arguments are."""
+    parser = argparse.ArgumentParser(prog="python -m mailbox_d.ctl.password_hash", description="Hash a password.")
+    parser.add_argument("--scheme", choices=NEW_SCHEMES, default=NEW_SCHEMES[0], help="how (default: %(default)s)")
+    return str(parser.parse_args(arguments).scheme)
 
 
 def ask() -> str:
@@ -27,4 +38,4 @@ def ask() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -48,7 +48,10 @@ async def _check_authors(user: User, value: str, recipients: Recipients) -> Refu
 
 
 async def is_theirs(user: User, address: EmailAddress, recipients: Recipients) -> bool:
-    """Whether mail to `address` reaches the user, other than by a catch-all: that alone gives nobody a name."""
+    """Whether mail to `address` reaches the user, other than by a catch-all: that alone gives nobody a name; or whether
+    the user was given leave to send as it."""
+    if any(grant.covers(address) for grant in user.senders):
+        return True
     if not recipients.is_ours(address.domain):
         return False
     destination = await recipients.resolve(address)

@@ -26,6 +26,21 @@ def test_a_piped_password_becomes_a_line_of_a_users_file(
     assert stored.verify("pass word é".encode())
 
 
+def test_the_scheme_is_chosen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("pass\n"))
+    assert main(["--scheme", "SCRAM-SHA-256"]) == 0
+    stored = StoredPassword.parse(yaml.safe_load(capsys.readouterr().out)["password"])
+    assert stored.scheme == "SCRAM-SHA-256"
+    assert stored.verify(b"pass")
+
+
+def test_a_scheme_that_passwords_are_not_stored_by_any_more_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["--scheme", "SSHA512"])
+    assert refused.value.code == 2
+    assert "ARGON2ID" in capsys.readouterr().err
+
+
 def test_a_typed_password_is_asked_for_twice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
