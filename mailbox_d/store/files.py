@@ -128,6 +128,9 @@ class FileSystem:
     def chmod(self, descriptor: int, mode: int) -> None:
         os.fchmod(descriptor, mode)
 
+    def chown(self, descriptor: int, user: int, group: int) -> None:
+        os.fchown(descriptor, user, group)
+
     def try_lock(self, descriptor: int) -> bool:
         """Lock an open file until it is closed; false where another one has it. True where the file system has no such
         locks."""

@@ -1,0 +1,207 @@
+"""A change is made in the text where it belongs, and all else stays octet for octet."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbox_d.auth.users_edit.changes import Append, CannotEdit, Change, Put, Remove
+from mailbox_d.auth.users_edit.edited_text import edited
+from mailbox_d.config.source import parse_document
+
+TEXT = """\
+# top
+users:   # people
+  # Alice
+  alice@example.org:
+    password: "{PLAIN}x"   # weak
+    # quota: 1 GiB
+
+  bob@example.org: {password: "{PLAIN}y", aliases: [b@example.org]} # bob
+# aliases
+aliases:
+  sales@example.org:
+  - alice@example.org # a
+  # Bob-too
+  - bob@example.org
+  info@example.org: alice@example.org
+"""
+ALICE, BOB = ("users", "alice@example.org"), ("users", "bob@example.org")
+SALES = ("aliases", "sales@example.org")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        (Put((*ALICE, "password"), "{PLAIN}new"), '"{PLAIN}x"', '"{PLAIN}new"'),
+        (Put((*ALICE, "enabled"), False), "# weak\n", "# weak\n    enabled: false\n"),
+        (Put((*BOB, "quota"), "1 GiB"), "[b@example.org]}", "[b@example.org], quota: 1 GiB}"),
+        (Append((*BOB, "aliases"), "no"), "[b@example.org]", '[b@example.org, "no"]'),
+        (Remove((*BOB, "aliases", 0)), "[b@example.org]", "[]"),
+        (Remove((*BOB, "aliases")), ", aliases: [b@example.org]", ""),
+        (Remove((*BOB, "password")), 'password: "{PLAIN}y", ', ""),
+        (
+            Remove(ALICE),
+            '  # Alice\n  alice@example.org:\n    password: "{PLAIN}x"   # weak\n    # quota: 1 GiB\n',
+            "",
+        ),
+        (Remove(BOB), '  bob@example.org: {password: "{PLAIN}y", aliases: [b@example.org]} # bob\n', ""),
+        (
+            Put(("users", "c@example.org"), {"password": "{PLAIN}z", "quota": "5 MB"}),
+            " # bob\n",
+            ' # bob\n  c@example.org: {password: "{PLAIN}z", quota: 5 MB}\n',
+        ),
+        (Append(SALES, "c@example.org"), "  - bob@example.org\n", "  - bob@example.org\n  - c@example.org\n"),
+        (Remove((*SALES, 0)), "  - alice@example.org # a\n", ""),
+        (Remove((*SALES, 1)), "  # Bob-too\n  - bob@example.org\n", ""),
+        (
+            Put(SALES, "c@example.org"),
+            ":\n  - alice@example.org # a\n  # Bob-too\n  - bob@example.org\n",
+            ": c@example.org\n",
+        ),
+        (
+            Put(("aliases", "info@example.org"), ["alice@example.org", "bob@example.org"]),
+            "info@example.org: alice@example.org",
+            "info@example.org: [alice@example.org, bob@example.org]",
+        ),
+    ],
+)
+def test_only_the_entry_changes(change: Change, old: str, new: str, newline: str) -> None:
+    assert TEXT.count(old) == 1
+    expected = TEXT.replace(old, new).replace("\n", newline)
+    assert edited(TEXT.replace("\n", newline), change) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "after"),
+    [
+        (
+            "users: {}  # none\n",
+            Put(("users", "a@b.c"), {"password": "{PLAIN}x"}),
+            'users:  # none\n  a@b.c:\n    password: "{PLAIN}x"\n',
+        ),
+        (
+            "aliases:\n  a@b.c: d@b.c\nusers: {}",
+            Put(("users", "d@b.c"), {"password": "{PLAIN}x", "app_passwords": {"phone": {"services": ["imap"]}}}),
+            "aliases:\n  a@b.c: d@b.c\nusers:\n  d@b.c:\n"
+            '    password: "{PLAIN}x"\n    app_passwords:\n      phone:\n        services: [imap]',
+        ),
+        ("users: {}", Put(("aliases",), {"a@b.c": "d@b.c"}), "users: {}\naliases:\n  a@b.c: d@b.c"),
+        ("{users: {}}", Put(("users", "a@b.c"), {"x": 1}), "{users: {a@b.c: {x: 1}}}"),
+        ("users:\n  a: {x: 1} # gone\n# end\n", Remove(("users", "a")), "users: {}\n# end\n"),
+        ("a:\n  # head\n\n  b: 1\nc: 2\n", Remove(("a", "b")), "a: {}\n  # head\n\nc: 2\n"),
+        (
+            "users: {\n  a: {b: 1},\n  c: {} # c\n}\n",
+            Put(("users", "d"), {"b": 2}),
+            "users: {\n  a: {b: 1},\n  c: {}, # c\n  d: {b: 2}\n}\n",
+        ),
+        ("users: {\n  a: {b: 1}, # a\n  # c\n  c: {}\n}\n", Remove(("users", "a")), "users: {\n  # c\n  c: {}\n}\n"),
+        ("users: {\n  a: {b: 1},\n  c: {}\n}\n", Remove(("users", "c")), "users: {\n  a: {b: 1},\n}\n"),
+        ("users: { a: 1, b: 2 }", Remove(("users", "b")), "users: { a: 1 }"),
+        ("users: { a: 1, b: 2 }", Remove(("users", "a")), "users: { b: 2 }"),
+        ("a: [x, y,]", Append(("a",), "z"), "a: [x, y, z,]"),
+        ("a: >-\n  x\n  y\n# end\n", Put(("a",), "z"), "a: z\n# end\n"),
+        ("a:   'x'  # y", Put(("a",), "z"), "a:   z  # y"),
+        ("a:\n\n\n# z", Put(("a",), "z"), "a: z\n\n\n# z"),
+        ("users:\n    a:\n       b: 1\n", Put(("users", "c"), {"b": {"d": 1}}), "users:\n    a:\n       b: 1\n"
+         "    c:\n       b:\n          d: 1\n"),
+    ],
+)  # fmt: skip
+def test_of_whatever_style_it_is(text: str, change: Change, after: str) -> None:
+    assert edited(text, change) == after
+
+
+@pytest.mark.parametrize(
+    "key", ["no", "1:30", "a: b", "ö@example.org", "#x", "- x", '"q\\"', "null", "\U000e0001", "="]
+)
+def test_what_is_written_is_read_as_it_was_meant(key: str) -> None:
+    after = edited("users:\n  a: 1\n", Put(("users", key), {key: [key, 1, True, None]}))
+    assert parse_document(after, "").value == {"users": {"a": 1, key: {key: [key, 1, True, None]}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        ("? a\n: 1\n? b\n: 2\n", Remove(("a",))),
+        ("a: 1\n", Remove(("a",))),
+        ("a: 1\n", Remove(("b",))),
+        ("a: 1\n", Append(("a",), 1)),
+        ("- a\n", Put(("x",), 1)),
+        ("a: 1\n", Put(("a",), 1.5)),
+    ],
+)
+def test_what_cannot_be_done_safely_is_refused(text: str, change: Change) -> None:
+    with pytest.raises(CannotEdit):
+        edited(text, change)
+
+
+USER_FORMS = [
+    '{0}{1}:\n{0}{2}password: "{{PLAIN}}x"\n',
+    '{0}{1}:\n{0}{2}password: "{{PLAIN}}x"   # weak\n\n{0}{2}aliases:\n{0}{2}- b.{1}\n{0}{2}# inner\n',
+    "{0}'{1}':   # who\n{0}{2}quota: 1 GiB\n{0}{2}# above\n{0}{2}password: >-\n{0}{2}   {{PLAIN}}x\n",
+    '{0}{1}: {{password: "{{PLAIN}}x", quota: 1 GiB}}  # flow\n',
+    '{0}"{1}": {{\n{0}   password: "{{PLAIN}}x", # weak\n{0}   # next\n{0}   aliases: [b.{1},]\n{0}  }}\n',
+    '{0}{1}:\n{0}{2}{{password: "{{PLAIN}}x" }}\n',
+    '{0}{1}:\n{0}{2}password:\n{0}{2}  "{{PLAIN}}\\\n{0}{2}  x"\n{0}{2}aliases:\n{0}{2}  -   b.{1}\n',
+]
+BETWEEN = ["", "\n", "# note\n", "{0}# past: {{}}\n\n", "\n\n{0}# own\n\n"]
+HEADS = ["users:\n", "# top\nusers: # who\n\n", "---\naliases: {{a@x.org: user0@x.org}}\nusers:\n{0}# first\n\n"]
+TAILS = ["", "\n# end\n", "aliases:\n  a@x.org: user0@x.org # a\n", "aliases: {{}}", "# end\n...\n"]
+
+
+@st.composite
+def files(draw: st.DrawFn) -> tuple[str, list[str], str]:
+    """What is before the users, each user's text with what follows up to the next, what is behind them."""
+    margin, width = " " * draw(st.integers(1, 5)), " " * draw(st.integers(1, 5))
+    users = []
+    forms = draw(st.lists(st.sampled_from(USER_FORMS), min_size=2, max_size=4))
+    for number, form in enumerate(forms):
+        own = draw(st.sampled_from(["", "{0}# about {1}\n"]))
+        users.append((own + form).format(margin, f"user{number}@x.org", width))
+    head, tail = draw(st.sampled_from(HEADS)), draw(st.sampled_from(TAILS))
+    if "aliases" in head and "aliases" in tail:
+        tail = ""
+    between = [draw(st.sampled_from(BETWEEN)).format(margin) for _ in users]
+    parts = [f"{user}\0{filling}" for user, filling in zip(users, between, strict=True)]
+    newline = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    head, tail = head.format(margin), tail.format(margin)
+    return head.replace("\n", newline), [part.replace("\n", newline) for part in parts], tail.replace("\n", newline)
+
+
+USER_CHANGES = [
+    lambda user: Put((*user, "enabled"), False),
+    lambda user: Put((*user, "password"), "{PLAIN}y"),
+    lambda user: Put((*user, "app_passwords"), {"phone": {"password": "{PLAIN}z", "services": ["imap"]}}),
+    lambda user: Remove((*user, "password")),
+    lambda user: Remove(user),
+]
+
+
+@given(files(), st.integers(0, 3), st.sampled_from(USER_CHANGES))
+def test_whatever_the_layout_all_else_stays(file: tuple[str, list[str], str], number: int, change: object) -> None:
+    head, parts, tail = file
+    number %= len(parts)
+    user, _, filling = parts[number].partition("\0")
+    before = (head + "".join(parts[:number])).replace("\0", "")
+    after = filling + ("".join(parts[number + 1 :])).replace("\0", "") + tail
+    text = before + user + after
+    made = change(("users", f"user{number}@x.org"))  # type: ignore[operator]
+    try:
+        result = edited(text, made)
+    except CannotEdit:
+        assert isinstance(made, Remove) and len(made.path) == 3, text  # a mapping that would have lost its only part
+        return
+    assert result.startswith(before) and result.endswith(after), (text, result)
+
+
+@given(files())
+def test_a_new_user_stands_behind_the_last(file: tuple[str, list[str], str]) -> None:
+    head, parts, tail = file
+    text = (head + "".join(parts) + tail).replace("\0", "")
+    last, _, filling = parts[-1].partition("\0")
+    result = edited(text, Put(("users", "new@x.org"), {"password": "{PLAIN}n"}))
+    before = (head + "".join(parts[:-1]) + last).replace("\0", "")
+    assert result.startswith(before.rstrip()) and result.endswith(filling + tail)
+    assert len(result) > len(text)
