@@ -10,9 +10,11 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
+from mailbox_d.auth.guessing.guesses import Guesses
 from mailbox_d.auth.portal import LoginMind, ProofOfUser
 from mailbox_d.auth.realm import Service
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
+from mailbox_d.net.failure_deadline import FailureDeadline
 from mailbox_d.net.limits import GrowingDelay, UserSessions
 from mailbox_d.printable import one_line
 from mailbox_d.wire.sasl.exchange import Credentials, Proof, Proven
@@ -27,11 +29,13 @@ FAILED = "Wrong user or password"
 
 @dataclass(frozen=True, slots=True)
 class LoginPeer:
-    """Who wants in: the address, how many logins have failed on this connection, and what its exchanges are held to."""
+    """Who wants in: the address, how many logins have failed on this connection, what its exchanges are held to, and by
+    which mechanism; `password` is the protocol's own command."""
 
     address: str
     failures: int = 0
     terms: Terms = field(default_factory=Terms)
+    mechanism: str = "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,9 @@ class LoginGate:
     mechanisms: Collection[str] = ("PLAIN", "LOGIN")
     """Those that are served."""
     delay: GrowingDelay = field(default_factory=GrowingDelay)
+    deadline: FailureDeadline = field(default_factory=FailureDeadline)
+    guesses: Guesses = field(default_factory=Guesses)
+    """Who has to wait between two logins; one for all services."""
 
     async def keys(self, user: str) -> tuple[ScramKeys, bool]:
         """What an exchange of SCRAM is held against; keys that are made up, and false, where the user has none. Raises
@@ -64,27 +71,56 @@ class LoginGate:
         return await self.keys_of(user)
 
     async def admit(self, proof: Proof, peer: LoginPeer) -> Admission:
-        """Let a user in. Raises `AuthenticationFailed`, late, `AuthenticationUnavailable` and `TooManySessions`."""
+        """Let a user in. Raises `AuthenticationFailed`, late, `AuthenticationUnavailable` and `TooManySessions`.
+
+        Who has to wait until they may try again is refused as for a wrong password, which is not looked at.
+        """
+        began, user = self.deadline.clock(), _name_of(proof)
+        attempt = self.guesses.attempt(user, peer.address)
+        if not attempt.begin():
+            await self._refuse(user, peer, began)
+        mind = LoginMind()
         try:
-            login: Any = ProofOfUser(proof, self.service)
-            mind = LoginMind()
-            _, avatar, logout = await self.portal.login(login, mind, self.interface)
+            avatar, logout = await self._log_in(proof, mind)
         except (UnauthorizedLogin, AuthenticationFailed):
-            await self.refuse(_name_of(proof), peer)
+            attempt.fail()
+            await self._refuse(user, peer, began)
+        finally:
+            attempt.end()
+        self.guesses.succeeded(str(avatar.address), peer.address)
+        return self._count(avatar, logout, peer, mind.by)
+
+    def is_too_early(self, user: str, peer: LoginPeer) -> bool:
+        """Whether a proof is to be refused without being looked at; for mechanisms that look at it themselves."""
+        return self.guesses.attempt(user, peer.address).is_too_early
+
+    async def refuse(self, user: str, peer: LoginPeer) -> NoReturn:
+        """Say no to a proof that has just come and was found wrong. Raises `AuthenticationFailed`, late."""
+        began = self.deadline.clock()
+        attempt = self.guesses.attempt(user, peer.address)
+        if not attempt.is_too_early:
+            attempt.fail()
+        await self._refuse(user, peer, began)
+
+    async def _log_in(self, proof: Proof, mind: LoginMind) -> tuple[Any, Callable[[], None]]:
+        login: Any = ProofOfUser(proof, self.service)
+        try:
+            _, avatar, logout = await self.portal.login(login, mind, self.interface)
         except AuthenticationUnavailable as error:
             log.error("nobody can log in: {error}", error=one_line(error))
             raise
-        return self._count(avatar, logout, peer, mind.by)
+        return avatar, logout
 
-    async def refuse(self, user: str, peer: LoginPeer) -> NoReturn:
-        """Say no, later with each failure. Raises `AuthenticationFailed`."""
+    async def _refuse(self, user: str, peer: LoginPeer, began: float) -> NoReturn:
+        """Later with each failure of the connection, at a time and in words that say nothing else."""
         log.info(
-            "login failed: service={service} peer={peer} user={user}",
+            "login failed: service={service} peer={peer} user={user} mechanism={mechanism}",
             service=self.service.value,
             peer=peer.address,
             user=one_line(user),
+            mechanism=peer.mechanism,
         )
-        await self.sleep(self.delay.at(peer.failures + 1))
+        await self.sleep(self.deadline.left(began, self.delay.at(peer.failures + 1)))
         raise AuthenticationFailed(FAILED)
 
     def _count(self, avatar: Any, logout: Callable[[], None], peer: LoginPeer, by: str) -> Admission:

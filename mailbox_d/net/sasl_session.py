@@ -6,6 +6,7 @@ A protocol says what a challenge and an end look like, and nothing else of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mailbox_d.errors import AuthenticationFailed
 from mailbox_d.net.login import FAILED, Admission, LoginGate, LoginPeer
@@ -24,8 +25,8 @@ class SaslSession:
     def __init__(self, gate: LoginGate, name: str, peer: LoginPeer) -> None:
         """`name`: the mechanism's. Raises `UnknownMechanism`."""
         self._gate = gate
-        self._peer = peer
         self._mechanism: Mechanism = mechanism(name, gate.mechanisms, peer.terms)
+        self._peer = replace(peer, mechanism=self._mechanism.name)
         self._authcid = ""
         self._has_failed = False
 
@@ -37,6 +38,8 @@ class SaslSession:
         """Go on with the client's line, without its line end."""
         if self._has_failed:  # it was told why, and had to say something
             raise AuthenticationFailed(FAILED)
+        if self._authcid and self._gate.is_too_early(self._authcid, self._peer):
+            return await self._gate.refuse(self._authcid, self._peer)
         return await self._take(lambda: self._mechanism.step(line))
 
     async def _take(self, take: Callable[[], Step]) -> Challenge | Admission:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ _AT_ONCE = 50
 @dataclass(frozen=True, slots=True)
 class GuessLimits:
     """Failures that cost nothing, and how it goes on from there (`Waits`). `remembered`: networks, users and users'
-    own networks, of each kind so many."""
+    own networks, of each kind so many; `acquaintances`: users whose networks are kept."""
 
     per_address: int = 10
     per_network: int = 50
@@ -30,10 +31,14 @@ class GuessLimits:
     longest_wait: float = 15.0
     half_life: float = 900.0
     remembered: int = 100_000
+    acquaintances: int = 10_000
 
     def waits(self, free: int) -> Waits:
         """The waits of one kind."""
         return Waits(free, self.first_wait, self.longest_wait, self.half_life)
+
+
+DEFAULT_LIMITS = GuessLimits()
 
 
 class Guesses:
@@ -46,12 +51,12 @@ class Guesses:
 
     def __init__(
         self,
-        limits: GuessLimits,
-        acquaintances: Acquaintances,
-        clock: Callable[[], float],
+        limits: GuessLimits = DEFAULT_LIMITS,
+        acquaintances: Acquaintances | None = None,
+        clock: Callable[[], float] = time.monotonic,
         is_exempt: Callable[[str], bool] = lambda host: False,
     ) -> None:
-        self._acquaintances = acquaintances
+        self._acquaintances = acquaintances if acquaintances is not None else Acquaintances(limits.acquaintances)
         self._is_exempt = is_exempt
         self._addresses = Counts(clock, limits.waits(limits.per_address), limits.remembered)
         self._networks = Counts(clock, limits.waits(limits.per_network), limits.remembered)

@@ -1,0 +1,254 @@
+"""The gate: who waits, what is looked at, when answers leave, and what the log says."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
+from zope.interface import Interface
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.guessing.guesses import Guesses, GuessLimits
+from mailbox_d.auth.passwords import StoredPassword
+from mailbox_d.auth.portal import build_portal
+from mailbox_d.auth.realm import LoggedIn, Service, User
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+from mailbox_d.net.failure_deadline import FailureDeadline
+from mailbox_d.net.lanes import sleep
+from mailbox_d.net.limits import GrowingDelay, UserSessions
+from mailbox_d.net.login import FAILED, LoginGate, LoginPeer
+from mailbox_d.net.sasl_session import SaslSession
+from mailbox_d.wire.sasl.exchange import Challenge, Credentials
+from tests.dialogues.imap_server import keys_of
+from tests.unit.relay.at_once import done
+from tests.unit.wire.sasl.scram_client import Client, b64
+
+ANN = "ann@example.org"
+HASHED = StoredPassword.parse("{BLF-CRYPT}$2y$05$abcdefghijklmnopqrstuuiUEVXVHHBVIxHp6hr.pIZ9M6Itw6qGu")
+NO_PENALTIES = GuessLimits(per_address=10**6, per_network=10**6, per_user=10**6)
+
+
+class IAvatar(Interface):
+    """What is behind this gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Avatar:
+    address: EmailAddress
+
+
+class Realm:
+    """Ann, whose password is `secret`, and Eve, who is disabled; looking takes `seconds`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.seconds = 0.0
+        self.looked = 0
+
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
+        self.looked += 1
+        if self.seconds:
+            await sleep(self.clock, self.seconds)
+        if address.key == "broken":
+            raise AuthenticationUnavailable("Not now")
+        HASHED.verify(password)
+        if str(address) != ANN or password != b"secret":
+            raise AuthenticationFailed("Authentication failed")
+        return LoggedIn(User(address))
+
+    async def user_for(self, address: EmailAddress, service: Service) -> User:
+        return User(address)
+
+
+class Gate:
+    """A gate whose time passes when the test says so."""
+
+    def __init__(self, limits: GuessLimits = NO_PENALTIES, *, first: float = 2.0) -> None:
+        self.clock = Clock()
+        self.realm = Realm(self.clock)
+        self.gate = LoginGate(
+            Service.IMAP,
+            IAvatar,
+            build_portal(self.realm, {IAvatar: self._avatar}),
+            keys_of,
+            lambda seconds: sleep(self.clock, seconds),
+            UserSessions(0),
+            ("PLAIN", "SCRAM-SHA-256"),
+            delay=GrowingDelay(first, 15.0),
+            deadline=FailureDeadline(self.clock.seconds),
+            guesses=Guesses(limits, clock=self.clock.seconds),
+        )
+
+    async def _avatar(self, user: User) -> Avatar:
+        return Avatar(user.address)
+
+    def offer(self, user: str, password: bytes = b"wrong", host: str = "192.0.2.1", failures: int = 0) -> list[Any]:
+        """What comes of a login, once it comes."""
+        outcome: list[Any] = []
+        admitted = Deferred.fromCoroutine(self.gate.admit(Credentials(user, password), LoginPeer(host, failures)))
+        admitted.addBoth(lambda result: outcome.append(getattr(result, "value", result)))
+        return outcome
+
+    def guess(self, user: str = ANN, password: bytes = b"wrong", host: str = "192.0.2.1") -> bool:
+        """Try, and wait for what comes of it; whether anybody was let in."""
+        outcome = self.offer(user, password, host)
+        self.clock.advance(2.0)
+        assert outcome
+        return not isinstance(outcome[0], AuthenticationFailed)
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged."""
+    seen: list[str] = []
+
+    def observe(event: dict[str, Any]) -> None:
+        seen.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield seen
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.mark.parametrize("user", [ANN, "nobody@example.org", "eve@example.org", "no address", "x" * 5000])
+@pytest.mark.parametrize(("took", "leaves"), [(0.0, 2.0), (1.5, 2.0), (2.5, 4.0)])
+def test_an_answer_to_a_failure_leaves_at_a_fixed_time(user: str, took: float, leaves: float) -> None:
+    town = Gate()
+    town.realm.seconds = took
+    outcome = town.offer(user)
+    if "@" in user and len(user) < 100:
+        town.clock.advance(took)
+    else:
+        leaves = 2.0  # nobody had to be asked
+    town.clock.advance(leaves - town.clock.seconds() - 0.001)
+    assert not outcome
+    town.clock.advance(0.002)
+    assert outcome[0].public == FAILED
+
+
+def test_answers_leave_later_with_each_failure_of_a_connection() -> None:
+    town = Gate()
+    for failures, leaves in enumerate((2.0, 4.0, 8.0, 15.0)):
+        began, outcome = town.clock.seconds(), town.offer(ANN, failures=failures)
+        while not outcome:
+            town.clock.advance(0.5)
+        assert town.clock.seconds() - began == leaves
+
+
+def test_who_is_let_in_is_told_so_at_once() -> None:
+    assert Gate().offer(ANN, b"secret")[0].avatar.address == EmailAddress.parse(ANN)
+
+
+def test_attack_35_the_time_of_an_answer_says_nothing_of_why() -> None:
+    """With real hashes, on the real clock but for the wait itself: when each answer would leave."""
+    town = Gate()
+    leaves: dict[str, list[float]] = defaultdict(list)
+    began = 0.0
+
+    async def would_sleep(seconds: float) -> None:
+        leaves[user].append(time.monotonic() + seconds - began)
+
+    gate = LoginGate(
+        **{name: getattr(town.gate, name) for name in ("service", "interface", "portal", "keys_of", "sessions")},
+        sleep=would_sleep,
+        delay=GrowingDelay(2.0),
+        deadline=FailureDeadline(),
+        guesses=Guesses(GuessLimits(per_address=20, per_network=10**6, per_user=10**6)),
+    )
+    users = [ANN, "nobody@example.org", "eve@example.org", "ann@elsewhere.example", "no address"] * 20
+    random.Random(35).shuffle(users)
+    for user in users:
+        began = time.monotonic()
+        with pytest.raises(AuthenticationFailed):
+            done(gate.admit(Credentials(user, b"wrong"), LoginPeer("192.0.2.1")))
+    medians = [statistics.median(times) for times in leaves.values()]
+    assert 0 < town.realm.looked < 100  # some had to wait
+    assert len(medians) == 5
+    assert max(medians) - min(medians) < 0.001
+    assert min(medians) >= 2.0
+
+
+def test_attack_36_a_login_before_its_time_is_refused_without_a_look() -> None:
+    town = Gate(GuessLimits(per_address=2, per_network=9, per_user=9, first_wait=60, longest_wait=60))
+    assert [town.guess() for _ in range(4)] == [False] * 4
+    looked = town.realm.looked
+    assert looked == 3
+    assert not town.guess("bob@example.org")
+    outcome = town.offer(ANN, b"secret")
+    town.clock.advance(1.999)
+    assert not outcome
+    town.clock.advance(0.002)
+    assert outcome[0].public == FAILED
+    assert town.realm.looked == looked
+    town.clock.advance(60)
+    assert town.guess(ANN, b"secret")
+
+
+def test_attack_36_guesses_over_all_services_are_one_number() -> None:
+    town = Gate(GuessLimits(per_user=3, first_wait=60, longest_wait=60))
+    names = ("portal", "keys_of", "sleep", "sessions", "delay", "deadline", "guesses", "interface")
+    other = LoginGate(Service.POP3, **{name: getattr(town.gate, name) for name in names})
+    for number in range(4):
+        town.guess(host=f"10.0.{number}.1")
+    looked = town.realm.looked
+    refused = Deferred.fromCoroutine(other.admit(Credentials(ANN, b"secret"), LoginPeer("192.0.2.9")))
+    refused.addErrback(lambda failure: failure.trap(AuthenticationFailed))
+    assert looked == town.realm.looked == 4
+
+
+def test_attack_36_the_owner_is_let_in_from_where_they_have_been() -> None:
+    town = Gate(GuessLimits(per_user=3, first_wait=60, longest_wait=60))
+    assert town.guess(ANN, b"secret", "192.0.2.1")
+    for number in range(20):
+        town.guess(host=f"10.0.{number}.1")
+    assert not town.guess(ANN, b"secret", "10.9.9.9")
+    assert town.guess(ANN, b"secret", "192.0.2.1")
+
+
+def test_what_cannot_be_checked_now_is_no_failure_and_told_at_once() -> None:
+    town = Gate(GuessLimits(per_user=0, per_address=0))
+    for _ in range(5):
+        assert isinstance(town.offer("broken@example.org")[0], AuthenticationUnavailable)
+    assert town.realm.looked == 5
+
+
+def scram(town: Gate, password: bytes) -> Callable[[], Any]:
+    """An exchange up to the client's proof, and what sends that."""
+    client = Client(password, user=ANN.encode())
+    session = SaslSession(town.gate, "SCRAM-SHA-256", LoginPeer("192.0.2.1"))
+    first = done(session.start(b64(client.first)))
+    assert isinstance(first, Challenge)
+    proof = b64(client.final(first.data))
+    return lambda: Deferred.fromCoroutine(session.step(proof))
+
+
+def test_attack_36_a_proof_of_scram_before_its_time_is_not_looked_at() -> None:
+    town = Gate(GuessLimits(per_user=1))
+    exchanges = [scram(town, password) for password in (b"wrong", b"wrong", b"secret")]
+    outcomes: list[Any] = []
+    for send in exchanges:
+        send().addBoth(lambda result: outcomes.append(getattr(result, "value", result)))
+    town.clock.advance(2)
+    assert [getattr(outcome, "public", None) for outcome in outcomes] == [FAILED] * 3
+    town.clock.advance(15)
+    scram(town, b"secret")().addBoth(outcomes.append)
+    assert outcomes[3].data.startswith(b"v=")
+
+
+def test_the_line_in_the_log_says_who_from_where_and_how(lines: list[str]) -> None:
+    town = Gate()
+    town.offer("x\ny\u2028 peer=192.0.2.9")
+    Deferred.fromCoroutine(SaslSession(town.gate, "plain", LoginPeer("2001:db8::1")).start(b64(b"\0a@b.c\0d")))
+    assert [line for line in lines if "login failed" in line] == [
+        "login failed: service=imap peer=192.0.2.1 user=x\\ny\\u2028 peer=192.0.2.9 mechanism=password",
+        "login failed: service=imap peer=2001:db8::1 user=a@b.c mechanism=PLAIN",
+    ]
