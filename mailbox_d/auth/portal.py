@@ -21,7 +21,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.realm import LoggedIn, Service, User
 from mailbox_d.errors import AddressError, AuthenticationFailed, AuthenticationUnavailable, MailError
-from mailbox_d.wire.sasl.exchange import Credentials, Proof, Proven
+from mailbox_d.wire.sasl.exchange import BearerToken, Credentials, Proof, Proven, check_identity
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 MAX_PASSWORD = 1000
@@ -71,6 +71,13 @@ class Authenticator(Protocol):
         """The user who has proved that this is their address."""
 
 
+class Tokens(Protocol):
+    """What checks tokens."""
+
+    async def address_of(self, token: str) -> EmailAddress:
+        """The address that a token proves. Raises `AuthenticationFailed`, `AuthenticationUnavailable`."""
+
+
 @implementer(ICredentialsChecker)
 class DirectoryChecker:
     """Checks proofs: user names are full addresses. The avatar ID that it gives is the `LoggedIn` itself.
@@ -81,8 +88,11 @@ class DirectoryChecker:
     credentialInterfaces = (IProofOfUser,)
     _log = Logger()
 
-    def __init__(self, directory: Authenticator, *, max_password: int = MAX_PASSWORD) -> None:
+    def __init__(
+        self, directory: Authenticator, *, max_password: int = MAX_PASSWORD, tokens: Tokens | None = None
+    ) -> None:
         self._directory = directory
+        self._tokens = tokens
         self._max_password = max_password
 
     def requestAvatarId(self, credentials: Any) -> Deferred[LoggedIn]:
@@ -105,6 +115,10 @@ class DirectoryChecker:
                 return await self._directory.authenticate(_address(authcid), self._bounded(password), service)
             case Proven(authcid):
                 return LoggedIn(await self._directory.user_for(_address(authcid), service))
+            case BearerToken(authcid, token) if self._tokens is not None:
+                address = await self._tokens.address_of(token)
+                check_identity(authcid, str(address))
+                return LoggedIn(await self._directory.user_for(address, service))
             case _:
                 raise AuthenticationFailed("Authentication failed", cause="nobody can check such a proof")
 
@@ -144,9 +158,10 @@ def build_portal(
     avatars: Mapping[type[Interface], AvatarFactory],
     *,
     max_password: int = MAX_PASSWORD,
+    tokens: Tokens | None = None,
 ) -> Portal:
     """A portal whose `login` takes `ProofOfUser` and fails with `LoginRefused` or `AuthenticationUnavailable`."""
-    checker = DirectoryChecker(directory, max_password=max_password)
+    checker = DirectoryChecker(directory, max_password=max_password, tokens=tokens)
     return Portal(IRealm(AvatarRealm(avatars)), [ICredentialsChecker(checker)])
 
 

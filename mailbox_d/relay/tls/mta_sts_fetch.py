@@ -13,17 +13,21 @@ from typing import Any
 from OpenSSL import SSL, crypto
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionDone
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
-from twisted.web.http import PotentialDataLoss
+from twisted.web.client import Agent, RequestTransmissionFailed, ResponseFailed
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from mailbox_d.net.bounded_answers import (
+    HEADER_MAX,
+    AnswerCutShort,
+    AnswerTooLong,
+    BoundedBody,
+    BoundedEndpoint,
+    OnlyEndpoint,
+)
 from mailbox_d.printable import one_line
 from mailbox_d.relay.routes.host_lookup import alternating, outcome, together
 from mailbox_d.relay.tls.handshakes import ClientConnection
@@ -38,9 +42,6 @@ WEBPKI_INVALID = "sts-webpki-invalid"
 
 ADDRESSES_MAX = 4
 """Addresses of a policy's server that are tried."""
-
-HEADER_MAX = 64 * 1024
-"""Octets of an answer beside the policy."""
 
 _PATH = b"/.well-known/mta-sts.txt"
 
@@ -108,8 +109,8 @@ class PolicyFetcher:
         """`seconds`: until there is a connection. Raises `FetchFailed`, `ConnectError` where there comes none."""
         creator: Any = _VerifyingCreator(self._context, name)
         endpoint = wrapClientTLS(creator, self._endpoint(address, seconds), self._reactor)
-        bounded = _BoundedEndpoint(endpoint, self._settings.octets + HEADER_MAX)
-        only: Any = _OnlyEndpoint(bounded)
+        bounded = BoundedEndpoint(endpoint, self._settings.octets + HEADER_MAX)
+        only: Any = OnlyEndpoint(bounded)
         agent = Agent.usingEndpointFactory(self._reactor, only)
         url = b"https://%s:%d%s" % (name.encode("ascii"), self._settings.port, _PATH)
         try:
@@ -124,14 +125,19 @@ class PolicyFetcher:
         endpoint = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
         return endpoint(self._reactor, str(address), self._settings.port, timeout=seconds)
 
-    async def _body(self, response: Any, connection: _BoundedEndpoint) -> bytes:
+    async def _body(self, response: Any, connection: BoundedEndpoint) -> bytes:
         fault = _fault_of(response)
-        body = _Body(0 if fault else self._settings.octets, connection)
+        body = BoundedBody(0 if fault else self._settings.octets, connection)
         response.deliverBody(body)
         if fault:
             body.give_up()
             raise FetchFailed(fault)
-        return await body.whole
+        try:
+            return await body.whole
+        except AnswerTooLong:
+            raise FetchFailed("the policy is too long", POLICY_INVALID) from None
+        except AnswerCutShort:
+            raise FetchFailed("the policy's server broke off") from None
 
 
 def _lack(name: str, found: Sequence[IPAddress], failures: Sequence[LookupFailed]) -> str:
@@ -158,44 +164,6 @@ def _reasons(error: Exception) -> str:
     return one_line("; ".join(reason.getErrorMessage() for reason in reasons) or type(error).__name__)
 
 
-class _Body(Protocol):
-    """Takes an answer's body up to some octets. One that ends with its connection is whole only where the server said
-    so by TLS, for anybody may cut a connection (RFC 9112 section 9.8)."""
-
-    def __init__(self, most: int, connection: _BoundedEndpoint) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._abort())
-        self._most = most
-        self._connection = connection
-        self._pieces: list[bytes] = []
-        self._octets = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        self._octets += len(data)
-        if self._octets <= self._most:
-            self._pieces.append(data)
-        elif not self.whole.called:
-            self._abort()
-            self.whole.errback(FetchFailed("the policy is too long", POLICY_INVALID))
-
-    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008
-        if self.whole.called:
-            return
-        if reason.check(ResponseDone) or (reason.check(PotentialDataLoss) and self._connection.was_closed):
-            self.whole.callback(b"".join(self._pieces))
-        else:
-            self.whole.errback(FetchFailed("the policy's server broke off"))
-
-    def give_up(self) -> None:
-        """Nobody wants the body."""
-        self.whole.addErrback(lambda _: None)
-        self.whole.cancel()
-
-    def _abort(self) -> None:
-        abort = getattr(self.transport, "abortConnection", None)
-        if abort is not None:
-            abort()
-
-
 @implementer(IOpenSSLClientConnectionCreator)
 class _VerifyingCreator:
     """Makes a connection whose handshake fails unless the certificate is right; `fault` says why it was not."""
@@ -217,57 +185,3 @@ class _VerifyingCreator:
         elif depth == 0:
             self.fault = self.fault or name_fault(crypto.dump_certificate(crypto.FILETYPE_ASN1, shown), [self._name])
         return self.fault is None
-
-
-@implementer(IAgentEndpointFactory)
-class _OnlyEndpoint:
-    """An agent's way to the one server that it may ask."""
-
-    def __init__(self, endpoint: Any) -> None:
-        self._endpoint = endpoint
-
-    def endpointForURI(self, uri: Any) -> Any:  # noqa: N802
-        return self._endpoint
-
-
-class _BoundedProtocol(ProtocolWrapper):
-    """Ends a connection that brings more octets than it may, wherever in the answer they stand."""
-
-    left = 0
-    endpoint: _BoundedEndpoint
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.endpoint.was_closed = reason.check(ConnectionDone) is not None
-        ProtocolWrapper.connectionLost(self, reason)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.left -= len(data)
-        if self.left < 0:
-            self.abortConnection()
-        else:
-            ProtocolWrapper.dataReceived(self, data)
-
-
-@implementer(IStreamClientEndpoint)
-class _BoundedEndpoint:
-    """Another endpoint's connection, of which no more than so many octets are taken. `was_closed`: it has ended as TLS
-    wants it (`close_notify`), and not as TCP alone says."""
-
-    was_closed = False
-
-    def __init__(self, endpoint: Any, most: int) -> None:
-        self._endpoint = endpoint
-        self._most = most
-
-    def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803
-        factory: Any = WrappingFactory(protocolFactory)
-        factory.noisy = False
-        factory.protocol = self._bounded
-        connecting: Deferred[Any] = self._endpoint.connect(factory)
-        return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)
-
-    def _bounded(self, factory: Any, protocol: Any) -> _BoundedProtocol:
-        bounded = _BoundedProtocol(factory, protocol)
-        bounded.left = self._most
-        bounded.endpoint = self
-        return bounded

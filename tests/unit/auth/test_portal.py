@@ -15,7 +15,7 @@ from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.portal import LoginMind, LoginRefused, ProofOfUser, build_portal
 from mailbox_d.auth.realm import LoggedIn, Service, User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
-from mailbox_d.wire.sasl.exchange import Credentials
+from mailbox_d.wire.sasl.exchange import BearerToken, Credentials
 
 
 class IMail(Interface):
@@ -232,3 +232,69 @@ def test_the_directory_looks_an_address_up_in_its_domains_realm(staff: MemoryRea
     assert succeed(directory.user_of_alias(address("nick@other.org"))) is None
     assert succeed(directory.alias(address("all@example.net"))) == (address("bob@example.net"),)
     assert succeed(directory.alias(address("all@other.org"))) is None
+
+
+class TokensOf:
+    """The issuer's word: whose each token is; others are nobody's, and of "down" it says nothing."""
+
+    def __init__(self, **owners: str) -> None:
+        self._owners = owners
+
+    async def address_of(self, token: str) -> EmailAddress:
+        if token == "down":
+            raise AuthenticationUnavailable("x", cause="the issuer is down")
+        if token not in self._owners:
+            raise AuthenticationFailed("x", cause="no such token")
+        return EmailAddress.parse(self._owners[token])
+
+
+def log_in_by_token(directory: Directory, user: str, token: str, tokens: TokensOf | None) -> Any:
+    async def make(user: User) -> object:
+        return user
+
+    portal = build_portal(directory, {IMail: make}, tokens=tokens)
+    proof: Any = ProofOfUser(BearerToken(user, token), Service.IMAP)
+    return portal.login(proof, None, IMail)
+
+
+@pytest.mark.parametrize("user", ["", "alice@example.org", "ALICE@EXAMPLE.ORG"])
+def test_a_token_lets_in_whom_it_is_for(directory: Directory, user: str) -> None:
+    told: list[Any] = []
+    log_in_by_token(directory, user, "good", TokensOf(good="alice@example.org")).addBoth(told.append)
+    ((_, avatar, _),) = told
+    assert avatar.address == address("alice@example.org")
+
+
+@pytest.mark.parametrize(
+    ("user", "token"),
+    [
+        ("eve@other.org", "good"),
+        ("alice", "good"),
+        ("alice@example.org\0", "good"),
+        ("", "bad"),
+        ("", "unknown"),
+        ("", "foreign"),
+        ("nick@example.org", "good"),
+        ("", "nick"),
+    ],
+)
+def test_a_token_lets_in_nobody_else(directory: Directory, user: str, token: str) -> None:
+    tokens = TokensOf(
+        good="alice@example.org", unknown="zoe@example.org", foreign="alice@elsewhere.org", nick="nick@example.org"
+    )
+    fails_with(log_in_by_token(directory, user, token, tokens), LoginRefused)
+
+
+def test_without_an_issuer_no_token_is_good(directory: Directory) -> None:
+    fails_with(log_in_by_token(directory, "alice@example.org", "good", None), LoginRefused)
+
+
+def test_an_issuer_that_is_down_is_no_wrong_token(directory: Directory) -> None:
+    fails_with(log_in_by_token(directory, "", "down", TokensOf()), AuthenticationUnavailable)
+
+
+def fails_with(login: Any, kind: type[Exception]) -> None:
+    failures: list[Any] = []
+    login.addErrback(failures.append)
+    (failure,) = failures
+    assert failure.check(kind)
