@@ -16,8 +16,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from mailbox_d.relay.dispatch.admission import KNOWN_MAX, KnownDomains
-from mailbox_d.relay.state_file import replace_file
 from mailbox_d.store.files import FileSystem, make_directories, parent, read_whole
+from mailbox_d.store.state_file import replace_file
 
 SAVE_INTERVAL = 60.0
 """Seconds between two times that what is new is written down."""

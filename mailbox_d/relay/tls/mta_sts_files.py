@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from mailbox_d.printable import one_line
-from mailbox_d.relay.state_file import replace_file
 from mailbox_d.relay.tls.mta_sts import Policy, PolicyInvalid, read_policy
 from mailbox_d.store.files import FileSystem, forget, make_directories, read_whole
+from mailbox_d.store.state_file import replace_file
 
 FILE_MAX = 1 << 20
 """Octets of a file that is read."""

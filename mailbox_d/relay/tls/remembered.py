@@ -15,8 +15,8 @@ from typing import Any
 from twisted.logger import Logger
 
 from mailbox_d.relay.ports import Security
-from mailbox_d.relay.state_file import replace_file
 from mailbox_d.store.files import FileSystem, make_directories, parent, read_whole
+from mailbox_d.store.state_file import replace_file
 
 FORGOTTEN_AFTER = 30 * 86400.0
 """Seconds."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mailbox_d.relay.state_file import replace_file
 from mailbox_d.store.files import FileSystem
+from mailbox_d.store.state_file import replace_file
 
 
 class FailsAt(FileSystem):
