@@ -7,15 +7,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
+from mailbox_d.auth.ldap_realm.servers import ServedDirectory
 from mailbox_d.auth.success_cache import SuccessCache
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import identify
+from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.limits import Limits
 from mailbox_d.config.model import Configuration, Quota
 from mailbox_d.imap.fetch.ahead import Crew
@@ -43,6 +46,9 @@ INDEX_CHILD = "mailbox_d.imap.fetch.child:work"
 """What child processes do, one for each core but one: the daemon is to have the first."""
 
 
+AnyRealm: TypeAlias = YamlRealm | DirectoryRealm
+
+
 class NotServed(Exception):
     """The configuration asks for something that this version knows and does not serve."""
 
@@ -58,7 +64,7 @@ class Site:
     workers: Children
     feeding: IndexFeeding
     crew: Crew
-    realms: Mapping[str, YamlRealm]
+    realms: Mapping[str, AnyRealm]
     directory: Directory
     recipients: Recipients
     quotas: QuotaRules
@@ -129,7 +135,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     )
 
 
-def build_recipients(configuration: Configuration, realms: Mapping[str, YamlRealm]) -> Recipients:
+def build_recipients(configuration: Configuration, realms: Mapping[str, AnyRealm]) -> Recipients:
     """What says where addresses of ours lead."""
     domains = configuration.domains
     return Recipients(
@@ -170,15 +176,16 @@ def quota_rules(directory: Directory, quota: Quota) -> QuotaRules:
     return QuotaRules(limits_of, quota.grace_percent)
 
 
-def build_realms(configuration: Configuration, lanes: Lanes) -> dict[str, YamlRealm]:
+def build_realms(configuration: Configuration, lanes: Lanes) -> dict[str, AnyRealm]:
     """The realms by name, their users read. Raises `ConfigurationError` with every fault of every file."""
     faults: list[Fault] = []
-    realms: dict[str, YamlRealm] = {}
+    realms: dict[str, AnyRealm] = {}
     for name, realm in configuration.realms.items():
-        if realm.yaml is None:
-            raise NotServed(f"realms.{name}.ldap: this version serves yaml realms only")
         try:
-            realms[name] = _yaml_realm(name, realm.yaml, configuration, lanes)
+            if realm.yaml is not None:
+                realms[name] = _yaml_realm(name, realm.yaml, configuration, lanes)
+            elif realm.ldap is not None:
+                realms[name] = _ldap_realm(name, realm.ldap, lanes)
         except ConfigurationError as error:
             faults.extend(error.faults)
     if faults:
@@ -198,3 +205,7 @@ def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lane
         clock=time.monotonic,
         cache=SuccessCache(time.monotonic, seconds=configuration.limits.password_cache),
     )
+
+
+def _ldap_realm(name: str, settings: LdapRealm, lanes: Lanes) -> DirectoryRealm:
+    return DirectoryRealm(name, settings, ServedDirectory(settings), run=lanes.directory.run, clock=time.monotonic)

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from mailbox_d.config.draft import Draft
 from mailbox_d.config.endpoints import LONGEST_SOCKET_PATH, Endpoint, UnixEndpoint, is_dual_stack, places
 from mailbox_d.config.faults import KeyPath, dotted, shown, unknown
-from mailbox_d.config.model import LdapRealm, Listeners
+from mailbox_d.config.ldap import LdapRealm
+from mailbox_d.config.model import Listeners
 from mailbox_d.config.report import Report
 
 NEED_TLS = ("submission", "submissions", "imaps", "pop3s")

@@ -7,6 +7,7 @@ from what is missing where the draft is broken.
 from __future__ import annotations
 
 import grp
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 from mailbox_d.config.certificates import PairRefused, certbot_pairs, inspect_pair
 from mailbox_d.config.faults import KeyPath, Refusal, shown
 from mailbox_d.config.files import read_regular_file, readable_by_everyone
-from mailbox_d.config.model import CertificatePair, LdapRealm
+from mailbox_d.config.ldap import LdapRealm
+from mailbox_d.config.model import CertificatePair
 from mailbox_d.config.report import Report
 
 EXPIRY_WARNING = timedelta(days=14)
@@ -125,9 +127,20 @@ def _usable(report: Report, path: KeyPath, certificate: Path, key: Path) -> bool
 
 def _check_ldap_files(report: Report, path: KeyPath, realm: LdapRealm) -> None:
     if realm.ca is not None:
-        _check_file(report, (*path, "ca"), realm.ca, "a readable file of certificates in PEM")
+        _check_authorities(report, (*path, "ca"), realm.ca)
     if realm.bind_password_file is not None:
         _check_secret(report, (*path, "bind_password_file"), realm.bind_password_file)
+
+
+def _check_authorities(report: Report, path: KeyPath, file: Path) -> None:
+    expected = "a readable file of certificates in PEM"
+    try:
+        read_regular_file(file, 1)
+        ssl.create_default_context(cafile=file)
+    except Refusal as refusal:
+        report.fault(path, refusal.problem, expected)
+    except OSError:
+        report.fault(path, "the file holds no certificates", expected)
 
 
 def _check_secret(report: Report, path: KeyPath, file: Path) -> None:

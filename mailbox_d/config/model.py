@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from mailbox_d.address import EmailAddress
 from mailbox_d.config.endpoints import Endpoint, EndpointText
 from mailbox_d.config.faults import Refusal
+from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.limits import Limits
 from mailbox_d.config.outgoing import Dkim, Queue, Record
 from mailbox_d.config.scalars import (
@@ -23,12 +24,10 @@ from mailbox_d.config.scalars import (
     FilePath,
     GroupName,
     Hostname,
-    LdapUri,
     MailAddress,
     MailboxName,
     RealmName,
     SocketMode,
-    Text,
 )
 from mailbox_d.config.section import Section
 from mailbox_d.config.units import DAY, MINUTE, Count, Duration
@@ -109,31 +108,6 @@ class Tls(Section):
 
     reload_interval: Annotated[float, Duration(least=1, most=DAY)] = MINUTE
     """How often the certificates' files are looked at for changes."""
-
-
-class LdapRealm(Section):
-    """Users in an LDAP directory."""
-
-    uris: Annotated[tuple[Annotated[str, LdapUri()], ...], Strict(False)]
-    """The servers (`ldaps:`, `ldap:`, `ldapi:`), tried in order."""
-
-    ca: Annotated[Path, FilePath()] | None = None
-    """The authorities that the servers' certificates are checked against, in PEM; null: the system's."""
-
-    starttls: Literal["required", "none"] = "required"
-    """Whether `ldap:` connections turn to TLS first; `none` is for tests on the loopback interface."""
-
-    bind_dn: Annotated[str, Text()] | None = None
-    """The name with which the daemon searches; null: anonymously."""
-
-    bind_password_file: Annotated[Path, FilePath()] | None = None
-    """A file with the password of `bind_dn`."""
-
-    base: Annotated[str, Text()]
-    """Where the search begins."""
-
-    user_filter: Annotated[str, Text()] = "(&(objectClass=inetOrgPerson)(mail={address}))"
-    """The filter that finds a user; `{address}` stands for the escaped address."""
 
 
 class Realm(Section):

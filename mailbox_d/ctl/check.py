@@ -96,11 +96,7 @@ def _warnings(loaded: Loaded, certificates: tuple[CertificateReport, ...]) -> It
     yield from map(str, loaded.warnings)
     for report in certificates:
         yield from report.warnings
-    configuration = loaded.configuration
-    for name, realm in configuration.realms.items():
-        if realm.yaml is None:
-            yield f"realms.{name}: this version serves yaml realms only, and will not start with this one"
-    yield from _key_warnings(configuration)
+    yield from _key_warnings(loaded.configuration)
 
 
 def _key_warnings(configuration: Configuration) -> Iterator[str]:

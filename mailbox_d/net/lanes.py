@@ -101,6 +101,8 @@ class Lanes(Service):
         """Large messages for servers that take no 8-bit text: Python's work, which is in the way of all else."""
         self.record = Lane(reactor, "record", 1)
         """The record of messages, which keeps nothing else waiting."""
+        self.directory = Lane(reactor, "directory", 8)
+        """Directories of users (LDAP): other machines, which may be slow."""
 
     def stopService(self) -> None:
         Service.stopService(self)
@@ -109,7 +111,7 @@ class Lanes(Service):
 
     def _all(self) -> tuple[Lane, ...]:
         everyday = (self.delivery, self.store, self.hashing, self.files, self.control)
-        return (*everyday, self.queue, self.conversion, self.record)
+        return (*everyday, self.queue, self.conversion, self.record, self.directory)
 
 
 class InlineLane(Lane):

@@ -1,0 +1,250 @@
+"""One connection to one LDAP server, over ldap3; its waiting and reading are ours, so that both have bounds."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+from ldap3 import ANONYMOUS, BASE, NONE, SUBTREE, Connection, Server
+from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidDnError, LDAPInvalidFilterError
+from ldap3.operation.bind import BindRequest
+from ldap3.protocol.rfc4511 import AuthenticationChoice, Simple, Version
+from ldap3.strategy.sync import SyncStrategy
+from typing_extensions import ParamSpec
+
+from mailbox_d.auth.ldap_realm.directory import Query
+from mailbox_d.auth.ldap_realm.entries import Entry
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_ANSWER = 1 << 20
+"""Octets of all that a server says to one request."""
+
+MAX_MESSAGES = 16
+"""Entries, references and the end of a search, of which two entries are asked for."""
+
+STARTTLS = "1.3.6.1.4.1.1466.20037"
+SUCCESS, SIZE_LIMIT_EXCEEDED = 0, 4
+NO_SUCH_ENTRY = frozenset({32, 34})
+"""Result codes for a DN of nothing, or what is no DN."""
+WRONG_PASSWORD = frozenset({19, 32, 34, 48, 49, 50, 53})
+"""Result codes by which servers say that a bind is not to be: also for entries without a password, locked ones, and
+names of nobody (RFC 4511 section 4.1.9)."""
+ELSEWHERE = frozenset({1, 8, 13, 51, 52, 80})
+"""Result codes that another server may do better than."""
+
+
+class ServerFault(Exception):
+    """The server cannot be used, or talks nonsense; the connection is of no more use."""
+
+
+class ConnectionGone(ServerFault):
+    """The server has ended the connection, as it may do at any time."""
+
+
+class AnswerFault(Exception):
+    """The server is well, and says what cannot be worked with: this one question has no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to come to a server: its URI, the TLS to speak with it (None: none), and seconds for each step."""
+
+    uri: str
+    tls: ssl.SSLContext | None
+    timeout: float
+
+
+class LdapConnection:
+    """An open connection. All methods block for at most the way's timeout, and raise `ServerFault`."""
+
+    def __init__(self, way: Way) -> None:
+        self.uri = way.uri
+        self._way = way
+        self._ldap = _Connection()
+        self._guarded(self._open)
+
+    def bind(self, dn: str, password: bytes) -> bool:
+        """Whether the server lets this name in with this password (RFC 4511 section 4.2)."""
+        if not dn or not password:
+            raise ValueError("a bind without a name or a password proves nothing")
+        return self._guarded(self._bind, dn, password)
+
+    def search(self, query: Query) -> tuple[Entry, ...]:
+        """What a search finds, two entries at most. Raises `AnswerFault` too."""
+        return self._guarded(self._search, query)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._ldap.strategy.close()
+
+    def _guarded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work` within the time; whatever goes wrong in it is the server's fault, as the octets are the server's."""
+        self._ldap.strategy.begin(self._way.timeout)
+        try:
+            return work(*args, **kwargs)
+        except (ServerFault, AnswerFault):
+            raise
+        except (LDAPInvalidFilterError, LDAPInvalidDnError) as error:
+            raise AnswerFault(f"{self.uri}: {error}") from error
+        except (OSError, LDAPExceptionError) as error:
+            raise ServerFault(f"{self.uri}: {error}") from error
+        except Exception as error:  # a decoder's surprise at what it was given to decode
+            raise ServerFault(f"{self.uri}: what it says cannot be read ({type(error).__name__})") from error
+
+    def _open(self) -> None:
+        parts = urlsplit(self.uri)
+        self._ldap.strategy.connect(self._way)
+        try:
+            if parts.scheme == "ldap" and self._way.tls is not None:
+                if not self._ldap.extended(STARTTLS):
+                    raise ServerFault(f"{self.uri}: no STARTTLS ({self._ldap.result['description']})")
+                self._ldap.strategy.begin_tls(self._way)
+        except BaseException:
+            self.close()
+            raise
+
+    def _bind(self, dn: str, password: bytes) -> bool:
+        request = BindRequest()
+        request["version"] = Version(3)
+        request["name"] = dn
+        said = Simple(password, encoding="iso-8859-1")  # ldap3 makes text of it for itself; the octets stay as they are
+        request["authentication"] = AuthenticationChoice().setComponentByName("simple", said)
+        self._ldap.post_send_single_response(self._ldap.send("bindRequest", request, None))
+        result = self._ldap.result
+        if result["type"] != "bindResponse":
+            raise ServerFault(f"{self.uri}: a bind answered by {result['type']}")
+        if result["result"] == SUCCESS:
+            return True
+        if result["result"] in WRONG_PASSWORD:
+            return False
+        raise ServerFault(f"{self.uri}: bind: {result['description']}")
+
+    def _search(self, query: Query) -> tuple[Entry, ...]:
+        self._ldap.search(
+            query.base,
+            query.filter,
+            BASE if query.this_entry else SUBTREE,
+            attributes=list(query.attributes) or ["1.1"],
+            size_limit=2,
+            time_limit=max(1, int(self._way.timeout)),
+        )
+        code = self._ldap.result["result"]
+        if self._ldap.result["type"] != "searchResDone" or code in ELSEWHERE:
+            raise ServerFault(f"{self.uri}: search: {self._ldap.result['description']}")
+        if code in NO_SUCH_ENTRY and query.this_entry:
+            return ()
+        if code not in (SUCCESS, SIZE_LIMIT_EXCEEDED):
+            raise AnswerFault(f"{self.uri}: search below {query.base}: {self._ldap.result['description']}")
+        found = [one for one in self._ldap.response if one["type"] == "searchResEntry"]
+        if code == SIZE_LIMIT_EXCEEDED and len(found) < 2:
+            raise AnswerFault(f"{self.uri}: search below {query.base}: its size limit is too small")
+        return tuple(_entry(one["dn"], one["raw_attributes"]) for one in found)
+
+
+def _entry(dn: str, attributes: dict[str, list[bytes]]) -> Entry:
+    return Entry(dn, {name.lower(): tuple(values) for name, values in attributes.items()})
+
+
+class _Connection(Connection):  # type: ignore[misc]
+    """ldap3's connection, which speaks through `_Strategy`."""
+
+    def __init__(self) -> None:
+        server = Server("localhost", get_info=NONE)  # a name that is never looked up
+        super().__init__(
+            server,
+            authentication=ANONYMOUS,
+            auto_referrals=False,
+            auto_range=False,
+            check_names=False,
+            raise_exceptions=False,
+            return_empty_attributes=False,
+        )
+        self.strategy = _Strategy(self)
+        self.send = self.strategy.send
+        self.open = self.strategy.open
+        self.get_response = self.strategy.get_response
+        self.post_send_single_response = self.strategy.post_send_single_response
+        self.post_send_search = self.strategy.post_send_search
+
+
+class _Strategy(SyncStrategy):  # type: ignore[misc]
+    """ldap3's blocking way to talk, but for how it connects and reads: within a time, and a number of octets."""
+
+    def begin(self, seconds: float) -> None:
+        """A new request: what it may take in time, octets and messages."""
+        self._deadline = time.monotonic() + seconds
+        self._octets = self._messages = 0
+        self._unread = b""
+
+    def connect(self, way: Way) -> None:
+        """Open the socket, with TLS at once where the URI says so."""
+        parts = urlsplit(way.uri)
+        self._outstanding: dict[int, object] = {}
+        if parts.scheme == "ldapi":
+            plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            plain.settimeout(self._left())
+            self.connection.socket = plain
+            plain.connect(unquote(parts.netloc))
+        else:
+            where = parts.hostname or "", parts.port or (636 if parts.scheme == "ldaps" else 389)
+            self.connection.socket = socket.create_connection(where, self._left())
+        self.connection.closed = False
+        self.connection.listening = True
+        if parts.scheme == "ldaps":
+            self.begin_tls(way)
+
+    def begin_tls(self, way: Way) -> None:
+        """Speak TLS from here on. What came in clear text beyond its time is an attack (RFC 4511 section 4.14.1)."""
+        assert way.tls is not None
+        if self._unread:
+            raise ServerFault(f"{way.uri}: more than one answer before TLS")
+        plain = self.connection.socket
+        try:
+            plain.settimeout(self._left())
+            self.connection.socket = way.tls.wrap_socket(plain, server_hostname=urlsplit(way.uri).hostname)
+        except BaseException:
+            plain.close()
+            self.close()
+            raise
+
+    def receiving(self) -> list[bytes]:
+        """One message, whole."""
+        while True:
+            size = self.compute_ldap_message_size(self._unread)
+            if size > MAX_ANSWER:
+                raise ServerFault(f"an answer of {size} octets")
+            if 0 <= size <= len(self._unread):
+                break
+            self._read_more()
+        self._messages += 1
+        if self._messages > MAX_MESSAGES:
+            raise ServerFault("more entries than were asked for")
+        message, self._unread = self._unread[:size], self._unread[size:]
+        return [message]
+
+    def _read_more(self) -> None:
+        self.connection.socket.settimeout(self._left())
+        try:
+            data = self.connection.socket.recv(self.socket_size)
+        except ConnectionError as error:
+            raise ConnectionGone(str(error)) from error
+        if not data:
+            raise ConnectionGone("the server ended the connection")
+        self._octets += len(data)
+        if self._octets > MAX_ANSWER:
+            raise ServerFault(f"an answer of more than {MAX_ANSWER} octets")
+        self._unread += data
+
+    def _left(self) -> float:
+        """Seconds that are left for this request."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no answer in time")
+        return left

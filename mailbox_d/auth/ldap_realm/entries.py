@@ -1,0 +1,130 @@
+"""What an entry of the directory says of a user. Values are checked: the directory is no more trusted than a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.realm import SenderGrant, User
+from mailbox_d.config.faults import Refusal
+from mailbox_d.config.ldap import LdapAttributes
+from mailbox_d.config.units import parse_size
+from mailbox_d.errors import AddressError
+
+MAX_ALIASES = 1_000
+_PREFIX = "smtp:"
+"""What stands before each mail address in Active Directory's proxyAddresses."""
+
+
+class EntryFault(Exception):
+    """An entry says what cannot be, or leaves out what must be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry: its DN, and the values of the attributes asked for, by their names in lower case."""
+
+    dn: str
+    attributes: Mapping[str, tuple[bytes, ...]]
+
+    def values(self, name: str | None) -> tuple[bytes, ...]:
+        """The values of an attribute; none where there is none, or where no attribute is named."""
+        return self.attributes.get(name.lower(), ()) if name is not None else ()
+
+
+def attribute_names(names: LdapAttributes) -> tuple[str, ...]:
+    """The attributes to ask for."""
+    given = (names.address, names.aliases, names.quota, names.quota_messages, names.senders)
+    return tuple(name for name in given if name is not None)
+
+
+def user_of(entry: Entry, names: LdapAttributes) -> User:
+    """The user whom an entry describes, enabled and allowed everything. Raises `EntryFault`."""
+    aliases = tuple(addresses(entry, names.aliases))
+    if len(aliases) > MAX_ALIASES:
+        raise EntryFault(f"{names.aliases} has more than {MAX_ALIASES} values")
+    return User(
+        own_address(entry, names.address),
+        quota=_size(entry, names.quota),
+        aliases=aliases,
+        quota_messages=_count(entry, names.quota_messages),
+        senders=tuple(_grants(entry, names.senders)),
+    )
+
+
+def own_address(entry: Entry, name: str) -> EmailAddress:
+    """The one address that an entry has. Raises `EntryFault`: with two of them nobody knows whose the Maildir is."""
+    value = _only(entry, name)
+    if value is None:
+        raise EntryFault(f"there is no {name}")
+    try:
+        address = EmailAddress.parse(value)
+    except AddressError as error:
+        raise EntryFault(f"{name} is no address") from error
+    if "/" in (address.local_part + address.key) or address.key.startswith(".") or address.domain.startswith("["):
+        raise EntryFault(f"no folder can be named after {name}")
+    return address
+
+
+def addresses(entry: Entry, name: str | None) -> Iterator[EmailAddress]:
+    """The addresses among an attribute's values; what is none is passed over."""
+    for value in entry.values(name):
+        text = value.decode("utf-8", "surrogateescape")
+        if text[: len(_PREFIX)].lower() == _PREFIX:
+            text = text[len(_PREFIX) :]
+        try:
+            yield EmailAddress.parse(text)
+        except AddressError:
+            continue
+
+
+def _grants(entry: Entry, name: str | None) -> Iterator[SenderGrant]:
+    for value in entry.values(name)[:MAX_ALIASES]:
+        try:
+            yield SenderGrant.parse(value.decode("utf-8", "surrogateescape"))
+        except AddressError:
+            continue
+
+
+def _size(entry: Entry, name: str | None) -> int | None:
+    text = _only(entry, name)
+    if text is None:
+        return None
+    try:
+        octets = parse_size(int(text) if _is_number(text) else text)
+    except Refusal as refusal:
+        raise EntryFault(f"{name}: {refusal.problem}") from refusal
+    return _above_zero(octets, name)
+
+
+def _count(entry: Entry, name: str | None) -> int | None:
+    text = _only(entry, name)
+    if text is None:
+        return None
+    if not _is_number(text):
+        raise EntryFault(f"{name} is no number")
+    return _above_zero(int(text), name)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def _above_zero(number: int, name: str | None) -> int:
+    if number < 1:
+        raise EntryFault(f"no mail fits into {name}")
+    return number
+
+
+def _only(entry: Entry, name: str | None) -> str | None:
+    """An attribute's one value, None where it has none. Raises `EntryFault`."""
+    values = entry.values(name)
+    if len(values) > 1:
+        raise EntryFault(f"{name} has {len(values)} values")
+    if not values:
+        return None
+    try:
+        return values[0].decode()
+    except UnicodeDecodeError as error:
+        raise EntryFault(f"{name} is not UTF-8") from error

@@ -1,0 +1,49 @@
+"""What a directory said of addresses a while ago: for a bounded time, of a bounded number."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from mailbox_d.address import EmailAddress
+
+T = TypeVar("T")
+
+MOST = 10_000
+
+
+class Known(Generic[T]):
+    """Answers by address; the oldest go first. An answer out of date is no longer told by `fresh`, but still by
+    `latest`. `clock` is monotonic, in seconds. Safe to read from any thread, written from one."""
+
+    def __init__(self, clock: Callable[[], float], *, seconds: float, most: int = MOST) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._most = most
+        self._answers: OrderedDict[EmailAddress, tuple[float, T]] = OrderedDict()
+
+    def fresh(self, address: EmailAddress) -> tuple[T] | None:
+        """The answer, in a tuple of its own as it may be None; None where it has to be asked for."""
+        kept = self._answers.get(address)
+        return (kept[1],) if kept is not None and self._clock() < kept[0] else None
+
+    def latest(self, address: EmailAddress) -> T | None:
+        """The last answer, however old."""
+        kept = self._answers.get(address)
+        return kept[1] if kept is not None else None
+
+    def keep(self, address: EmailAddress, answer: T) -> None:
+        """Keep an answer that has just come."""
+        self._answers[address] = (self._clock() + self._seconds, answer)
+        self._answers.move_to_end(address)
+        while len(self._answers) > self._most:
+            self._answers.popitem(last=False)
+
+    def forget(self) -> None:
+        """Have everything asked for anew; `latest` still tells it."""
+        for address, (_, answer) in list(self._answers.items()):
+            self._answers[address] = (float("-inf"), answer)
+
+    def __len__(self) -> int:
+        return len(self._answers)

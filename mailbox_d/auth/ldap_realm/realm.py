@@ -1,0 +1,198 @@
+"""A realm over an LDAP directory: users and groups by search, passwords by bind."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from twisted.logger import Logger
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.ldap_realm.directory import LdapDirectory, Query
+from mailbox_d.auth.ldap_realm.entries import (
+    MAX_ALIASES,
+    Entry,
+    EntryFault,
+    addresses,
+    attribute_names,
+    own_address,
+    user_of,
+)
+from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter
+from mailbox_d.auth.ldap_realm.known import Known
+from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
+from mailbox_d.auth.scram_keys import made_up_keys
+from mailbox_d.config.ldap import LdapGroups, LdapRealm
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+from mailbox_d.wire.sasl.scram import ScramKeys
+
+ANY_ENTRY = "(objectClass=*)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A user, and the DN to bind with."""
+
+    user: User
+    dn: str
+
+
+class DirectoryRealm:
+    """Users of an LDAP directory. What it says is held to be so for `settings.cache` seconds, of users and strangers
+    alike; passwords are never kept.
+
+    `directory` is asked through `run`, a lane. `clock` is monotonic, in seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, name: str, settings: LdapRealm, directory: LdapDirectory, *, run: RunInLane, clock: Callable[[], float]
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._directory = directory
+        self._run = run
+        self._users: Known[_Found | None] = Known(clock, seconds=settings.cache)
+        self._groups: Known[tuple[EmailAddress, ...] | None] = Known(clock, seconds=settings.cache)
+        self._decoy_key = os.urandom(32)
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        found = await self._find(address)
+        return found.user if found is not None and found.user.address == address else None
+
+    def known_user(self, address: EmailAddress) -> User | None:
+        found = self._users.latest(address)
+        return found.user if found is not None and found.user.address == address else None
+
+    async def user_of_alias(self, address: EmailAddress) -> User | None:
+        found = await self._find(address)
+        return found.user if found is not None and found.user.address != address else None
+
+    async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
+        if self._settings.groups is None:
+            return None
+        if (kept := self._groups.fresh(address)) is not None:
+            return kept[0]
+        targets = await self._run(self._read_group, address, self._settings.groups)
+        self._groups.keep(address, targets)
+        return targets
+
+    async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
+        if not password.strip() or b"\0" in password:  # a bind without a password succeeds (RFC 4513 section 5.1.2)
+            raise AuthenticationFailed("Authentication failed", cause="an empty password, or one with a NUL")
+        found = await self._find(address)
+        user = found.user if found is not None and found.user.address == address else None
+        dn = found.dn if found is not None and user is not None else self._decoy(address)
+        accepted = await self._run(self._directory.accepts, dn, password)
+        if user is None or not user.may_use(service) or not accepted:
+            raise AuthenticationFailed("Authentication failed", cause=_why_not(user, service))
+        return LoggedIn(user)
+
+    async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
+        """No directory tells its passwords: all keys are made up."""
+        return made_up_keys(self._decoy_key, _folded(address)), False
+
+    async def refresh(self) -> None:
+        """Ask for everything anew when it is next wanted."""
+        self._users.forget()
+        self._groups.forget()
+
+    async def _find(self, address: EmailAddress) -> _Found | None:
+        """Whoever has this address, as their own or as an alias."""
+        if (kept := self._users.fresh(address)) is not None:
+            return kept[0]
+        found = await self._run(self._read_user, address)
+        self._users.keep(address, found)
+        return found
+
+    def _read_user(self, address: EmailAddress) -> _Found | None:
+        """Blocks."""
+        entry = self._one(self._query(address), address)
+        if entry is None:
+            return None
+        user = self._checked(entry, address)
+        if address != user.address and address not in user.aliases:
+            return None  # the directory's idea of which texts are alike is not ours
+        return _Found(self._restricted(user, entry.dn), entry.dn)
+
+    def _query(self, address: EmailAddress) -> Query:
+        settings = self._settings
+        asked = fill_filter(settings.user_filter, address)
+        names = attribute_names(settings.attributes)
+        if settings.dn_template is not None:
+            return Query(fill_dn(settings.dn_template, address), asked, names, this_entry=True)
+        return Query(settings.base, asked, names)
+
+    def _checked(self, entry: Entry, address: EmailAddress) -> User:
+        try:
+            return user_of(entry, self._settings.attributes)
+        except EntryFault as fault:
+            raise self._unusable(address, f"{entry.dn}: {fault}") from fault
+
+    def _restricted(self, user: User, dn: str) -> User:
+        """The user without what the filters for disabled users and for services take away."""
+        settings = self._settings
+        enabled = settings.disabled is None or not self._fits(dn, settings.disabled)
+        refused = {name for name, asked in settings.services.items() if not self._fits(dn, asked)}
+        services = frozenset(service for service in Service if service.value not in refused)
+        return replace(user, enabled=enabled, services=services)
+
+    def _fits(self, dn: str, asked: str) -> bool:
+        return bool(self._directory.search(Query(dn, asked, this_entry=True)))
+
+    def _read_group(self, address: EmailAddress, groups: LdapGroups) -> tuple[EmailAddress, ...] | None:
+        """Blocks."""
+        entry = self._one(Query(groups.base, fill_filter(groups.filter, address), (groups.member,)), address)
+        if entry is None:
+            return None
+        if len(entry.values(groups.member)) > MAX_ALIASES:
+            raise self._unusable(address, f"{entry.dn} has more than {MAX_ALIASES} members")
+        members = dict.fromkeys(self._members(entry, groups))
+        return tuple(member for member in members if member != address)
+
+    def _members(self, entry: Entry, groups: LdapGroups) -> Iterator[EmailAddress]:
+        """The members' addresses; who has none gets no mail by the group."""
+        for value in entry.values(groups.member):
+            one = Entry(entry.dn, {groups.member.lower(): (value,)})
+            named = tuple(addresses(one, groups.member))
+            yield from named or self._address_at(value.decode("utf-8", "replace"))
+
+    def _address_at(self, dn: str) -> Iterator[EmailAddress]:
+        name = self._settings.attributes.address
+        for entry in self._directory.search(Query(dn, ANY_ENTRY, (name,), this_entry=True)):
+            try:
+                yield own_address(entry, name)
+            except EntryFault as fault:
+                self._log.warn("The realm {realm}: no mail for {dn!r}: {fault}", realm=self.name, dn=dn, fault=fault)
+
+    def _one(self, query: Query, address: EmailAddress) -> Entry | None:
+        entries = self._directory.search(query)
+        if len(entries) > 1:
+            raise self._unusable(address, "several entries have this address")
+        return entries[0] if entries else None
+
+    def _unusable(self, address: EmailAddress, why: str) -> AuthenticationUnavailable:
+        cause = f"realm {self.name}, {address}: {why}"
+        self._log.error("The directory cannot be used: {cause!r}", cause=cause)
+        return AuthenticationUnavailable("The user directory cannot be used", cause=cause)
+
+    def _decoy(self, address: EmailAddress) -> str:
+        """A name that nobody has, for the time that a bind takes."""
+        digest = hmac.digest(self._decoy_key, _folded(address).encode(), hashlib.sha256).hex()
+        return f"cn={dn_value(digest)},{self._settings.base}"
+
+
+def _folded(address: EmailAddress) -> str:
+    return f"{address.key}@{address.domain}"
+
+
+def _why_not(user: User | None, service: Service) -> str:
+    if user is None:
+        return "no such user"
+    if not user.enabled:
+        return "the user is disabled"
+    return "wrong password" if user.may_use(service) else "the user may not use this service"
