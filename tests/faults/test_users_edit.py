@@ -1,0 +1,178 @@
+"""Editing the users file while the disk says no: the file is the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.passwords import StoredPassword
+from mailbox_d.auth.users_edit.changes import CannotEdit, Put
+from mailbox_d.auth.users_edit.edits import add_user, replace_password, set_user
+from mailbox_d.auth.users_edit.replacing import Editing, edit_users
+from mailbox_d.auth.users_file import read_users
+from mailbox_d.config.faults import ConfigurationError
+from mailbox_d.store.files import FileSystem
+from tests.faults.store_files import ERRNOS, OPERATIONS, Call, FailingFiles, MortalFiles, RecordingFiles
+
+ALICE = EmailAddress.parse("alice@example.org")
+BOB = EmailAddress.parse("bob@example.org")
+OLD = '# people\nusers:\n  alice@example.org: {password: "{PLAIN}x"}\n'
+NEW = '# people\nusers:\n  alice@example.org: {password: "{PLAIN}x", enabled: false}\n'
+DISABLE = set_user(ALICE, "enabled", False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "users.yaml"
+    path.write_text(OLD)
+    path.chmod(0o640)
+    return path
+
+
+def editing(files: FileSystem, **more: Any) -> Editing:
+    return Editing(files, patience=0.0, **more)
+
+
+def folder(path: Path) -> set[str]:
+    return {entry.name for entry in path.parent.iterdir()} - {"users.yaml.lock"}
+
+
+def test_each_operation_that_fails_leaves_the_old_file(path: Path) -> None:
+    recording = RecordingFiles()
+    edit_users(path, DISABLE, editing(recording))
+    assert "rename" in [call.operation for call in recording.calls]
+    for number in range(1, len(recording.calls) + 1):
+        path.write_text(OLD)
+        code = ERRNOS[number % len(ERRNOS)]
+        files = FailingFiles(number, code, lambda call: call.operation in OPERATIONS)
+        files.armed = True
+        allowed = {NEW}
+        try:
+            edit_users(path, DISABLE, editing(files))
+        except OSError as error:
+            assert error.errno == code and files.failed is not None
+            allowed = {OLD, NEW} if files.failed.operation in ("fsync_directory", "close") else {OLD}
+        assert path.read_text() in allowed, files.failed
+        assert folder(path) == {"users.yaml"}, files.failed
+        edit_users(path, DISABLE, editing(FileSystem()))
+        assert path.read_text() == NEW and folder(path) == {"users.yaml"}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_process_that_ends_at_any_step_leaves_one_or_the_other(path: Path, *, before: bool) -> None:
+    for number in range(1, 20):
+        path.write_text(OLD)
+        if (child := os.fork()) == 0:
+            files = MortalFiles(number, before=before)
+            files.armed = True
+            edit_users(path, DISABLE, editing(files))
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert path.read_text() in (OLD, NEW)
+        edit_users(path, DISABLE, editing(FileSystem()))
+        assert path.read_text() == NEW
+        if status == 0:
+            assert number > 8
+            return
+    pytest.fail("it never ends")
+
+
+def test_what_is_new_is_on_the_disk_before_it_has_the_name_and_the_name_after(path: Path) -> None:
+    files = RecordingFiles()
+    edit_users(path, DISABLE, editing(files))
+    steps = [call.operation for call in files.calls]
+    assert steps.index("write") < steps.index("fsync") < steps.index("rename") < steps.index("fsync_directory")
+
+
+def test_mode_and_links_stay(path: Path) -> None:
+    link = path.parent / "link.yaml"
+    link.symlink_to(path)
+    edit_users(link, DISABLE)
+    assert link.is_symlink() and path.read_text() == NEW
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE((path.parent / "users.yaml.lock").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_stays_and_has_the_lock_too(path: Path) -> None:
+    os.chown(path, 4711, 4712)
+    edit_users(path, DISABLE)
+    for made in (path, path.parent / "users.yaml.lock"):
+        assert (made.stat().st_uid, made.stat().st_gid) == (4711, 4712)
+
+
+def test_whoever_comes_second_waits_and_is_told(path: Path) -> None:
+    with (path.parent / "users.yaml.lock").open("wb") as lock:
+        assert FileSystem().try_lock(lock.fileno())
+        now = [0.0]
+
+        def sleep(seconds: float) -> None:
+            now[0] += seconds
+
+        with pytest.raises(CannotEdit, match="is being changed by somebody else"):
+            edit_users(path, DISABLE, Editing(FileSystem(), patience=5.0, clock=lambda: now[0], sleep=sleep))
+        assert 5.0 <= now[0] < 6.0
+    edit_users(path, DISABLE)
+    assert path.read_text() == NEW
+
+
+def test_what_an_editor_wrote_meanwhile_is_not_lost(path: Path) -> None:
+    class Beside(RecordingFiles):
+        def after(self, call: Call) -> None:
+            if call.operation == "fsync":
+                path.write_text(OLD + "# an editor's\n")
+
+    with pytest.raises(CannotEdit, match="changed by somebody else meanwhile"):
+        edit_users(path, DISABLE, editing(Beside()))
+    assert path.read_text() == OLD + "# an editor's\n" and folder(path) == {"users.yaml"}
+
+
+def test_a_byte_order_mark_and_line_ends_stay(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + OLD.replace("\n", "\r\n").encode())
+    edit_users(path, DISABLE)
+    assert path.read_bytes() == b"\xef\xbb\xbf" + NEW.replace("\n", "\r\n").encode()
+    assert not read_users(path).logins[ALICE].user.enabled
+
+
+def test_what_the_daemon_would_refuse_is_not_written(path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"users\.yaml:3:52: users\.alice@example\.org\.quota"):
+        edit_users(path, lambda _: [Put(("users", "alice@example.org", "quota"), "much")])
+    with pytest.raises(CannotEdit, match="there already"):
+        edit_users(path, add_user(EmailAddress.parse("ALICE@example.org"), {"password": "{PLAIN}y"}))
+    assert path.read_text() == OLD and folder(path) == {"users.yaml"}
+
+
+def test_a_file_with_a_fault_is_not_built_upon(path: Path) -> None:
+    path.write_text(OLD + "nonsense: 1\n")
+    with pytest.raises(ConfigurationError, match="nonsense"):
+        edit_users(path, DISABLE)
+
+
+def test_a_plan_without_changes_writes_nothing(path: Path) -> None:
+    before = path.stat()
+    edit_users(path, set_user(ALICE, "enabled", None))
+    assert path.stat() == before
+
+
+def test_a_password_is_replaced_only_where_it_is_the_one_known(path: Path) -> None:
+    known = StoredPassword.parse("{PLAIN}x")
+    replace_password(path, ALICE, known, "{PLAIN}y")
+    with pytest.raises(CannotEdit, match="changed meanwhile"):
+        replace_password(path, ALICE, known, "{PLAIN}z")
+    with pytest.raises(CannotEdit, match="no user"):
+        replace_password(path, BOB, known, "{PLAIN}z")
+    assert '"{PLAIN}y"' in path.read_text()
+
+
+def test_the_disk_is_full(path: Path) -> None:
+    files = FailingFiles(1, errno.ENOSPC, lambda call: call.operation == "write")
+    files.armed = True
+    with pytest.raises(OSError, match="No space"):
+        edit_users(path, DISABLE, editing(files))
+    assert path.read_text() == OLD and folder(path) == {"users.yaml"}
