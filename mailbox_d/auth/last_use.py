@@ -1,0 +1,91 @@
+"""When each user last logged in, and by which of their app passwords: what nobody uses any more can be taken away.
+
+It is kept in a small file of the state folder, not with the users; what is lost of it is lost and no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from mailbox_d.address import EmailAddress
+
+LAST_USE = "last-use"
+"""The file's name in the state folder."""
+
+MOST = 100_000
+"""Users and app passwords that are remembered."""
+
+NOTED_AGAIN = 60.0
+"""Seconds after which a login is news."""
+
+Use: TypeAlias = tuple[str, str, float]
+"""A user's folded address, the app password's name (empty: their own password), seconds since 1970."""
+
+_LINE = re.compile(r"([0-9]{1,12}) (-|\w[\w.-]{0,63}) (\S.{0,600})")
+
+
+class LastUse:
+    """The last login by each password. Of more than `most`, those go that are longest ago. `clock`: since 1970."""
+
+    def __init__(self, clock: Callable[[], float], *, most: int = MOST) -> None:
+        self._clock = clock
+        self._most = most
+        self._times: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self.is_new = False
+        """Whether something is not on disk; whoever writes it down says so."""
+
+    def note(self, address: EmailAddress, by: str = "") -> None:
+        """A user has just logged in, by the app password of this name or by their own."""
+        user, now = folded(address), self._clock()
+        self.is_new = self.is_new or abs(now - self._times.get((user, by), float("-inf"))) >= NOTED_AGAIN
+        self._times[user, by] = now
+        self._times.move_to_end((user, by))
+        if len(self._times) > self._most:
+            self._times.popitem(last=False)
+
+    def known(self, address: EmailAddress) -> Mapping[str, float]:
+        """When a user last logged in, by the names of their app passwords; "" is their own password."""
+        return uses_of(self.rows(), address)
+
+    # -- what is kept ----------------------------------------------------------------------------------------------
+
+    def rows(self) -> tuple[Use, ...]:
+        """All, the last at the end."""
+        return tuple((user, by, when) for (user, by), when in self._times.items())
+
+    def recall(self, rows: Sequence[Use]) -> None:
+        """Take what was kept, as it was before anything that was noted since."""
+        since = self._times
+        self._times = OrderedDict(((user, by), when) for user, by, when in rows[-self._most :])
+        for use, when in since.items():
+            self._times[use] = when
+            self._times.move_to_end(use)
+        while len(self._times) > self._most:
+            self._times.popitem(last=False)
+
+    @staticmethod
+    def line(row: Use) -> str:
+        """As a line of the file, without its end."""
+        user, by, when = row
+        return f"{when:.0f} {by or '-'} {user}"
+
+    @staticmethod
+    def row(line: str) -> Use | None:
+        """What a line of the file says; None where it is damaged."""
+        if (match := _LINE.fullmatch(line)) is None or not line.isprintable():
+            return None
+        return match[3], "" if match[2] == "-" else match[2], float(match[1])
+
+
+def uses_of(rows: Sequence[Use], address: EmailAddress) -> dict[str, float]:
+    """Of what is kept, what is of one user: times by names of app passwords, "" for their own."""
+    user = folded(address)
+    return {by: when for whose, by, when in rows if whose == user}
+
+
+def folded(address: EmailAddress) -> str:
+    """An address as it is the same however it was written."""
+    return f"{address.key}@{address.domain}"
