@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mailbox_d.auth.guessing.guesses import GuessLimits
 from mailbox_d.config.limits import Limits
 from mailbox_d.imap.fetch.ahead import AheadLimits
 from mailbox_d.imap.fetch.contents import ContentLimits
@@ -65,6 +66,20 @@ def smtp_limits(limits: Limits) -> SMTPLimits:
         data_timeout=limits.smtp_data_timeout,
         data_minimum_rate=limits.data_minimum_rate,
         header=HeaderLimits(limits.header_size, limits.header_fields, limits.received_hops),
+    )
+
+
+def guess_limits(limits: Limits) -> GuessLimits:
+    """The configured limits on failed logins over all connections."""
+    return GuessLimits(
+        per_address=limits.login_failures_per_address,
+        per_network=limits.login_failures_per_network,
+        per_user=limits.login_failures_per_user,
+        first_wait=limits.login_failure_delay,
+        longest_wait=limits.login_failure_delay_most,
+        half_life=limits.login_failures_half_life,
+        remembered=limits.login_failures_remembered,
+        acquaintances=limits.login_acquaintances,
     )
 
 

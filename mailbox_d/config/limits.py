@@ -84,10 +84,30 @@ class Limits(Section):
     """Failed logins in one connection, after which it is closed."""
 
     login_failure_delay: Annotated[float, Duration(most=MINUTE)] = 2.0
-    """The wait before the answer to a failed login; it doubles with each failure."""
+    """The wait before the answer to a failed login; it doubles with each failure of a connection, and so does the wait
+    between two logins of those who have too many failures."""
 
     login_failure_delay_most: Annotated[float, Duration(most=MINUTE)] = 15.0
-    """The longest wait before the answer to a failed login."""
+    """The longest of both waits."""
+
+    login_failures_per_address: Annotated[int, Count(least=1, most=1_000_000)] = 10
+    """Failed logins of one client address (IPv6: of one /64), over all connections, above which there is a wait before
+    the next one."""
+
+    login_failures_per_network: Annotated[int, Count(least=1, most=1_000_000)] = 50
+    """The same of one /24 (IPv6: of one /48)."""
+
+    login_failures_per_user: Annotated[int, Count(least=1, most=1_000_000)] = 10
+    """The same of one user name, except from where the user has logged in before."""
+
+    login_failures_half_life: Annotated[float, Duration(least=1, most=7 * DAY)] = 15 * MINUTE
+    """The time in which half of all failed logins are forgotten."""
+
+    login_failures_remembered: Annotated[int, Count(least=1000, most=10_000_000)] = 100_000
+    """Addresses, networks and user names, so many of each, whose failed logins are counted."""
+
+    login_acquaintances: Annotated[int, Count(least=100, most=1_000_000)] = 10_000
+    """Users of whom is remembered from where they have logged in; of each the last 20 networks."""
 
     data_minimum_rate: Annotated[int, Size(most=MIB)] = 500
     """Octets a second below which a client that sends a message is cut off; 0: no limit."""

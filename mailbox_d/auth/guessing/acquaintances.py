@@ -39,9 +39,10 @@ class Acquaintances:
 
     def recall(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Users and networks as they were given when this was written down, the last at the end."""
+        is_new = self.is_new
         for user, network in pairs:
             self.met(user, network)
-        self.is_new = False
+        self.is_new = is_new
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """A user and a network at a time, those who were here last at the end."""
