@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.realm import LoggedIn, Realm, Service, User
@@ -14,11 +14,15 @@ class Directory:
     """Asks the realm of an address's domain, and no other. Several domains may share a realm.
 
     `domains` has lower-case A-labels. The look-ups raise `AuthenticationUnavailable` where the realm cannot be asked;
-    an address of a domain that is not served is nobody's.
+    an address of a domain that is not served is nobody's. `used` is told of each user who has proved who they are, with
+    the name of their app password.
     """
 
-    def __init__(self, domains: Mapping[str, Realm]) -> None:
+    def __init__(
+        self, domains: Mapping[str, Realm], *, used: Callable[[EmailAddress, str], None] = lambda address, by: None
+    ) -> None:
         self._domains = dict(domains)
+        self._used = used
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -57,7 +61,9 @@ class Directory:
         """The user of this address, if this is their password. Raises as `Realm.authenticate` does."""
         realm = self._domains.get(address.domain)
         if realm is not None:
-            return await realm.authenticate(address, password, service)
+            logged_in = await realm.authenticate(address, password, service)
+            self._used(logged_in.user.address, logged_in.by)
+            return logged_in
         for any_realm in self._domains.values():  # for the time that it takes; what it says does not count
             await any_realm.authenticate(address, password, service)
             break
@@ -78,4 +84,5 @@ class Directory:
         user = await self.find_user(address)
         if user is None or not user.may_use(service):
             raise AuthenticationFailed("Authentication failed", cause="no such user, or one who may not")
+        self._used(user.address, "")
         return user

@@ -110,6 +110,13 @@ def _read_argon2(kind: str, value: str, encoding: str, ceiling: CostCeiling) -> 
     return match[0].encode("ascii")
 
 
+def argon2_work(value: bytes) -> int:
+    """What verifying a stored value costs: its passes times its memory in KiB. Raises `ValueError`."""
+    if (match := _ARGON2.fullmatch(value.decode("ascii"))) is None:
+        raise ValueError("not a value of Argon2")
+    return int(match[1]) * int(match[2])
+
+
 def _is_unpadded_base64(text: str) -> bool:
     try:
         octets = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

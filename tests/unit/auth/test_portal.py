@@ -111,6 +111,19 @@ def test_a_mind_learns_how_the_user_came_in() -> None:
     assert mind.by == "phone"
 
 
+def test_the_directory_tells_who_came_in_and_by_what(staff: MemoryRealm) -> None:
+    used: list[tuple[str, str]] = []
+    directory = Directory({"example.org": staff}, used=lambda user, by: used.append((str(user), by)))
+    log_in(directory, "alice@example.org", b"pass")
+    succeed(directory.user_for(address("alice@example.org"), Service.IMAP))
+    for name in ("alice@example.org", "eve@other.org", "nobody@example.org"):
+        with pytest.raises(LoginRefused):
+            log_in(directory, name, b"wrong")
+    with pytest.raises(AuthenticationFailed):
+        succeed(directory.user_for(address("nobody@example.org"), Service.IMAP))
+    assert used == [("alice@example.org", "")] * 2
+
+
 def test_a_user_name_is_utf8_and_its_domain_in_any_form(staff: MemoryRealm, directory: Directory) -> None:
     with pytest.raises(LoginRefused):
         log_in(directory, "jos\u00e9@b\u00fccher.example", b"pass")

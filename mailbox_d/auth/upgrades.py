@@ -1,0 +1,95 @@
+"""Passwords that are stored in a way that is out of date are stored anew when their owner logs in: only then are they
+known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.passwords import ARGON2ID, DEFAULT_COST, HashCost, StoredPassword, hash_password
+from mailbox_d.auth.realm import RunInLane
+from mailbox_d.auth.schemes import SCRAM, argon2_work
+from mailbox_d.auth.scram_keys import ITERATIONS, read_keys
+from mailbox_d.printable import one_line
+
+PAUSE = 10.0
+"""Seconds between two changes of a file: each is read as a whole, more than once."""
+
+PAUSE_AFTER_FAILURE = 600.0
+"""Seconds. A file that may not be written is none to try at each login."""
+
+_BCRYPT_OCTETS = 72
+
+
+class ReplacePassword(Protocol):
+    """Stores a user's password anew in a file, if it is still `old` there. Blocks; raises where that fails."""
+
+    def __call__(self, path: Path, address: EmailAddress, old: StoredPassword, new: str, /) -> None: ...
+
+
+class HashUpgrades:
+    """New hashes for one users file, one at a time and not often; who comes meanwhile has theirs at a later login.
+
+    A hash is made through `hash`, the file is changed through `edit`. `scheme` is one of `NEW_SCHEMES`. `clock` is
+    monotonic, in seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: Path,
+        replace: ReplacePassword,
+        *,
+        hash: RunInLane,
+        edit: RunInLane,
+        clock: Callable[[], float],
+        scheme: str = ARGON2ID,
+        cost: HashCost = DEFAULT_COST,
+    ) -> None:
+        self._path = path
+        self._replace = replace
+        self._hash = hash
+        self._edit = edit
+        self._clock = clock
+        self._scheme = scheme
+        self._cost = cost
+        self._is_busy = False
+        self._next = float("-inf")
+
+    def consider(self, address: EmailAddress, stored: StoredPassword, password: bytes) -> None:
+        """A user has logged in by this password; what comes of it is not waited for, and fails nobody's login."""
+        if self._is_busy or self._clock() < self._next or not self._is_behind(stored, password):
+            return
+        self._is_busy = True
+        Deferred.fromCoroutine(self._upgrade(address, stored, password))
+
+    def _is_behind(self, stored: StoredPassword, password: bytes) -> bool:
+        if stored.scheme == "BLF-CRYPT" and len(password) > _BCRYPT_OCTETS:
+            return False  # what stands behind them was never checked
+        if stored.scheme == SCRAM:  # somebody chose it: it is made no other
+            return read_keys(stored.value).iterations < ITERATIONS
+        if self._scheme == SCRAM or stored.scheme != ARGON2ID:
+            return True
+        return argon2_work(stored.value) < self._cost.passes * self._cost.memory
+
+    async def _upgrade(self, address: EmailAddress, stored: StoredPassword, password: bytes) -> None:
+        pause, scheme = PAUSE, SCRAM if stored.scheme == SCRAM else self._scheme
+        try:
+            new = await self._hash(lambda: hash_password(password, self._cost, scheme=scheme))
+            await self._edit(self._replace, self._path, address, stored, new)
+        except Exception as fault:
+            pause = PAUSE_AFTER_FAILURE
+            self._log.error(
+                "The password of {user} is not stored anew: {fault}", user=one_line(address), fault=one_line(fault)
+            )
+        else:
+            self._log.info("The password of {user} is stored anew, as {scheme}", user=one_line(address), scheme=scheme)
+        finally:
+            self._is_busy, self._next = False, self._clock() + pause
