@@ -18,6 +18,7 @@ from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.schemes import SCRAM
 from mailbox_d.auth.scram_keys import made_up_keys, make_keys, read_keys
 from mailbox_d.auth.success_cache import SuccessCache
+from mailbox_d.auth.upgrades import HashUpgrades
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, Login, Users, UsersFileLimits, read_users
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.config.file_identity import FileIdentity, identify
@@ -36,7 +37,8 @@ class YamlRealm:
 
     `users` is the file's content as `read_users` gave it, `known` its identity from just before that (None: look at
     once). A changed file is read through `read`; a broken one is logged with its faults while the users known before
-    serve on. Passwords are verified through `verify`. `clock` is monotonic, in seconds.
+    serve on. Passwords are verified through `verify`; `upgrades` is told of users' own ones that were right. `clock` is
+    monotonic, in seconds.
     """
 
     _log = Logger()
@@ -54,6 +56,7 @@ class YamlRealm:
         interval: float = DEFAULT_INTERVAL,
         limits: UsersFileLimits = DEFAULT_LIMITS,
         cache: SuccessCache | None = None,
+        upgrades: HashUpgrades | None = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -64,6 +67,7 @@ class YamlRealm:
         self._interval = interval
         self._limits = limits
         self._cache = cache if cache is not None else SuccessCache(clock)
+        self._upgrades = upgrades
         self._looked = clock() if known is not None else float("-inf")
         self._refreshing = DeferredLock()
         self._decoy_key = os.urandom(32)
@@ -103,6 +107,8 @@ class YamlRealm:
             raise AuthenticationFailed("Authentication failed", cause=_why_not(login, may=may))
         name, stored = fitting[0]
         self._cache.remember(login.user, stored, password)
+        if self._upgrades is not None and not name:
+            self._upgrades.consider(login.user.address, stored, password)
         return LoggedIn(login.user, name)
 
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:

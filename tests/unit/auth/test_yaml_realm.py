@@ -13,6 +13,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.passwords import NOBODYS_PASSWORD, HashCost, StoredPassword, hash_password
 from mailbox_d.auth.realm import Service
+from mailbox_d.auth.upgrades import HashUpgrades
 from mailbox_d.auth.users_file import UsersFileLimits, read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.file_identity import identify
@@ -293,6 +294,32 @@ def test_a_second_login_by_an_app_password_costs_no_hash(devices: Site) -> None:
     devices.verified.clear()
     assert by(devices, b"laptop", Service.IMAP) == "laptop"
     assert devices.verified == []
+
+
+def test_of_right_passwords_users_own_ones_are_looked_at_for_their_age(devices: Site) -> None:
+    told: list[tuple[EmailAddress, bytes]] = []
+
+    class Noting(HashUpgrades):
+        def consider(self, address: EmailAddress, stored: StoredPassword, password: bytes) -> None:
+            told.append((address, password))
+
+    def replace(path: Path, address: EmailAddress, old: StoredPassword, new: str, /) -> None: ...
+
+    lane = devices.run_verifying
+    devices.realm = YamlRealm(
+        "staff",
+        devices.path,
+        devices.realm.users,
+        read=devices.run_reading,
+        verify=lane,
+        clock=lambda: devices.now,
+        upgrades=Noting(devices.path, replace, hash=lane, edit=lane, clock=lambda: devices.now),
+    )
+    for password in (b"wrong", b"phone", b"pass", b"pass"):
+        by(devices, password, Service.IMAP)
+    devices.refusal(NOBODY, b"pass")
+    devices.refusal(BOB, b"wrong")
+    assert told == [(ALICE, b"pass")]
 
 
 def test_the_file_is_looked_at_once_a_second_and_read_only_when_it_changed(site: Site) -> None:
