@@ -2,8 +2,7 @@
 
 Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
 `message_size=n` (octets), `first_login=yes` (the mailboxes of a first login are made), `condstore=no`,
-`quota=n` (octets, no grace),
-`quota_messages=n`.
+`quota=n` (octets, no grace), `quota_messages=n`, `mechanisms=PLAIN,SCRAM-SHA-256` (of SASL).
 """
 
 from __future__ import annotations
@@ -42,6 +41,11 @@ ANN = EmailAddress.parse("ann@example.org")
 HELLO = b"From: bob@example.org\r\nSubject: hello\r\n\r\nHello Ann,\r\nthis is Bob.\r\n"
 FIRST = {"Drafts": SpecialUse.DRAFTS, "Archive/2024": SpecialUse.ARCHIVE, "Archive": SpecialUse.ARCHIVE}
 AGAIN = b"Subject: again\r\n\r\nSecond message.\r\n"
+
+
+def mechanisms_of(options: Mapping[str, str]) -> tuple[str, ...]:
+    """The SASL mechanisms that a dialogue wants served."""
+    return tuple(options.get("mechanisms", "PLAIN,LOGIN").split(","))
 
 
 @implementer(ICredentialsChecker)
@@ -110,7 +114,7 @@ def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = Fa
 def imap_dialogue(options: Mapping[str, str]) -> Connection:
     """The factory that dialogues use."""
     unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "message_size", "first_login"}
-    unknown -= {"quota", "quota_messages", "condstore"}
+    unknown -= {"quota", "quota_messages", "condstore", "mechanisms"}
     if unknown:
         raise KeyError(*unknown)
     small = FramerLimits(line=65536, literals=1000, literal_octets=1 << 20, streams_messages=True, drained=1000)
@@ -123,6 +127,7 @@ def imap_dialogue(options: Mapping[str, str]) -> Connection:
         allow_plaintext=options.get("allow_plaintext") == "yes",
         sessions=int(options.get("sessions", "0")),
         limits=IMAPLimits(message_size=int(options.get("message_size", "500")), after_login=small),
+        mechanisms=mechanisms_of(options),
     )
     service = replace(service, condstore=options.get("condstore") != "no")
     return imap_connection(service, tls=options.get("tls") != "no", secure=options.get("secure") == "yes")

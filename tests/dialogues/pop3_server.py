@@ -1,7 +1,7 @@
 """The POP3 server under test: the user ann@example.org, password secret, and three messages in INBOX.
 
 Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
-`taken=yes` (another session has the maildrop).
+`taken=yes` (another session has the maildrop), `mechanisms=PLAIN,SCRAM-SHA-256` (of SASL).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mailbox_d.pop3.server import POP3Server
 from mailbox_d.pop3.service import POP3Limits, POP3Service
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import Account, Store
-from tests.dialogues.imap_server import ANN, OneUser, at_once, keys_of
+from tests.dialogues.imap_server import ANN, OneUser, at_once, keys_of, mechanisms_of
 from tests.dialogues.memory import Connection, MemoryTransport
 
 HELLO = b"From: bob@example.org\r\nSubject: hello\r\n\r\nHello Ann,\r\nthis is Bob.\r\n"
@@ -61,9 +61,10 @@ def pop3_service(
     marks_seen: bool = True,
     sessions: int = 0,
     limits: POP3Limits | None = None,
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
 ) -> POP3Service:
     portal = Portal(OneMaildrop(store), [OneUser()])
-    gate = LoginGate(Service.POP3, IMailboxPOP3, portal, keys_of, at_once, UserSessions(sessions))
+    gate = LoginGate(Service.POP3, IMailboxPOP3, portal, keys_of, at_once, UserSessions(sessions), mechanisms)
     return POP3Service("mail.example.org", gate, allow_plaintext, marks_seen, limits or POP3Limits())
 
 
@@ -74,13 +75,14 @@ def pop3_connection(service: POP3Service, *, tls: bool = True, secure: bool = Fa
 
 def pop3_dialogue(options: Mapping[str, str]) -> Connection:
     """The factory that dialogues use."""
-    unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "taken"}
+    unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "taken", "mechanisms"}
     if unknown:
         raise KeyError(*unknown)
     service = pop3_service(
         filled_store(HELLO, DOTS, LONG),
         allow_plaintext=options.get("allow_plaintext") == "yes",
         sessions=int(options.get("sessions", "0")),
+        mechanisms=mechanisms_of(options),
     )
     if options.get("taken") == "yes":
         service.locks.take(ANN)

@@ -13,6 +13,7 @@ from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.portal import build_portal, scram_keys
 from mailbox_d.auth.realm import LoggedIn, User
 from mailbox_d.auth.realm import Service as LoginService
+from mailbox_d.auth.scram_keys import make_keys
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.limits import UserSessions
@@ -31,6 +32,8 @@ from mailbox_d.smtp.service import Kind, Service, SMTPLimits
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import QuotaLimits
 from mailbox_d.store.quota import QuotaRules
+from mailbox_d.wire.sasl.scram import ScramKeys
+from tests.dialogues.imap_server import mechanisms_of
 from tests.dialogues.memory import Connection, MemoryTransport
 
 NOW = 1_700_000_000.0
@@ -70,6 +73,10 @@ class SampleRealm:
             raise AuthenticationFailed("Authentication failed")
         return LoggedIn(user)
 
+    async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
+        self._answer_if_up()
+        return make_keys(b"pass", b"sixteen octets.."), address == self._alice.address
+
     def _answer_if_up(self) -> None:
         if self._down:
             raise AuthenticationUnavailable("Users cannot be looked up now", cause="the directory's host is down")
@@ -90,7 +97,7 @@ def lmtp(options: Mapping[str, str]) -> Connection:
 def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
     `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`,
-    `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken."""
+    `mechanisms=<SASL's>,…`, `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken."""
     connection = Connection(protocol=None, transport=MemoryTransport())
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(
@@ -177,7 +184,13 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
         limits=limits,
         forwarding=SenderRewriting((b"the key of the dialogues",), lambda: NOW),
         gate=LoginGate(
-            LoginService.SUBMISSION, IMessageDelivery, portal, partial(scram_keys, directory), at_once, UserSessions(0)
+            LoginService.SUBMISSION,
+            IMessageDelivery,
+            portal,
+            partial(scram_keys, directory),
+            at_once,
+            UserSessions(0),
+            mechanisms_of(options),
         )
         if kind is Kind.SUBMISSION
         else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,12 @@ MOST_CUTS = 600
 """Turns longer than this are cut at evenly spread places only."""
 
 each_dialogue = pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+
+
+@pytest.fixture(autouse=True)
+def one_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's part of SCRAM's nonces is always the same, so that the proofs can be written down."""
+    monkeypatch.setattr("mailbox_d.wire.sasl.scram.secrets", SimpleNamespace(token_bytes=bytes))
 
 
 @each_dialogue
