@@ -1,0 +1,255 @@
+"""A realm over a directory that is made up: look-ups, logins, what is kept, and what cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.ldap_realm.directory import Query
+from mailbox_d.auth.ldap_realm.entries import Entry
+from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
+from mailbox_d.auth.realm import Service, User
+from mailbox_d.config.ldap import LdapRealm
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+
+T = TypeVar("T")
+
+ALICE = EmailAddress.parse("alice@example.org")
+BOB = EmailAddress.parse("bob@example.org")
+SMITH = EmailAddress.parse("a.smith@example.org")
+SALES = EmailAddress.parse("sales@example.org")
+NOBODY = EmailAddress.parse("nobody@example.org")
+
+ALICE_DN = "uid=alice,dc=example"
+ALICE_ENTRY = Entry(ALICE_DN, {"mail": (b"alice@example.org",), "alias": (b"a.smith@example.org",)})
+BOB_ENTRY = Entry("uid=bob,dc=example", {"mail": (b"bob@example.org",)})
+
+
+def result(coroutine: Coroutine[Deferred[Any], Any, T]) -> T:
+    return Deferred.fromCoroutine(coroutine).result  # type: ignore[return-value]
+
+
+class FakeDirectory:
+    """Answers by the query's base and filter; `down`: it cannot be asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[Entry, ...]] = {}
+        self.passwords = {ALICE_DN: b"pass", "uid=bob,dc=example": b"word"}
+        self.searches: list[Query] = []
+        self.binds: list[tuple[str, bytes]] = []
+        self.down = False
+
+    def search(self, query: Query) -> tuple[Entry, ...]:
+        self.searches.append(query)
+        self._answer()
+        return self.answers.get((query.base, query.filter), ())
+
+    def accepts(self, dn: str, password: bytes) -> bool:
+        self.binds.append((dn, password))
+        self._answer()
+        return self.passwords.get(dn) == password
+
+    def _answer(self) -> None:
+        if self.down:
+            raise AuthenticationUnavailable("The user directory does not answer")
+
+
+class Place:
+    """A realm, its directory, and a clock that stands."""
+
+    def __init__(self, **more: object) -> None:
+        self.now = 1000.0
+        self.directory = FakeDirectory()
+        for address, entry in ((ALICE, ALICE_ENTRY), (SMITH, ALICE_ENTRY), (BOB, BOB_ENTRY)):
+            self.holds(f"(mail={address})", entry)
+        keys = {"uris": ["ldaps://ldap.example.net"], "base": "dc=example", "user_filter": "(mail={address})"}
+        settings = LdapRealm.model_validate(
+            {**keys, "attributes": {"aliases": "alias"}, **more}, context={"folder": Path("/")}
+        )
+        self.realm = DirectoryRealm("staff", settings, self.directory, run=self.run, clock=lambda: self.now)
+
+    def holds(self, filter_: str, *entries: Entry, base: str = "dc=example") -> None:
+        self.directory.answers[base, filter_] = entries
+
+    async def run(self, work: Callable[..., T], /, *args: object) -> T:
+        return work(*args)
+
+    def login(self, address: EmailAddress, password: bytes, service: Service = Service.IMAP) -> User:
+        return result(self.realm.authenticate(address, password, service)).user
+
+    def refusal(self, address: EmailAddress, password: bytes, service: Service = Service.IMAP) -> AuthenticationFailed:
+        with pytest.raises(AuthenticationFailed) as error:
+            raise_failure(self.realm.authenticate(address, password, service))
+        return error.value
+
+
+def raise_failure(coroutine: Coroutine[Deferred[Any], Any, object]) -> None:
+    failures: list[Any] = []
+    Deferred.fromCoroutine(coroutine).addErrback(failures.append)
+    if failures:
+        failures[0].raiseException()
+
+
+def test_users_and_their_aliases() -> None:
+    realm = Place().realm
+    alice = User(ALICE, aliases=(SMITH,))
+    assert result(realm.find_user(ALICE)) == alice
+    assert result(realm.user_of_alias(ALICE)) is None
+    assert result(realm.find_user(SMITH)) is None
+    assert result(realm.user_of_alias(SMITH)) == alice
+    assert result(realm.find_user(NOBODY)) is None
+    assert result(realm.alias(ALICE)) is None
+
+
+def test_what_is_known_is_told_without_asking() -> None:
+    place = Place()
+    assert place.realm.known_user(ALICE) is None
+    result(place.realm.find_user(ALICE))
+    place.now += 1e6
+    place.directory.down = True
+    assert place.realm.known_user(ALICE) == User(ALICE, aliases=(SMITH,))
+    assert len(place.directory.searches) == 1
+
+
+def test_answers_hold_for_their_time_also_while_the_directory_is_down() -> None:
+    place = Place(cache="30 s")
+    for _ in range(3):
+        result(place.realm.find_user(ALICE))
+        result(place.realm.find_user(NOBODY))
+    assert len(place.directory.searches) == 2
+    place.directory.down = True
+    place.now += 29
+    assert result(place.realm.find_user(ALICE)) is not None
+    place.now += 1
+    for address in (ALICE, NOBODY):
+        with pytest.raises(AuthenticationUnavailable):
+            raise_failure(place.realm.find_user(address))
+    place.directory.down = False
+    assert result(place.realm.find_user(ALICE)) is not None
+
+
+def test_login_by_bind_and_never_from_memory() -> None:
+    place = Place()
+    assert place.login(ALICE, b"pass").address == ALICE
+    place.directory.passwords[ALICE_DN] = b"new"
+    assert place.refusal(ALICE, b"pass").public == "Authentication failed"
+    place.directory.down = True
+    with pytest.raises(AuthenticationUnavailable):
+        raise_failure(place.realm.authenticate(ALICE, b"new", Service.IMAP))
+
+
+@pytest.mark.parametrize("password", [b"", b" ", b"\t\r\n ", b"\0", b"pass\0", b"\0pass"])
+def test_no_password_is_refused_before_any_bind(password: bytes) -> None:
+    place = Place()
+    place.directory.passwords[ALICE_DN] = password
+    place.refusal(ALICE, password)
+    assert place.directory.binds == place.directory.searches == []
+
+
+def test_unknown_disabled_and_wrong_look_alike() -> None:
+    place = Place(disabled="(locked=yes)")
+    place.holds("(locked=yes)", BOB_ENTRY, base=BOB_ENTRY.dn)
+    refusals = [place.refusal(ALICE, b"x"), place.refusal(NOBODY, b"x"), place.refusal(BOB, b"word")]
+    refusals.append(place.refusal(SMITH, b"pass"))  # an alias is no login name
+    assert {error.public for error in refusals} == {"Authentication failed"}
+    assert [error.cause for error in refusals] == [
+        "wrong password",
+        "no such user",
+        "the user is disabled",
+        "no such user",
+    ]
+    assert len(place.directory.binds) == len(refusals)
+    assert len({dn for dn, _ in place.directory.binds}) == len(refusals)
+    found = result(place.realm.find_user(BOB))
+    assert found is not None
+    assert not found.enabled
+
+
+def test_services_are_for_those_whom_the_filter_fits() -> None:
+    place = Place(services={"imap": "(memberOf=cn=imap)", "submission": "(memberOf=cn=out)"})
+    place.holds("(memberOf=cn=imap)", ALICE_ENTRY, base=ALICE_DN)
+    assert place.login(ALICE, b"pass", Service.IMAP).services == {Service.IMAP, Service.POP3}
+    place.login(ALICE, b"pass", Service.POP3)
+    assert place.refusal(ALICE, b"pass", Service.SUBMISSION).cause == "the user may not use this service"
+
+
+def test_a_template_says_where_the_user_is() -> None:
+    place = Place(dn_template="uid={local_part},dc={domain}", user_filter="(mail={address})")
+    result(place.realm.find_user(EmailAddress.parse('"x,ou=admin"@example.org')))
+    (query,) = place.directory.searches
+    assert (query.base, query.this_entry) == (r"uid=x\2cou\3dadmin,dc=example.org", True)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (ALICE_ENTRY, BOB_ENTRY),
+        (ALICE_ENTRY, ALICE_ENTRY),
+        (Entry("uid=x", {}),),
+        (Entry("uid=x", {"mail": (b"../../root@example.org",)}),),
+        (Entry("uid=x", {"mail": (b"alice@example.org", b"b@example.org")}),),
+    ],
+)
+def test_what_cannot_be_is_neither_a_user_nor_nobody(entries: tuple[Entry, ...]) -> None:
+    place = Place()
+    place.holds(f"(mail={ALICE})", *entries)
+    for question in (place.realm.find_user(ALICE), place.realm.authenticate(ALICE, b"pass", Service.IMAP)):
+        with pytest.raises(AuthenticationUnavailable):
+            raise_failure(question)
+    assert place.directory.binds == []
+
+
+def test_an_entry_found_by_another_s_address_is_not_theirs() -> None:
+    """The directory may find texts alike that are not: nobody gets mail by that."""
+    place = Place()
+    place.holds(f"(mail={NOBODY})", ALICE_ENTRY)
+    assert result(place.realm.find_user(NOBODY)) is None
+    assert result(place.realm.user_of_alias(NOBODY)) is None
+    place.refusal(NOBODY, b"pass")
+
+
+def test_groups_lead_to_their_members() -> None:
+    place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"})
+    members = (
+        b"uid=alice,dc=example",
+        b"uid=gone,dc=example",
+        b"x@example.com",
+        b"sales@example.org",
+        b"x@example.com",
+    )
+    place.holds(f"(mail={SALES})", Entry("cn=sales", {"member": members}), base="ou=groups")
+    place.holds("(objectClass=*)", ALICE_ENTRY, base=ALICE_DN)
+    assert result(place.realm.alias(SALES)) == (ALICE, EmailAddress.parse("x@example.com"))
+    asked = len(place.directory.searches)
+    assert result(place.realm.alias(SALES)) is not None
+    assert len(place.directory.searches) == asked
+    assert result(place.realm.alias(NOBODY)) is None
+
+
+def test_a_group_that_is_too_large_is_a_fault() -> None:
+    place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"})
+    members = tuple(b"u%d@example.com" % number for number in range(1001))
+    place.holds(f"(mail={SALES})", Entry("cn=sales", {"member": members}), base="ou=groups")
+    with pytest.raises(AuthenticationUnavailable):
+        raise_failure(place.realm.alias(SALES))
+
+
+def test_keys_are_made_up_and_the_same_for_one_name() -> None:
+    place = Place()
+    (first, known), (second, _) = result(place.realm.scram_keys(ALICE)), result(place.realm.scram_keys(ALICE))
+    assert not known
+    assert first.salt == second.salt
+    assert place.directory.searches == []
+
+
+def test_a_refresh_asks_anew() -> None:
+    place = Place()
+    result(place.realm.find_user(ALICE))
+    result(place.realm.refresh())
+    result(place.realm.find_user(ALICE))
+    assert len(place.directory.searches) == 2
