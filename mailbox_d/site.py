@@ -11,9 +11,14 @@ from typing import Any, TypeAlias
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.last_use import LAST_USE, LastUse, Use
 from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
 from mailbox_d.auth.ldap_realm.servers import ServedDirectory
+from mailbox_d.auth.passwords import ARGON2ID
+from mailbox_d.auth.schemes import SCRAM
 from mailbox_d.auth.success_cache import SuccessCache
+from mailbox_d.auth.upgrades import HashUpgrades
+from mailbox_d.auth.users_edit.edits import replace_password
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, Fault
@@ -29,6 +34,7 @@ from mailbox_d.net.certificates import Certificates, declared_pairs
 from mailbox_d.net.children import Children
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
+from mailbox_d.net.kept_state import KeptState
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.net.recording import Recording
@@ -66,6 +72,9 @@ class Site:
     crew: Crew
     realms: Mapping[str, AnyRealm]
     directory: Directory
+    last_use: LastUse
+    kept_last_use: KeptState[Use]
+    """What keeps it over a restart."""
     recipients: Recipients
     quotas: QuotaRules
     store: Store
@@ -93,7 +102,10 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     children = max(1, (os.cpu_count() or 1) - 1)
     serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)
     workers = Children(reactor, INDEX_CHILD, count=children, ready=serves_imap)
-    directory = Directory({name: realms[domain.realm] for name, domain in configuration.domains.items()})
+    last_use = LastUse(time.time)
+    directory = Directory(
+        {name: realms[domain.realm] for name, domain in configuration.domains.items()}, used=last_use.note
+    )
     quotas = quota_rules(directory, configuration.quota)
     maildirs = MaildirStore(
         configuration.storage.maildirs,
@@ -116,6 +128,10 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         crew=Crew(workers, at_once=2 * children),
         realms=realms,
         directory=directory,
+        last_use=last_use,
+        kept_last_use=KeptState(
+            reactor, os.fsencode(configuration.storage.state / LAST_USE), last_use, lanes.files.run
+        ),
         recipients=recipients,
         quotas=quotas,
         store=maildirs,
@@ -204,6 +220,19 @@ def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lane
         verify=lanes.hashing.run,
         clock=time.monotonic,
         cache=SuccessCache(time.monotonic, seconds=configuration.limits.password_cache),
+        upgrades=_upgrades(path, configuration, lanes) if configuration.login.upgrade_hashes else None,
+    )
+
+
+def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpgrades:
+    scheme = SCRAM if SCRAM in configuration.login.mechanisms else ARGON2ID
+    return HashUpgrades(
+        path,
+        replace_password,
+        hash=lanes.hashing.run,
+        edit=lanes.files.run,
+        clock=time.monotonic,
+        scheme=scheme,
     )
 
 

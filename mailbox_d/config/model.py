@@ -155,6 +155,11 @@ class Login(Section):
     whose passwords are all stored as `{SCRAM-SHA-256}` or `{PLAIN}`: clients that know it ask for nothing else. Inside
     TLS it brings `SCRAM-SHA-256-PLUS` along."""
 
+    upgrade_hashes: bool = False
+    """Whether a password that is stored by an older scheme, or at a lower cost than today's, is stored anew in the
+    users file when its owner next logs in with it: as `{ARGON2ID}`, or as `{SCRAM-SHA-256}` where that mechanism is
+    offered. The daemon must be able to write the file and its folder."""
+
 
 Use: TypeAlias = Literal["drafts", "sent", "trash", "junk", "archive"]
 
