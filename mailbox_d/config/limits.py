@@ -84,21 +84,26 @@ class Limits(Section):
     """Failed logins in one connection, after which it is closed."""
 
     login_failure_delay: Annotated[float, Duration(most=MINUTE)] = 2.0
-    """The wait before the answer to a failed login; it doubles with each failure of a connection, and so does the wait
-    between two logins of those who have too many failures."""
+    """The wait before the answer to a failed login; it doubles with each failure."""
 
     login_failure_delay_most: Annotated[float, Duration(most=MINUTE)] = 15.0
-    """The longest of both waits."""
+    """The longest wait before the answer to a failed login."""
 
     login_failures_per_address: Annotated[int, Count(least=1, most=1_000_000)] = 10
-    """Failed logins of one client address (IPv6: of one /64), over all connections, above which there is a wait before
-    the next one."""
+    """Failed logins of one client address (IPv6: of one /64), over all connections, above which it must wait until it
+    may try again."""
 
     login_failures_per_network: Annotated[int, Count(least=1, most=1_000_000)] = 50
     """The same of one /24 (IPv6: of one /48)."""
 
     login_failures_per_user: Annotated[int, Count(least=1, most=1_000_000)] = 10
     """The same of one user name, except from where the user has logged in before."""
+
+    login_wait: Annotated[float, Duration(most=HOUR)] = 2.0
+    """How long they must wait until they may try again; it doubles with each failure. 0 s: not at all."""
+
+    login_wait_most: Annotated[float, Duration(most=DAY)] = 15.0
+    """The longest such wait."""
 
     login_failures_half_life: Annotated[float, Duration(least=1, most=7 * DAY)] = 15 * MINUTE
     """The time in which half of all failed logins are forgotten."""
