@@ -89,6 +89,7 @@ def build(configuration: Configuration) -> Daemon:
             site.feeding,
             *([site.recording] if site.recording is not None else []),
             *site.outgoing.services,
+            site.acquaintances,
             site.kept_last_use,
             StopOnce(reactor),
             Watchdog(reactor),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -27,6 +28,7 @@ from mailbox_d.limits import (
     smtp_session_limits,
 )
 from mailbox_d.net.connections import SessionFactory
+from mailbox_d.net.failure_deadline import FailureDeadline
 from mailbox_d.net.lanes import sleep
 from mailbox_d.net.limits import GrowingDelay
 from mailbox_d.net.login import LoginGate
@@ -47,6 +49,9 @@ from mailbox_d.store.ports import SpecialUse, Store
 
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 TOO_MANY_POP3_CONNECTIONS = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
+
+JITTER = 0.02
+"""Seconds, of which answers to failed logins leave up to as many late: what the clock shows of them is blurred."""
 
 
 def session_factory(
@@ -124,6 +129,8 @@ def login_gate(site: Site, service: LoginService, interface: Any, avatar: Avatar
         sessions=site.user_sessions,
         mechanisms=site.configuration.login.mechanisms,
         delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
+        deadline=FailureDeadline(time.monotonic, partial(random.SystemRandom().uniform, 0.0, JITTER)),
+        guesses=site.guesses,
     )
 
 

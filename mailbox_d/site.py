@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.guessing.acquaintances import Acquaintances
+from mailbox_d.auth.guessing.guesses import Guesses
 from mailbox_d.auth.last_use import LAST_USE, LastUse, Use
 from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
 from mailbox_d.auth.ldap_realm.servers import ServedDirectory
@@ -28,13 +30,14 @@ from mailbox_d.config.limits import Limits
 from mailbox_d.config.model import Configuration, Quota
 from mailbox_d.imap.fetch.ahead import Crew
 from mailbox_d.imap.fetch.feeding import IndexFeeding
-from mailbox_d.limits import mime_limits
+from mailbox_d.limits import guess_limits, mime_limits
 from mailbox_d.net.certificate_reload import CertificateReload
 from mailbox_d.net.certificates import Certificates, declared_pairs
 from mailbox_d.net.children import Children
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
 from mailbox_d.net.kept_state import KeptState
+from mailbox_d.net.kept_acquaintances import FILE_NAME, KeptAcquaintances
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.net.recording import Recording
@@ -44,6 +47,7 @@ from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.record.recorder import NO_RECORD, Record, Recorder
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.disk import StoreSettings
+from mailbox_d.store.files import FileSystem
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits, Store
 from mailbox_d.store.quota import QuotaRules
@@ -86,6 +90,9 @@ class Site:
     outgoing: OutgoingMail
     connections: ConnectionLimits
     user_sessions: UserSessions
+    guesses: Guesses
+    """Who has to wait between two logins, whatever service they want."""
+    acquaintances: KeptAcquaintances
     daily_messages: DailyMessages
     room: BatchRoom
     sessions: OpenSessions
@@ -118,6 +125,10 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     record = recorder or NO_RECORD
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     reload_interval = configuration.tls.reload_interval
+    connections = ConnectionLimits(
+        total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
+    )
+    acquaintances = Acquaintances(limits.login_acquaintances)
     return Site(
         configuration=configuration,
         reactor=reactor,
@@ -139,16 +150,24 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         record=record,
         recording=Recording(reactor, recorder, lanes.record) if recorder is not None else None,
         outgoing=Assembly(configuration, reactor, lanes, recipients, maildirs, record).build(),
-        connections=ConnectionLimits(
-            total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
-        ),
+        connections=connections,
         user_sessions=UserSessions(limits.connections_per_user),
+        guesses=Guesses(guess_limits(limits), acquaintances, time.monotonic, connections.is_exempt),
+        acquaintances=kept_acquaintances(configuration, reactor, acquaintances, lanes),
         daily_messages=DailyMessages(limits.messages_per_user_per_day, time.monotonic),
         room=BatchRoom(limits.large_messages_memory),
         sessions=OpenSessions(reactor),
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),
     )
+
+
+def kept_acquaintances(
+    configuration: Configuration, reactor: Any, acquaintances: Acquaintances, lanes: Lanes
+) -> KeptAcquaintances:
+    """What has it written down from where users have logged in."""
+    path = os.fsencode(configuration.storage.state / FILE_NAME)
+    return KeptAcquaintances(reactor, FileSystem(), path, acquaintances, run=lanes.files.run)
 
 
 def build_recipients(configuration: Configuration, realms: Mapping[str, AnyRealm]) -> Recipients:
