@@ -29,6 +29,9 @@ MAX_ANSWER = 1 << 20
 MAX_MESSAGES = 16
 """Entries, references and the end of a search, of which two entries are asked for."""
 
+SEQUENCE = b"\x30"
+"""What every message begins with (X.690 section 8.9)."""
+
 STARTTLS = "1.3.6.1.4.1.1466.20037"
 SUCCESS, SIZE_LIMIT_EXCEEDED = 0, 4
 NO_SUCH_ENTRY = frozenset({32, 34})
@@ -217,6 +220,8 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
     def receiving(self) -> list[bytes]:
         """One message, whole."""
         while True:
+            if self._unread[:1] not in (b"", SEQUENCE):
+                raise ServerFault("this is not LDAP")
             size = self.compute_ldap_message_size(self._unread)
             if size > MAX_ANSWER:
                 raise ServerFault(f"an answer of {size} octets")

@@ -1,0 +1,154 @@
+"""Attacks 92 to 95: whatever an LDAP server says, the answer is bounded, and a fault on our side."""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, LdapConnection, ServerFault, Way
+from mailbox_d.auth.ldap_realm.directory import Query
+from mailbox_d.auth.ldap_realm.entries import Entry
+from tests.integration.bad_directory import Answer, answering, entry, message, result, tlv
+
+QUERY = Query("dc=example", "(mail=alice@example.org)", ("mail",))
+BIND, ENTRY, DONE, REFERENCE, EXTENDED = 0x61, 0x64, 0x65, 0x73, 0x78
+PATIENCE = 30.0
+"""What an answer may take where it comes at once."""
+SHORT = 0.5
+"""What an answer may take that does not come."""
+
+
+def search(answer: Answer, seconds: float = PATIENCE) -> tuple[Entry, ...]:
+    with answering(answer) as directory:
+        connection = LdapConnection(Way(directory.uri, None, seconds))
+        try:
+            return connection.search(QUERY)
+        finally:
+            connection.close()
+
+
+def says(*operations: bytes) -> Answer:
+    def answer(number: int) -> Iterator[bytes]:
+        yield b"".join(message(number, operation) for operation in operations)
+
+    return answer
+
+
+def test_one_entry() -> None:
+    assert search(says(entry(b"uid=alice"), result(DONE, 0))) == (
+        Entry("uid=alice", {"mail": (b"alice@example.org",)}),
+    )
+
+
+def test_references_and_referrals_lead_nowhere() -> None:
+    reference = tlv(REFERENCE, tlv(0x04, b"ldap://192.0.2.1/dc=evil"))
+    assert search(says(reference, result(DONE, 0))) == ()
+    referral = tlv(0xA3, tlv(0x04, b"ldap://192.0.2.1/dc=evil"))
+    with pytest.raises(AnswerFault):
+        search(says(result(DONE, 10, referral)))
+
+
+def drip(number: int) -> Iterator[bytes]:
+    """A right answer, an octet now and then: each comes in time, and the whole does not."""
+    for octet in message(number, entry(b"uid=alice")) + message(number, result(DONE, 0)):
+        yield bytes([octet])
+        time.sleep(SHORT / 10)
+
+
+def nothing(number: int) -> Iterator[bytes]:
+    threading.Event().wait(2 * SHORT)
+    yield b""
+
+
+def endless(number: int) -> Iterator[bytes]:
+    for count in itertools.count():
+        yield message(number, entry(b"uid=%d" % count))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: iter([b"\x30\x84\x7f\xff\xff\xff"]),
+        lambda _: iter([b"\x30\xfe" + b"\xff" * 126]),
+        lambda _: iter([b"\x30\x80" + b"\x30\x80" * 10_000]),
+        lambda n: iter([message(n, b"\x64" + b"\x30\x84\x00\x00\xff\xff" * 10_000)]),
+        lambda n: iter([message(n, tlv(0x64, *[b"\x30\x80" * 10_000]))]),
+        lambda n: iter([message(n + 7, entry(b"uid=alice"))]),
+        lambda n: iter([message(n, b"\x64\x05abc")]),
+        lambda n: iter([b"HTTP/1.1 400 Bad Request\r\n\r\n"]),
+        lambda n: iter([message(n, entry(b"uid=alice", b"x" * (2 << 20)))]),
+        says(result(BIND, 0)),
+        says(result(DONE, 51)),
+        endless,
+    ],
+)
+def test_nonsense_is_the_server_s_fault_at_once(answer: Answer) -> None:
+    began = time.monotonic()
+    with pytest.raises(ServerFault):
+        search(answer)
+    assert time.monotonic() - began < PATIENCE / 2
+
+
+@pytest.mark.parametrize("answer", [drip, nothing])
+def test_an_answer_has_its_time_and_no_more(answer: Answer) -> None:
+    with pytest.raises(ServerFault, match="time"):
+        search(answer, SHORT)
+
+
+def test_a_server_that_hangs_up_is_gone() -> None:
+    def hang_up(number: int) -> Iterator[bytes]:
+        raise ConnectionError
+        yield
+
+    with pytest.raises(ConnectionGone):
+        search(hang_up)
+
+
+@pytest.mark.parametrize("code", [2, 52, 53, 13])
+def test_nothing_is_said_in_clear_text_to_a_server_without_starttls(code: int) -> None:
+    with answering(says(result(EXTENDED, code))) as directory:
+        with pytest.raises(ServerFault):
+            LdapConnection(Way(directory.uri, ssl.create_default_context(), PATIENCE))
+        assert len(directory.requests) == 1
+        assert b"1.3.6.1.4.1.1466.20037" in directory.requests[0]
+
+
+def test_nothing_that_was_said_before_tls_counts_after_it() -> None:
+    answer = says(result(EXTENDED, 0), result(BIND, 0))
+    with answering(answer) as directory, pytest.raises(ServerFault, match="before TLS"):
+        LdapConnection(Way(directory.uri, ssl.create_default_context(), PATIENCE))
+
+
+@pytest.mark.parametrize(("code", "accepted"), [(0, True), (49, False), (19, False), (32, False)])
+def test_what_a_bind_comes_to(code: int, accepted: bool) -> None:
+    with answering(says(result(BIND, code))) as directory:
+        connection = LdapConnection(Way(directory.uri, None, PATIENCE))
+        assert connection.bind("uid=alice", b"p\xffss") is accepted
+        assert b"p\xffss" in directory.requests[0]
+        for dn, password in (("", b"x"), ("uid=alice", b"")):
+            with pytest.raises(ValueError, match="proves nothing"):
+                connection.bind(dn, password)
+        assert len(directory.requests) == 1
+        connection.close()
+
+
+@pytest.mark.parametrize("code", [1, 2, 10, 14, 51, 52, 80, 118])
+def test_a_bind_that_comes_to_nothing_is_no_wrong_password(code: int) -> None:
+    with answering(says(result(BIND, code))) as directory:
+        connection = LdapConnection(Way(directory.uri, None, PATIENCE))
+        with pytest.raises(ServerFault):
+            connection.bind("uid=alice", b"pass")
+        connection.close()
+
+
+def test_an_answer_to_another_question_lets_nobody_in() -> None:
+    with answering(says(result(DONE, 0))) as directory:
+        connection = LdapConnection(Way(directory.uri, None, PATIENCE))
+        with pytest.raises(ServerFault):
+            connection.bind("uid=alice", b"pass")
+        connection.close()

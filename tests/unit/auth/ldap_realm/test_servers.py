@@ -1,0 +1,135 @@
+"""Several servers as one directory: the first that is well answers, and one that fails keeps nobody waiting."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, ServerFault
+from mailbox_d.auth.ldap_realm.directory import Query
+from mailbox_d.auth.ldap_realm.entries import Entry
+from mailbox_d.auth.ldap_realm.servers import IDLE, KEPT, REST, OpenConnection, Servers
+from mailbox_d.errors import AuthenticationUnavailable
+
+QUERY = Query("dc=example", "(mail=x)")
+
+
+class Site:
+    """Servers by URI, of which some are down; a clock that stands; what was opened, closed and asked."""
+
+    def __init__(self, *uris: str) -> None:
+        self.now = 1000.0
+        self.down: dict[str, Exception] = {}
+        self.opened: list[str] = []
+        self.closed: list[str] = []
+        self.servers = Servers(uris, self.connect, clock=lambda: self.now)
+
+    def connect(self, uri: str) -> Connection:
+        self.opened.append(uri)
+        if uri in self.down:
+            raise ServerFault(f"{uri}: refused")
+        return Connection(self, uri)
+
+    def ask(self) -> str:
+        return self.servers.do(lambda connection: connection.search(QUERY)[0].dn)
+
+
+class Connection:
+    """Answers with its URI, as the DN of an entry."""
+
+    def __init__(self, site: Site, uri: str) -> None:
+        self.site = site
+        self.uri = uri
+        self.ended = False
+
+    def bind(self, dn: str, password: bytes) -> bool:
+        raise NotImplementedError
+
+    def search(self, query: Query) -> tuple[Entry, ...]:
+        if self.ended:
+            raise ConnectionGone("ended")
+        if self.uri in self.site.down:
+            raise self.site.down[self.uri]
+        return (Entry(self.uri, {}),)
+
+    def close(self) -> None:
+        self.site.closed.append(self.uri)
+
+
+def test_the_first_server_is_asked_over_one_connection() -> None:
+    site = Site("a", "b")
+    assert [site.ask() for _ in range(3)] == ["a", "a", "a"]
+    assert site.opened == ["a"]
+
+
+def test_the_next_one_takes_over_and_the_first_is_tried_again_later() -> None:
+    site = Site("a", "b")
+    site.ask()
+    site.down["a"] = ServerFault("hangs")
+    assert [site.ask(), site.ask()] == ["b", "b"]
+    assert site.opened == ["a", "b"]
+    assert site.closed == ["a"]
+    site.down.clear()
+    site.now += IDLE
+    assert site.ask() == "a"
+
+
+def test_a_connection_that_ended_is_no_fault_of_the_server() -> None:
+    site = Site("a", "b")
+    kept: list[OpenConnection] = []
+    site.servers.do(kept.append)
+    for connection in kept:
+        connection.ended = True  # type: ignore[attr-defined]
+    assert site.ask() == "a"
+    assert (site.opened, site.closed) == (["a", "a"], ["a"])
+
+
+def test_while_all_are_down_nobody_waits_for_one() -> None:
+    site = Site("a", "b")
+    site.down = {"a": ServerFault(""), "b": ServerFault("")}
+    for _ in range(100):
+        with pytest.raises(AuthenticationUnavailable):
+            site.ask()
+    assert site.opened == ["a", "b"]
+    site.now += REST
+    with pytest.raises(AuthenticationUnavailable):
+        site.ask()
+    assert site.opened == ["a", "b"] * 2
+    site.down.clear()
+    site.now += REST
+    assert site.ask() == "a"
+
+
+def test_a_question_without_an_answer_harms_no_other() -> None:
+    site = Site("a", "b")
+    site.ask()
+    site.down["a"] = AnswerFault("the base is not there")
+    with pytest.raises(AuthenticationUnavailable):
+        site.ask()
+    site.down.clear()
+    assert site.ask() == "a"
+    assert (site.opened, site.closed) == (["a"], [])
+
+
+def test_what_nobody_foresaw_ends_the_connection() -> None:
+    site = Site("a")
+    with pytest.raises(ZeroDivisionError):
+        site.servers.do(lambda _: 1 // 0)
+    assert site.closed == ["a"]
+
+
+def test_a_connection_that_is_old_is_ended() -> None:
+    site = Site("a")
+    site.ask()
+    site.now += IDLE
+    site.ask()
+    assert (site.opened, site.closed) == (["a", "a"], ["a"])
+
+
+def test_no_more_connections_are_kept_than_were_meant() -> None:
+    site = Site("a")
+
+    def nested(depth: int) -> None:
+        site.servers.do(lambda _: nested(depth - 1) if depth else None)
+
+    nested(2 * KEPT)
+    assert len(site.opened) - len(site.closed) == KEPT
