@@ -89,15 +89,16 @@ class Limits(Section):
     login_failure_delay_most: Annotated[float, Duration(most=MINUTE)] = 15.0
     """The longest wait before the answer to a failed login."""
 
-    login_failures_per_address: Annotated[int, Count(least=1, most=1_000_000)] = 10
+    login_failures_per_address: Annotated[int, Count(least=1, most=1_000_000)] = 20
     """Failed logins of one client address (IPv6: of one /64), over all connections, above which it must wait until it
     may try again."""
 
-    login_failures_per_network: Annotated[int, Count(least=1, most=1_000_000)] = 50
+    login_failures_per_network: Annotated[int, Count(least=1, most=1_000_000)] = 100
     """The same of one /24 (IPv6: of one /48)."""
 
     login_failures_per_user: Annotated[int, Count(least=1, most=1_000_000)] = 10
-    """The same of one user name, except from where the user has logged in before."""
+    """The same of one user name. From where the user has logged in before, only failures with this name from there
+    count."""
 
     login_wait: Annotated[float, Duration(most=HOUR)] = 2.0
     """How long they must wait until they may try again; it doubles with each failure. 0 s: not at all."""

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from mailbox_d.auth.guessing.guesses import GuessLimits
 from mailbox_d.config.limits import Limits
 from mailbox_d.imap.service import IMAPLimits
-from mailbox_d.limits import imap_limits, login_session_limits, pop3_limits, relay_limits, smtp_session_limits
+from mailbox_d.limits import (
+    guess_limits,
+    imap_limits,
+    login_session_limits,
+    pop3_limits,
+    relay_limits,
+    smtp_session_limits,
+)
 from mailbox_d.mime.structure import MimeLimits
 from mailbox_d.relay.peer.limits import RelayLimits
 from mailbox_d.smtp.service import Kind
@@ -51,8 +59,25 @@ def test_defaults_are_the_same_with_and_without_a_configuration() -> None:
     assert imap_limits(Limits()).search_text == IMAPLimits().search_text
     assert imap_limits(Limits()).ahead == IMAPLimits().ahead
     assert relay_limits(Limits()) == RelayLimits()
+    assert guess_limits(Limits()) == GuessLimits()
 
 
 def test_how_slow_another_server_may_be_can_be_configured() -> None:
     configured = relay_limits(LIMITS.model_copy(update={"queue_conversation": 11.0, "queue_minimum_rate": 12}))
     assert (configured.conversation, configured.minimum_rate) == (11.0, 12)
+
+
+def test_how_many_logins_may_fail_can_be_configured() -> None:
+    counts = {f"login_failures_{name}": 11 + at for at, name in enumerate(("per_address", "per_network", "per_user"))}
+    waits = {"login_wait": 21.0, "login_wait_most": 22.0, "login_failures_half_life": 23.0}
+    bounds = {"login_failures_remembered": 31, "login_acquaintances": 32}
+    assert guess_limits(LIMITS.model_copy(update=counts | waits | bounds)) == GuessLimits(
+        per_address=11,
+        per_network=12,
+        per_user=13,
+        first_wait=21.0,
+        longest_wait=22.0,
+        half_life=23.0,
+        remembered=31,
+        acquaintances=32,
+    )

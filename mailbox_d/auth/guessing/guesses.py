@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.guessing.acquaintances import Acquaintances
@@ -18,14 +19,16 @@ _LONGEST = 1000
 _AT_ONCE = 50
 """Logins of one user under way at once; who has more waiting for an answer guesses."""
 
+_Name: TypeAlias = tuple[Counts, str]
+
 
 @dataclass(frozen=True, slots=True)
 class GuessLimits:
     """Failures that cost nothing, and how it goes on from there (`Waits`). `remembered`: networks, users and users'
     own networks, of each kind so many; `acquaintances`: users whose networks are kept."""
 
-    per_address: int = 10
-    per_network: int = 50
+    per_address: int = 20
+    per_network: int = 100
     per_user: int = 10
     first_wait: float = 2.0
     longest_wait: float = 15.0
@@ -44,9 +47,9 @@ DEFAULT_LIMITS = GuessLimits()
 class Guesses:
     """Counts failed logins for the client's address, the network around it, and the user.
 
-    From where a user has logged in before (`Acquaintances`), neither the user's count nor the wider network's is looked
-    at: there is a count of its own for the two together. What comes from an exempt address (`is_exempt`) counts for
-    the user alone. `clock` gives seconds, never backwards.
+    From where a user has logged in before (`Acquaintances`), only a count of its own for the two together is looked at:
+    nobody else's guesses shut them out there. What comes from an exempt address (`is_exempt`) is the user's alone.
+    `clock` gives seconds, never backwards.
     """
 
     def __init__(
@@ -67,14 +70,15 @@ class Guesses:
     def attempt(self, user: str, host: str) -> Attempt:
         """A login of `user`, as the client wrote it (empty where it did not say), from `host`."""
         name, blocks = _folded(user), blocks_of(host)
-        counted = blocks if blocks is not None and not self._is_exempt(host) else None
-        names: list[tuple[Counts, str]] = [] if counted is None else [(self._addresses, counted.narrow)]
+        address: list[_Name] = []
+        network: list[_Name] = []
+        if blocks is not None and not self._is_exempt(host):
+            address, network = [(self._addresses, blocks.narrow)], [(self._networks, blocks.wide)]
         if name and blocks is not None and self._acquaintances.knows(name, blocks.narrow):
-            names.append((self._acquainted, f"{blocks.narrow} {name}"))
-        else:
-            names += [] if counted is None else [(self._networks, counted.wide)]
-            names += [(self._users, name)] if name else []
-        return Attempt(tuple(names))
+            own = (self._acquainted, f"{blocks.narrow} {name}")
+            return Attempt(held=(own,), counted=(own, *address))
+        names = (*address, *network, *([(self._users, name)] if name else []))
+        return Attempt(held=names, counted=names)
 
     def succeeded(self, user: str, host: str) -> None:
         """A user logged in: from there they are known from now on."""
@@ -87,30 +91,33 @@ class Guesses:
 class Attempt:
     """What one login counts for."""
 
-    _names: tuple[tuple[Counts, str], ...]
+    held: tuple[_Name, ...]
+    """To whose waits it is held."""
+    counted: tuple[_Name, ...]
+    """Whose failure it is."""
 
     @property
     def is_too_early(self) -> bool:
         """Whether it comes before its time, and is to be refused without being looked at."""
-        waiting = [counts.must_wait(name) for counts, name in self._names]
+        waiting = [counts.must_wait(name) for counts, name in self.held]
         return any(waiting)
 
     def begin(self) -> bool:
         """Whether it may be tried now; if so it is under way, until `end`."""
         if self.is_too_early:
             return False
-        for counts, name in self._names:
+        for counts, name in self.held:
             counts.begin(name)
         return True
 
     def fail(self) -> None:
         """It was tried, and failed."""
-        for counts, name in self._names:
+        for counts, name in self.counted:
             counts.fail(name)
 
     def end(self) -> None:
         """It is over, whatever came of it."""
-        for counts, name in self._names:
+        for counts, name in self.held:
             counts.end(name)
 
 

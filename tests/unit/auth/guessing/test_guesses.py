@@ -85,6 +85,20 @@ def test_guesses_elsewhere_shut_nobody_out_from_where_they_have_been(town: Town)
     assert not town.may("bob@example.org", "192.0.2.1")
 
 
+def test_guesses_of_others_at_an_office_shut_out_none_who_are_known_there(town: Town) -> None:
+    town.guesses.succeeded(ANN, "192.0.2.1")
+    for number in range(100):
+        town.fail(1, f"u{number}@example.org", "192.0.2.1")
+    assert town.may(ANN, "192.0.2.1")
+    assert not town.may("bob@example.org", "192.0.2.1")
+
+
+def test_failures_of_who_is_known_there_count_for_the_address(town: Town) -> None:
+    town.guesses.succeeded(ANN, "192.0.2.1")
+    assert town.fail(100, ANN, "192.0.2.1") == 5
+    assert not town.may("bob@example.org", "192.0.2.1")
+
+
 def test_who_is_known_there_may_not_guess_all_the_same(town: Town) -> None:
     town.guesses.succeeded(ANN, "192.0.2.200")
     assert town.fail(100, ANN, "192.0.2.200") == 5
