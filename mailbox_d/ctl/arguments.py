@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from mailbox_d import __version__
+from mailbox_d.ctl.alias_command import add_alias_command
+from mailbox_d.ctl.auth_command import add_auth_command
 from mailbox_d.ctl.dkim_command import add_dkim
 from mailbox_d.ctl.dns_command import add_dns
 from mailbox_d.ctl.explain_command import add_explain
 from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_general
 from mailbox_d.ctl.queue_arguments import add_queue
 from mailbox_d.ctl.queue_command import look_after_queue
+from mailbox_d.ctl.user_command import add_user_command
 from mailbox_d.wire.control.requests import WAIT_MAX, Request, Verb
 
 
@@ -142,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         _add_verb(verbs, verb, said)
     add_queue(subjects, look_after_queue)
     add_explain(subjects)
+    add_user_command(subjects)
+    add_alias_command(subjects)
+    add_auth_command(subjects)
     add_dkim(subjects)
     add_dns(subjects)
     return parser

@@ -53,6 +53,18 @@ def set_user(address: EmailAddress, key: str, value: Plain) -> Plan:
     return plan
 
 
+def set_enabled(address: EmailAddress, *, enabled: bool) -> Plan:
+    """Whether a user may log in; who may anyway needs no word of it."""
+
+    def plan(document: Plain) -> Sequence[Change]:
+        user = _user_key(document, address)
+        entry = _section(document, "users")[user]
+        there = entry.get("enabled", True) if isinstance(entry, dict) else True
+        return [] if there is enabled else [Put(("users", user, "enabled"), enabled)]
+
+    return plan
+
+
 def remove_user(address: EmailAddress) -> Plan:
     """A user and all that the file says of them; aliases of the realm are left."""
     return lambda document: [Remove(("users", _user_key(document, address)))]
