@@ -114,12 +114,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         {name: realms[domain.realm] for name, domain in configuration.domains.items()}, used=last_use.note
     )
     quotas = quota_rules(directory, configuration.quota)
-    maildirs = MaildirStore(
-        configuration.storage.maildirs,
-        settings=store_settings(configuration.storage.newline, limits),
-        watcher=watch,
-        quotas=quotas,
-    )
+    maildirs = build_maildirs(configuration, watch, quotas)
     recorder = build_recorder(configuration, lanes)
     recipients = build_recipients(configuration, realms)
     record = recorder or NO_RECORD
@@ -140,9 +135,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         realms=realms,
         directory=directory,
         last_use=last_use,
-        kept_last_use=KeptState(
-            reactor, os.fsencode(configuration.storage.state / LAST_USE), last_use, lanes.files.run
-        ),
+        kept_last_use=kept_last_use(configuration, reactor, last_use, lanes),
         recipients=recipients,
         quotas=quotas,
         store=maildirs,
@@ -168,6 +161,21 @@ def kept_acquaintances(
     """What has it written down from where users have logged in."""
     path = os.fsencode(configuration.storage.state / FILE_NAME)
     return KeptAcquaintances(reactor, FileSystem(), path, acquaintances, run=lanes.files.run)
+
+
+def kept_last_use(configuration: Configuration, reactor: Any, last_use: LastUse, lanes: Lanes) -> KeptState[Use]:
+    """What has it written down when users were here last."""
+    return KeptState(reactor, os.fsencode(configuration.storage.state / LAST_USE), last_use, lanes.files.run)
+
+
+def build_maildirs(configuration: Configuration, watch: DirectoryWatch, quotas: QuotaRules) -> MaildirStore:
+    """Where users' mail is kept."""
+    return MaildirStore(
+        configuration.storage.maildirs,
+        settings=store_settings(configuration.storage.newline, configuration.limits),
+        watcher=watch,
+        quotas=quotas,
+    )
 
 
 def build_recipients(configuration: Configuration, realms: Mapping[str, AnyRealm]) -> Recipients:
