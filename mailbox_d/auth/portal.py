@@ -165,12 +165,19 @@ def build_portal(
     return Portal(IRealm(AvatarRealm(avatars)), [ICredentialsChecker(checker)])
 
 
-async def scram_keys(directory: Directory, username: str) -> tuple[ScramKeys, bool]:
-    """The keys of whoever has this name, and whether they are anybody's: `Directory.scram_keys`."""
+async def scram_keys(directory: Directory, username: str, service: Service) -> tuple[ScramKeys, bool]:
+    """The keys of whoever has this name, and whether they are anybody's: `Directory.scram_keys`.
+
+    Those of who may not use the service are nobody's: the server's own proof, which comes before they are turned away,
+    would tell them that the password is right.
+    """
     try:
-        return await directory.scram_keys(_address(username))
+        address = _address(username)
     except AuthenticationFailed:
-        return await directory.scram_keys(_NOBODY)
+        address = _NOBODY
+    keys, known = await directory.scram_keys(address)
+    user = await directory.find_user(address) if known else None
+    return keys, user is not None and user.may_use(service)
 
 
 def _address(username: str) -> EmailAddress:

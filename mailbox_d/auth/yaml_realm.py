@@ -123,7 +123,7 @@ class YamlRealm:
         else:
             return made_up, False
         if login is None:
-            return replace(made_up, iterations=keys.iterations), False
+            return replace(made_up, iterations=keys.iterations, salt=_as_long(made_up.salt, keys.salt)), False
         return keys, True
 
     async def refresh(self) -> None:
@@ -184,6 +184,11 @@ class YamlRealm:
 
 def _folded(address: EmailAddress) -> str:
     return f"{address.key}@{address.domain}"
+
+
+def _as_long(salt: bytes, other: bytes) -> bytes:
+    """A salt that is as long as another one, and follows from the first alone."""
+    return salt if len(salt) == len(other) else hashlib.shake_256(salt).digest(len(other))
 
 
 def _why_not(login: Login | None, *, may: bool) -> str:

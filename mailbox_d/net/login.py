@@ -54,8 +54,8 @@ class LoginGate:
     interface: Any
     """Which of the portal's avatars this service wants; it has an `address`."""
     portal: Portal
-    keys_of: Callable[[str], Awaitable[tuple[ScramKeys, bool]]]
-    """A user's keys for SCRAM, and whether they are anybody's."""
+    keys_of: Callable[[str, Service], Awaitable[tuple[ScramKeys, bool]]]
+    """A user's keys for SCRAM, and whether they are those of somebody who may use the service."""
     sleep: Callable[[float], Awaitable[None]]
     sessions: UserSessions
     mechanisms: Collection[str] = ("PLAIN", "LOGIN")
@@ -66,9 +66,9 @@ class LoginGate:
     """Who has to wait between two logins; one for all services."""
 
     async def keys(self, user: str) -> tuple[ScramKeys, bool]:
-        """What an exchange of SCRAM is held against; keys that are made up, and false, where the user has none. Raises
-        `AuthenticationUnavailable`."""
-        return await self.keys_of(user)
+        """What an exchange of SCRAM is held against; keys that are made up, and false, where the user has none or may
+        not log in. Raises `AuthenticationUnavailable`."""
+        return await self.keys_of(user, self.service)
 
     async def admit(self, proof: Proof, peer: LoginPeer) -> Admission:
         """Let a user in. Raises `AuthenticationFailed`, late, `AuthenticationUnavailable` and `TooManySessions`.

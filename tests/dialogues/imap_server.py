@@ -61,7 +61,7 @@ class OneUser:
         return fail(AuthenticationFailed("Authentication failed"))
 
 
-async def keys_of(name: str) -> tuple[ScramKeys, bool]:
+async def keys_of(name: str, service: Service) -> tuple[ScramKeys, bool]:
     """Ann's keys; anybody else's are made up."""
     return make_keys(b"secret", b"sixteen octets.."), name == "ann@example.org"
 

@@ -1,0 +1,85 @@
+"""Whose keys an exchange of SCRAM is held against: users' own, or made-up ones that look just as theirs do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.portal import scram_keys
+from mailbox_d.auth.realm import Service
+from mailbox_d.auth.scram_keys import keys_text, make_keys
+from mailbox_d.auth.users_file import read_users
+from mailbox_d.auth.yaml_realm import YamlRealm
+from mailbox_d.wire.sasl.scram import ScramKeys
+from tests.unit.relay.at_once import done
+
+T = TypeVar("T")
+
+KEYS = make_keys(b"pass", b"a salt of twenty-two..", 5000)
+SCRAM = f'{{password: "{{SCRAM-SHA-256}}{keys_text(KEYS)}"}}'
+STRANGERS = [f"stranger{number}@example.org" for number in range(20)]
+
+
+async def run(work: Callable[..., T], /, *args: object) -> T:
+    return work(*args)
+
+
+def directory(folder: Path, **users: str) -> Directory:
+    """Users of example.org, each as the file has it."""
+    path = folder / "users.yaml"
+    lines = "".join(f"  {name}@example.org: {entry}\n" for name, entry in users.items())
+    path.write_text(f"users:\n{lines}")
+    realm = YamlRealm("staff", path, read_users(path), read=run, verify=run, clock=lambda: 0.0)
+    return Directory({"example.org": realm})
+
+
+def keys(served: Directory, name: str, service: Service = Service.IMAP) -> tuple[ScramKeys, bool]:
+    found: tuple[ScramKeys, bool] = done(scram_keys(served, name, service))
+    return found
+
+
+def test_stored_keys_are_given_as_they_are(tmp_path: Path) -> None:
+    served = directory(tmp_path, alice=SCRAM)
+    assert keys(served, "Alice@example.org") == (KEYS, True)
+
+
+def test_keys_of_a_password_have_one_salt_each_time(tmp_path: Path) -> None:
+    served = directory(tmp_path, alice='{password: "{PLAIN}pass"}')
+    first, known = keys(served, "alice@example.org")
+    assert known
+    assert first == make_keys(b"pass", first.salt)
+    assert keys(served, "alice@example.org") == (first, True)
+
+
+@pytest.mark.parametrize("entry", [SCRAM, '{password: "{PLAIN}pass"}'])
+@pytest.mark.parametrize("name", [*STRANGERS[:3], "alice@example.net", "no address"])
+def test_attack_80_strangers_keys_look_as_the_users_do(tmp_path: Path, entry: str, name: str) -> None:
+    served = directory(tmp_path, alice=entry)
+    user_s, _ = keys(served, "alice@example.org")
+    stranger_s, known = keys(served, name)
+    assert not known
+    assert (stranger_s.iterations, len(stranger_s.salt)) == (user_s.iterations, len(user_s.salt))
+    assert stranger_s.salt == keys(served, name)[0].salt != user_s.salt
+
+
+def test_each_stranger_has_a_salt_of_their_own(tmp_path: Path) -> None:
+    served = directory(tmp_path, alice=SCRAM)
+    assert len({keys(served, name)[0].salt for name in STRANGERS}) == len(STRANGERS)
+
+
+def test_strangers_look_like_all_kinds_of_users(tmp_path: Path) -> None:
+    served = directory(tmp_path, alice=SCRAM, bob='{password: "{PLAIN}pass"}')
+    assert {keys(served, name)[0].iterations for name in STRANGERS} == {4096, 5000}
+
+
+def test_who_may_not_log_in_has_keys_that_prove_nothing(tmp_path: Path) -> None:
+    """The server's proof would tell whoever has the password that it is right."""
+    off, mail = SCRAM[:-1] + ", enabled: false}", SCRAM[:-1] + ", services: [imap]}"
+    served = directory(tmp_path, alice=off, bob=mail)
+    assert keys(served, "alice@example.org") == (KEYS, False)
+    assert keys(served, "bob@example.org", Service.IMAP) == (KEYS, True)
+    assert keys(served, "bob@example.org", Service.POP3) == (KEYS, False)
