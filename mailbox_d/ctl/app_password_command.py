@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mailbox_d.auth.users_edit.edits import add_app_password, remove_app_password
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, FINE
+from mailbox_d.ctl.last_use_file import LastUses, when
 from mailbox_d.ctl.new_password import add_scheme_option, generated_password
 from mailbox_d.ctl.parsing import CommandParser, add_configuration
 from mailbox_d.ctl.users_realm import Refused, VerbHelp, add_verb, address, do, realm_file, services, tell
@@ -32,7 +33,9 @@ _HELP: Final = {
         "What has it can log in no more. The other passwords stay.",
         (("bob@example.org phone", "the phone is lost"),),
     ),
-    "list": VerbHelp("list app passwords", "Names and services, no passwords.", (("bob@example.org", "bob's"),)),
+    "list": VerbHelp(
+        "list app passwords", "Names, services, and when each was last used.", (("bob@example.org", "bob's"),)
+    ),
 }
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 
@@ -82,10 +85,12 @@ def _list(given: argparse.Namespace, configuration: Configuration) -> int:
     login = realm_file(configuration, given.user.domain).read().logins.get(given.user)
     if login is None:
         raise Refused(f"there is no user {given.user}", FINDINGS)
+    uses = LastUses(configuration).of(given.user)
     for one in login.app_passwords:
-        may = sorted(service.value for service in one.services & login.user.services)
+        may, used = sorted(service.value for service in one.services & login.user.services), uses.get(one.name)
         answer = {"answer": "app-password", "user": str(given.user), "name": one.name, "services": may}
-        print(json.dumps(answer) if given.json else f"{one.name}: {', '.join(may) or 'nothing'}")
+        last = f"last used {when(used)}" if used is not None else "never used"
+        print(json.dumps({**answer, "last_use": used}) if given.json else f"{one.name}: {', '.join(may)}; {last}")
     return FINE
 
 

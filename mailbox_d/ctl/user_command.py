@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from mailbox_d.config.scalars import DomainName
 from mailbox_d.config.units import parse_size
 from mailbox_d.control.telling import FINDINGS, FINE
 from mailbox_d.ctl.app_password_command import add_app_password_verbs
+from mailbox_d.ctl.last_use_file import LastUses, when
 from mailbox_d.ctl.new_password import add_password_options, new_password
 from mailbox_d.ctl.parsing import CommandParser, add_configuration
 from mailbox_d.ctl.terminal import octets
@@ -151,14 +152,16 @@ def _remove(given: argparse.Namespace, configuration: Configuration) -> int:
 
 def _list(given: argparse.Namespace, configuration: Configuration) -> int:
     realms = realm_files(configuration) if given.domain is None else [realm_file(configuration, given.domain)]
+    last_uses = LastUses(configuration)
     for realm in realms:
         for login in realm.read().logins.values():
             if given.domain in (None, login.user.address.domain):
-                print(json.dumps(_as_json(realm.name, login)) if given.json else _as_line(login))
+                uses = last_uses.of(login.user.address)
+                print(json.dumps(_as_json(realm.name, login, uses)) if given.json else _as_line(login, uses))
     return FINE
 
 
-def _as_json(realm: str, login: Login) -> dict[str, Any]:
+def _as_json(realm: str, login: Login, uses: Mapping[str, float]) -> dict[str, Any]:
     user = login.user
     return {
         "answer": "user",
@@ -170,11 +173,15 @@ def _as_json(realm: str, login: Login) -> dict[str, Any]:
         "services": _names(user.services),
         "aliases": [str(alias) for alias in user.aliases],
         "scheme": login.password.scheme,
-        "app_passwords": [{"name": one.name, "services": _names(one.services)} for one in login.app_passwords],
+        "last_use": uses.get(""),
+        "app_passwords": [
+            {"name": one.name, "services": _names(one.services), "last_use": uses.get(one.name)}
+            for one in login.app_passwords
+        ],
     }
 
 
-def _as_line(login: Login) -> str:
+def _as_line(login: Login, uses: Mapping[str, float]) -> str:
     user = login.user
     words = [
         "" if user.enabled else "disabled",
@@ -183,6 +190,7 @@ def _as_line(login: Login) -> str:
         f"only {', '.join(_names(user.services))}" if len(user.services) < len(Service) else "",
         f"aliases {', '.join(map(str, user.aliases))}" if user.aliases else "",
         f"app passwords {', '.join(one.name for one in login.app_passwords)}" if login.app_passwords else "",
+        f"last login {when(max(uses.values()))}" if uses else "",
     ]
     told = "; ".join(filter(None, words))
     return f"{user.address}: {told}" if told else str(user.address)

@@ -17,20 +17,26 @@ def edited(text: str, change: Change, limits: DocumentLimits = DEFAULT_LIMITS) -
     Raises `CannotEdit` where the text is laid out so that this cannot be done, `ConfigurationError` where it cannot be
     read.
     """
-    meant = changed(_value(text, limits), change)
+    return edited_saying(text, value_of(text, limits), change, limits)[0]
+
+
+def edited_saying(text: str, value: Plain, change: Change, limits: DocumentLimits) -> tuple[str, Plain]:
+    """The same with what the text says before, and with what it says after."""
+    meant = changed(value, change)
     root = find_places(text)
     for cut in sorted(_cuts(text, root, change), key=lambda cut: cut.start, reverse=True):
         text = text[: cut.start] + cut.new + text[cut.end :]
     try:
-        said = _value(text, limits)
+        said = value_of(text, limits)
     except ConfigurationError:
         said = None
     if said != meant:
         raise CannotEdit("the file is laid out so that this cannot be changed safely: change it by hand")
-    return text
+    return text, said
 
 
-def _value(text: str, limits: DocumentLimits) -> Plain:
+def value_of(text: str, limits: DocumentLimits) -> Plain:
+    """What a text says. Raises `ConfigurationError`."""
     document = parse_document(text, "", limits)
     if document.faults:
         raise ConfigurationError(document.faults)

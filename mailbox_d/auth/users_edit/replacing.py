@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mailbox_d.auth.users_edit.changes import CannotEdit, Change
-from mailbox_d.auth.users_edit.edited_text import edited
+from mailbox_d.auth.users_edit.edited_text import edited_saying, value_of
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, UsersFileLimits, read_users
 from mailbox_d.config.faults import ConfigurationError
-from mailbox_d.config.source import Plain, parse_document
+from mailbox_d.config.source import Plain
 from mailbox_d.store.files import FileSystem, find, forget, parent, read_whole
 
 Plan: TypeAlias = Callable[[Plain], Sequence[Change]]
@@ -47,7 +47,7 @@ def edit_users(path: Path, plan: Plan, editing: Editing | None = None) -> None:
     with _locked(editing, real):
         before = editing.files.lstat(real)
         text = _read(editing, real, path)
-        after = _after(text, plan, path, editing.limits)
+        after = _after(text, plan, editing.limits)
         if after != text:
             _replace(editing, real, before, after.encode("utf-8"), path)
 
@@ -60,10 +60,11 @@ def _read(editing: Editing, real: bytes, path: Path) -> str:
     return octets.decode("utf-8")
 
 
-def _after(text: str, plan: Plan, path: Path, limits: UsersFileLimits) -> str:
+def _after(text: str, plan: Plan, limits: UsersFileLimits) -> str:
     mark, text = text[: text.startswith(_BOM)], text.removeprefix(_BOM)
-    for change in plan(parse_document(text, str(path), limits.document).value):
-        text = edited(text, change, limits.document)
+    value = value_of(text, limits.document)
+    for change in plan(value):
+        text, value = edited_saying(text, value, change, limits.document)
     return mark + text
 
 

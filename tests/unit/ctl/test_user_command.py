@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.last_use import LAST_USE, LastUse, folded
 from mailbox_d.auth.passwords import StoredPassword
 from mailbox_d.auth.realm import Service
 from mailbox_d.auth.users_file import Login, Users, read_users
 from mailbox_d.ctl.arguments import parse
+from mailbox_d.ctl.last_use_file import when
 from mailbox_d.ctl.mailboxctl import main
 from mailbox_d.ctl.parsing import OwnCommand
 from tests.unit.ctl.site_files import make_site
 
+ALICE = EmailAddress.parse("alice@example.org")
 BOB = EmailAddress.parse("bob@example.org")
 USERS = """\
 # our people
@@ -150,7 +153,7 @@ def test_app_passwords_come_and_go(site: Path, capsys: pytest.CaptureFixture[str
     assert phone.password.verify(password.encode())
     capsys.readouterr()
     assert ctl(site, "user", "app-password", "list", *alice) == 0
-    assert capsys.readouterr().out == "phone: imap\ncar: imap, pop3, submission\n"
+    assert capsys.readouterr().out == "phone: imap; never used\ncar: imap, pop3, submission; never used\n"
     assert ctl(site, "user", "app-password", "del", *alice, "phone") == 0
     assert ctl(site, "user", "app-password", "del", *alice, "phone") == 1
     assert ctl(site, "user", "app-password", "del", *alice, "car") == 0
@@ -179,10 +182,25 @@ def test_users_are_listed(site: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "services": ["imap", "pop3", "submission"],
         "aliases": [],
         "scheme": "PLAIN",
+        "last_use": None,
         "app_passwords": [],
     }
     assert answers[1]["quota"] == 5 << 20 and answers[1]["app_passwords"][0]["name"] == "phone"
     assert "secret" not in out and "$argon2" not in out
+
+
+def test_it_is_told_when_a_password_was_last_used(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ctl(site, "user", "app-password", "add", "alice@example.org", "phone")
+    lines = [LastUse.line((folded(ALICE), by, at)) for by, at in (("phone", 86400.0), ("", 172800.0))]
+    (site.parent / "state" / LAST_USE).write_text("\n".join(["damaged", *lines, ""]))
+    capsys.readouterr()
+    assert ctl(site, "user", "app-password", "list", "alice@example.org") == 0
+    assert capsys.readouterr().out.endswith(f"; last used {when(86400.0)}\n")
+    assert ctl(site, "user", "list") == 0
+    assert f"; last login {when(172800.0)}" in capsys.readouterr().out
+    assert ctl(site, "user", "list", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["last_use"], answer["app_passwords"][0]["last_use"]) == (172800.0, 86400.0)
 
 
 @pytest.mark.parametrize(
