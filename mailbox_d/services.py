@@ -123,7 +123,7 @@ def login_gate(site: Site, service: LoginService, interface: Any, avatar: Avatar
     return LoginGate(
         service=service,
         interface=interface,
-        portal=build_portal(site.directory, {interface: avatar}),
+        portal=build_portal(site.directory, {interface: avatar}, tokens=site.tokens),
         keys_of=partial(scram_keys, site.directory),
         sleep=lambda seconds: sleep(site.reactor, seconds),
         sessions=site.user_sessions,

@@ -36,8 +36,9 @@ from mailbox_d.net.certificates import Certificates, declared_pairs
 from mailbox_d.net.children import Children
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
-from mailbox_d.net.kept_state import KeptState
+from mailbox_d.net.issuers import TokenChecker, token_checker
 from mailbox_d.net.kept_acquaintances import FILE_NAME, KeptAcquaintances
+from mailbox_d.net.kept_state import KeptState
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.net.recording import Recording
@@ -79,6 +80,8 @@ class Site:
     last_use: LastUse
     kept_last_use: KeptState[Use]
     """What keeps it over a restart."""
+    tokens: TokenChecker | None
+    """What checks the tokens that prove an address; None where there is no issuer."""
     recipients: Recipients
     quotas: QuotaRules
     store: Store
@@ -110,16 +113,13 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)
     workers = Children(reactor, INDEX_CHILD, count=children, ready=serves_imap)
     last_use = LastUse(time.time)
-    directory = Directory(
-        {name: realms[domain.realm] for name, domain in configuration.domains.items()}, used=last_use.note
-    )
+    directory = build_directory(configuration, realms, last_use)
     quotas = quota_rules(directory, configuration.quota)
     maildirs = build_maildirs(configuration, watch, quotas)
     recorder = build_recorder(configuration, lanes)
     recipients = build_recipients(configuration, realms)
     record = recorder or NO_RECORD
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
-    reload_interval = configuration.tls.reload_interval
     connections = ConnectionLimits(
         total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
     )
@@ -136,6 +136,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         directory=directory,
         last_use=last_use,
         kept_last_use=kept_last_use(configuration, reactor, last_use, lanes),
+        tokens=build_tokens(configuration, lanes, reactor),
         recipients=recipients,
         quotas=quotas,
         store=maildirs,
@@ -151,7 +152,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         room=BatchRoom(limits.large_messages_memory),
         sessions=OpenSessions(reactor),
         certificates=certificates,
-        certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, reload_interval),
+        certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, configuration.tls.reload_interval),
     )
 
 
@@ -176,6 +177,18 @@ def build_maildirs(configuration: Configuration, watch: DirectoryWatch, quotas: 
         watcher=watch,
         quotas=quotas,
     )
+
+
+def build_directory(configuration: Configuration, realms: Mapping[str, AnyRealm], last_use: LastUse) -> Directory:
+    """The users of all domains."""
+    domains = configuration.domains.items()
+    return Directory({name: realms[domain.realm] for name, domain in domains}, used=last_use.note)
+
+
+def build_tokens(configuration: Configuration, lanes: Lanes, reactor: Any) -> TokenChecker | None:
+    """What checks tokens, where there is an issuer. Raises `ConfigurationError`."""
+    settings = configuration.login.tokens
+    return token_checker(settings, lanes, reactor) if settings is not None else None
 
 
 def build_recipients(configuration: Configuration, realms: Mapping[str, AnyRealm]) -> Recipients:

@@ -73,6 +73,21 @@ def check_relay(report: Report) -> None:
         _check_secret(report, ("queue", "relay", "password_file"), relay.password_file)
 
 
+def check_tokens(report: Report) -> None:
+    """The files by which tokens are checked."""
+    tokens = report.draft.configuration.login.tokens
+    if tokens is None or not report.draft.sound("login"):
+        return
+    issuer, jwt, path = tokens.introspection, tokens.jwt, ("login", "tokens")
+    if issuer is not None:
+        _check_secret(report, (*path, "introspection", "client_secret_file"), issuer.client_secret_file)
+    if jwt is not None and jwt.keys_file is not None:
+        _check_file(report, (*path, "jwt", "keys_file"), jwt.keys_file, "a readable file with a JWK set")
+    for kind, settings in (("introspection", issuer), ("jwt", jwt)):
+        if settings is not None and settings.ca is not None:
+            _check_file(report, (*path, kind, "ca"), settings.ca, "a readable file of certificates in PEM")
+
+
 def check_control_group(report: Report) -> None:
     group = report.draft.configuration.control.group
     if group is None or not report.draft.sound("control", "group"):
@@ -89,6 +104,7 @@ CHECKS_ON_DISK: tuple[Callable[[Report], None], ...] = (
     check_realm_sources,
     check_storage,
     check_relay,
+    check_tokens,
     check_control_group,
 )
 

@@ -30,6 +30,7 @@ from mailbox_d.config.scalars import (
     SocketMode,
 )
 from mailbox_d.config.section import Section
+from mailbox_d.config.tokens import Tokens
 from mailbox_d.config.units import DAY, MINUTE, Count, Duration
 
 K = TypeVar("K")
@@ -141,7 +142,9 @@ class Domain(Section):
     """A certificate for this domain's names, beside those of `tls`."""
 
 
-SaslMechanism: TypeAlias = Literal["PLAIN", "LOGIN", "SCRAM-SHA-256"]
+SaslMechanism: TypeAlias = Literal["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
+
+BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
 
 
 class Login(Section):
@@ -153,12 +156,22 @@ class Login(Section):
     mechanisms: Annotated[tuple[SaslMechanism, ...], Strict(False)] = ("PLAIN", "LOGIN")
     """The SASL mechanisms that users may log in by, alike on submission, IMAP and POP3. `SCRAM-SHA-256` is for sites
     whose passwords are all stored as `{SCRAM-SHA-256}` or `{PLAIN}`: clients that know it ask for nothing else. Inside
-    TLS it brings `SCRAM-SHA-256-PLUS` along."""
+    TLS it brings `SCRAM-SHA-256-PLUS` along. `OAUTHBEARER` and `XOAUTH2` take what `tokens` says."""
 
     upgrade_hashes: bool = False
     """Whether a password that is stored by an older scheme, or at a lower cost than today's, is stored anew in the
     users file when its owner next logs in with it: as `{ARGON2ID}`, or as `{SCRAM-SHA-256}` where that mechanism is
     offered. The daemon must be able to write the file and its folder."""
+
+    tokens: Tokens | None = None
+    """Whose tokens prove an address to `OAUTHBEARER` and `XOAUTH2`."""
+
+    @model_validator(mode="after")
+    def _tokens_have_an_issuer(self) -> Login:
+        named = [name for name in BY_TOKEN if name in self.mechanisms]
+        if named and self.tokens is None:
+            raise Refusal(f"{named[0]} needs tokens", "a section tokens, or other mechanisms")
+        return self
 
 
 Use: TypeAlias = Literal["drafts", "sent", "trash", "junk", "archive"]

@@ -108,7 +108,7 @@ class BoundedEndpoint:
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803
         factory: Any = WrappingFactory(protocolFactory)
-        factory.noisy = False
+        factory.noisy = protocolFactory.noisy = False
         factory.protocol = self._bounded
         connecting: Deferred[Any] = self._endpoint.connect(factory)
         return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)

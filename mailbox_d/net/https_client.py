@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.ssl import Certificate, TLSVersion, optionsForClientTLS, platformTrust, trustRootFromCertificates
+from twisted.python.failure import Failure
 from twisted.web.client import Agent, FileBodyProducer, RequestTransmissionFailed, ResponseFailed
 from twisted.web.http_headers import Headers
 
@@ -91,5 +92,7 @@ def _trust(ca: Path | None) -> Any:
 
 
 def _reasons(error: Exception) -> str:
-    reasons = getattr(error, "reasons", ())
+    reasons: Sequence[Failure] = getattr(error, "reasons", ())
+    if any(reason.check(CancelledError) for reason in reasons):
+        return "it takes too long"
     return one_line("; ".join(reason.getErrorMessage() for reason in reasons) or error)

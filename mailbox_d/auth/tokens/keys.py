@@ -69,7 +69,12 @@ class KeptKeys:
         try:
             self._keys = await self._run(read_key_set, await self._fetch())
             self._fetched, self._failed = self._clock(), None
-        except (AuthenticationUnavailable, ValueError) as error:
-            self._failed = f"the issuer's keys cannot be had: {one_line(error)}"
-            self._log.error("{problem}", problem=self._failed)
+        except AuthenticationUnavailable as error:
+            self._fail(error.cause)
+        except ValueError as error:
+            self._fail(str(error))
         self._asked = self._clock()
+
+    def _fail(self, cause: str) -> None:
+        self._failed = f"the issuer's keys cannot be had: {one_line(cause)}"
+        self._log.error("{problem}", problem=self._failed)

@@ -1,0 +1,140 @@
+"""Users log in by tokens of an issuer that listens on loopback, with clients that nobody here wrote."""
+
+from __future__ import annotations
+
+import imaplib
+import poplib
+import smtplib
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.authority import Authority
+from tests.integration.daemon import Daemon, running
+from tests.integration.issuer import CLIENT, SECRET, Issuer
+from tests.integration.ports import HOST
+from tests.integration.programs import require, run
+from tests.integration.reading import trust
+from tests.integration.site import ALICE, BOB, PASSWORD, Site, make_site
+from tests.unit.auth.tokens.signing import AUDIENCE, EC, ISSUER, Signer, key_set
+
+EVERY_KIND = ("submissions", "imaps", "pop3s")
+SIGNER = Signer("ES256", EC)
+
+SIGNED = """\
+    jwt:
+      issuer: {issuer}
+      audience: {audience}
+      keys_url: {url}/keys
+      ca: {ca}
+"""
+ASKED = """\
+    introspection:
+      url: {url}/introspect
+      client_id: {client}
+      client_secret_file: issuer.secret
+      ca: {ca}
+"""
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[Issuer]:
+    authority = Authority()
+    authority.write(tmp_path, "issuers")
+    with Issuer(authority.issue("localhost")) as issuer:
+        issuer.keys = key_set(SIGNER)
+        issuer.active["opaque-of-alice"] = {"email": ALICE, "exp": time.time() + 300}
+        yield issuer
+
+
+@pytest.fixture(params=[SIGNED, ASKED], ids=["jwt", "introspection"])
+def daemon(request: pytest.FixtureRequest, tmp_path: Path, issuer: Issuer) -> Iterator[Daemon]:
+    site = make_site(tmp_path / "site")
+    (site.folder / "issuer.secret").write_text(SECRET + "\n")
+    (site.folder / "issuer.secret").chmod(0o600)
+    section = request.param.format(
+        issuer=ISSUER, audience=AUDIENCE, client=CLIENT, url=issuer.url, ca=tmp_path / "issuers.pem"
+    )
+    login = f"login:\n  mechanisms: [PLAIN, OAUTHBEARER, XOAUTH2]\n  tokens:\n    timeout: 2 s\n{section}"
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("\nlogin:\n", f"\n{login}", 1))
+    with running(site) as served:
+        yield served
+
+
+@pytest.fixture
+def token(daemon: Daemon) -> str:
+    """One of Alice's, as the daemon's issuer makes them."""
+    return signed() if "keys_url" in daemon.site.configuration.read_text() else "opaque-of-alice"
+
+
+def signed(**changed: Any) -> str:
+    now = time.time()
+    return SIGNER.token(**({"exp": now + 300, "nbf": now - 5} | changed))
+
+
+def curl(site: Site, kind: str, mechanism: str, token: str, user: str = ALICE) -> bool:
+    """Whether curl lists what there is in an account, or is let in for sending."""
+    scheme = {"imaps": "imaps", "pop3s": "pop3s", "submissions": "smtps"}[kind]
+    login = ["--user", user, "--oauth2-bearer", token, "--login-options", f"AUTH={mechanism}"]
+    asks = ["--request", "NOOP"] if kind == "submissions" else []
+    url = f"{scheme}://localhost:{site.ports[kind]}/"
+    return run([require("curl"), "-sS", "--cacert", site.certificate, *login, *asks, url], status=None).returncode == 0
+
+
+def by_imap(site: Site, user: str, token: str) -> str:
+    """What imaplib is answered that logs in by XOAUTH2: OK, or the failure's text."""
+    said = f"user={user}\1auth=Bearer {token}\1\1".encode()
+    told = [said, b""]
+    with imaplib.IMAP4_SSL(HOST, site.ports["imaps"], ssl_context=trust(site), timeout=60) as session:
+        try:
+            return session.authenticate("XOAUTH2", lambda _: told.pop(0))[0]
+        except imaplib.IMAP4.error as error:
+            return str(error)
+
+
+def test_who_is_let_in(daemon: Daemon, token: str) -> None:
+    site = daemon.site
+    for kind in EVERY_KIND:
+        for mechanism in ("OAUTHBEARER", "XOAUTH2"):
+            assert curl(site, kind, mechanism, token), (kind, mechanism)
+    assert not curl(site, "imaps", "XOAUTH2", token, BOB)
+    assert not curl(site, "pop3s", "OAUTHBEARER", token, BOB)
+    assert not curl(site, "submissions", "XOAUTH2", token[:-6] + "AAAAAA")
+    assert by_imap(site, ALICE, token) == "OK"
+    assert "AUTHENTICATIONFAILED" in by_imap(site, ALICE, "made-up")
+    assert f"login failed: service=imap peer={HOST} user={BOB}" in daemon.log_text()
+    assert token not in daemon.log_text()
+
+
+def test_smtplib(daemon: Daemon, token: str) -> None:
+    with smtplib.SMTP_SSL(HOST, daemon.site.ports["submissions"], context=trust(daemon.site), timeout=60) as client:
+        client.ehlo()
+        code, _ = client.auth("XOAUTH2", lambda _=None: f"user={ALICE}\1auth=Bearer {token}\1\1")  # type: ignore[misc]
+        assert code == 235
+
+
+def test_an_issuer_that_is_gone_or_silent_says_nothing_of_tokens(daemon: Daemon, issuer: Issuer, token: str) -> None:
+    """Under load of many logins; who has a password comes in meanwhile, and with the issuer all is as before."""
+    site = daemon.site
+    issuer.stalls = True
+    with ThreadPoolExecutor(8) as clients:
+        told = [clients.submit(by_imap, site, ALICE, token) for _ in range(16)]
+        session = poplib.POP3_SSL(HOST, site.ports["pop3s"], context=trust(site), timeout=60)
+        session.user(BOB)
+        assert session.pass_(PASSWORD).startswith(b"+OK")
+        session.quit()
+        assert all("UNAVAILABLE" in one.result() for one in told)
+    issuer.stop()
+    assert "UNAVAILABLE" in by_imap(site, ALICE, token)
+    issuer.stalls = False
+    issuer.start()
+    deadline = time.monotonic() + 30
+    while by_imap(site, ALICE, token) != "OK":  # it is asked again some seconds after a failure
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert f"login failed: service=imap peer={HOST} user={ALICE}" not in daemon.log_text()
