@@ -120,9 +120,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     recipients = build_recipients(configuration, realms)
     record = recorder or NO_RECORD
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
-    connections = ConnectionLimits(
-        total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt
-    )
+    connections = build_connections(limits)
     acquaintances = Acquaintances(limits.login_acquaintances)
     return Site(
         configuration=configuration,
@@ -183,6 +181,11 @@ def build_directory(configuration: Configuration, realms: Mapping[str, AnyRealm]
     """The users of all domains."""
     domains = configuration.domains.items()
     return Directory({name: realms[domain.realm] for name, domain in domains}, used=last_use.note)
+
+
+def build_connections(limits: Limits) -> ConnectionLimits:
+    """What counts the connections of all services."""
+    return ConnectionLimits(total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt)
 
 
 def build_tokens(configuration: Configuration, lanes: Lanes, reactor: Any) -> TokenChecker | None:
