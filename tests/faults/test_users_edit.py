@@ -122,6 +122,22 @@ def test_whoever_comes_second_waits_and_is_told(path: Path) -> None:
     assert path.read_text() == NEW
 
 
+def test_of_many_at_the_same_time_nobody_loses_anything(path: Path) -> None:
+    """Each child adds users of its own; the lock has one after the other write."""
+    patient, children, each = Editing(FileSystem(), patience=60.0), 4, 5
+    pids = []
+    for child in range(children):
+        if (pid := os.fork()) == 0:
+            for number in range(each):
+                address = EmailAddress.parse(f"user{child}-{number}@example.org")
+                edit_users(path, add_user(address, {"password": "{PLAIN}x"}), patient)
+            os._exit(0)
+        pids.append(pid)
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * children
+    assert len(read_users(path).logins) == 1 + children * each
+    assert path.read_text().startswith(OLD) and folder(path) == {"users.yaml"}
+
+
 def test_what_an_editor_wrote_meanwhile_is_not_lost(path: Path) -> None:
     class Beside(RecordingFiles):
         def after(self, call: Call) -> None:

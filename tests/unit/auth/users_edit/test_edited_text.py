@@ -121,6 +121,16 @@ def test_what_is_written_is_read_as_it_was_meant(key: str) -> None:
     assert parse_document(after, "").value == {"users": {"a": 1, key: {key: [key, 1, True, None]}}}
 
 
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=50), st.booleans())
+def test_any_text_is_written_so_that_it_is_read_again(text: str, flow: bool) -> None:
+    before = "users: {a: [1]}\n" if flow else "users:\n  a:\n  - 1\n"
+    then: Change = Append(("users", "a"), text) if text != "a" else Put(("b",), text)
+    after = edited(edited(before, Put(("users", text), text)), then)
+    value = parse_document(after, "").value
+    assert isinstance(value, dict) and isinstance(value["users"], dict)
+    assert value["users"][text] == text and (text == "a" or value["users"]["a"] == [1, text])
+
+
 @pytest.mark.parametrize(
     ("text", "change"),
     [
