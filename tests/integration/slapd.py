@@ -160,7 +160,7 @@ def make_slapd(
             authority=slapd.authority,
             certificate=certificate,
             key=key,
-            require_tls="security simple_bind=128" if require_tls else "",
+            require_tls="localSSF 128\nsecurity simple_bind=128" if require_tls else "",
             suffix=SUFFIX,
             root=ROOT_DN,
             secret=f'"{SECRET}"',

@@ -1,0 +1,248 @@
+"""A real daemon over a real OpenLDAP server: logins, recipients, and what both are told while the directory is down."""
+
+from __future__ import annotations
+
+import imaplib
+import poplib
+import smtplib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mailbox_d.auth.ldap_realm.directory import Query
+from mailbox_d.auth.ldap_realm.servers import REST, ServedDirectory
+from mailbox_d.config.ldap import LdapRealm
+from mailbox_d.errors import AuthenticationUnavailable
+from tests.integration.authority import Authority, Pair, forged, self_signed
+from tests.integration.daemon import Daemon, running
+from tests.integration.reading import trust
+from tests.integration.site import ALICE, HOST, PASSWORD, UNLIMITED_HOST, Site, make_site
+from tests.integration.slapd import SECRET, SUFFIX, Slapd, make_slapd, person, serving
+
+LONG = 60.0
+EVERYBODY = person("alice") + person("carol")
+
+
+def sample() -> dict[str, object]:
+    """The contract's sample of a directory, which stands in comments there."""
+    lines = (Path(__file__).parent.parent / "contract/site/mailboxd.yaml").read_text().splitlines()
+    start = next(at for at, line in enumerate(lines) if line.strip() == "# directory:")
+    text = "\n".join(line.replace("# ", "", 1) for line in lines[start : start + 9])
+    keys: dict[str, object] = yaml.safe_load(text)["directory"]["ldap"]
+    return keys
+
+
+def realm_keys(slapd: Slapd, scheme: str = "ldaps", **more: object) -> dict[str, object]:
+    """The sample with the server's place filled in, and `more` keys."""
+    return {**sample(), "uris": [slapd.uris[scheme]], **more}
+
+
+def use(site: Site, slapd: Slapd, keys: dict[str, object]) -> None:
+    """Have the site's first domain served by the directory."""
+    (site.folder / "ldap-ca.pem").write_bytes(slapd.authority.read_bytes())
+    (site.folder / "ldap.secret").write_text(SECRET + "\n")
+    (site.folder / "ldap.secret").chmod(0o600)
+    configuration = yaml.safe_load(site.configuration.read_text())
+    configuration["realms"]["directory"] = {"ldap": keys}
+    configuration["domains"]["example.org"]["realm"] = "directory"
+    site.configuration.write_text(yaml.safe_dump(configuration))
+
+
+@dataclass
+class Place:
+    """A daemon and the directory that it asks."""
+
+    daemon: Daemon
+    slapd: Slapd
+
+    @property
+    def site(self) -> Site:
+        return self.daemon.site
+
+
+def at_rcpt(site: Site, address: str) -> int:
+    """What another server is told of a recipient."""
+    with smtplib.SMTP(HOST, site.ports["smtp"], timeout=LONG, source_address=(UNLIMITED_HOST, 0)) as client:
+        client.ehlo()
+        client.mail("someone@example.com")
+        return client.rcpt(address)[0]
+
+
+def by_imap(site: Site, user: str = ALICE, password: str = PASSWORD) -> str:
+    with imaplib.IMAP4_SSL(HOST, site.ports["imaps"], ssl_context=trust(site), timeout=LONG) as client:
+        try:
+            return client.login(user, password)[0]
+        except imaplib.IMAP4.error as error:
+            return str(error)
+
+
+def by_pop3(site: Site, user: str = ALICE, password: str = PASSWORD) -> str:
+    client = poplib.POP3_SSL(HOST, site.ports["pop3s"], context=trust(site), timeout=LONG)
+    try:
+        client.user(user)
+        return client.pass_(password).decode()
+    except poplib.error_proto as error:
+        return str(error)
+    finally:
+        client.close()
+
+
+def by_submission(site: Site, user: str = ALICE, password: str = PASSWORD) -> int:
+    with smtplib.SMTP_SSL(HOST, site.ports["submissions"], context=trust(site), timeout=LONG) as client:
+        client.ehlo()
+        try:
+            return client.login(user, password)[0]
+        except smtplib.SMTPAuthenticationError as error:
+            return error.smtp_code
+
+
+def assert_serves(site: Site) -> None:
+    assert at_rcpt(site, ALICE) == 250
+    assert at_rcpt(site, "nobody@example.org") == 550
+    assert by_imap(site) == "OK"
+    assert by_pop3(site).startswith("+OK")
+    assert by_submission(site) == 235
+
+
+def assert_unavailable(site: Site) -> None:
+    """Nobody is told that an address or a password is wrong."""
+    assert at_rcpt(site, ALICE) == 451
+    assert "[UNAVAILABLE]" in by_imap(site)
+    assert "[SYS/TEMP]" in by_pop3(site)
+    assert by_submission(site) == 454
+
+
+@pytest.mark.parametrize("scheme", ["ldaps", "ldap", "ldapi"])
+def test_the_contract_s_sample(tmp_path: Path, scheme: str) -> None:
+    slapd, site = make_slapd(tmp_path / "slapd"), make_site(tmp_path / "site")
+    use(site, slapd, realm_keys(slapd, scheme))
+    with serving(slapd, EVERYBODY), running(site):
+        assert_serves(site)
+        assert "AUTHENTICATIONFAILED" in by_imap(site, password="wrong")
+        assert by_pop3(site, user="nobody@example.org").startswith("b'-ERR [AUTH]")
+        assert by_submission(site, user="*@example.org") == 535
+        assert by_submission(site, password=" ") == 535
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A daemon that keeps nothing of what the directory says, and waits a second for it."""
+    slapd, site = make_slapd(tmp_path / "slapd"), make_site(tmp_path / "site")
+    use(site, slapd, realm_keys(slapd, cache=0, timeout="1s"))
+    with serving(slapd, EVERYBODY), running(site) as daemon:
+        yield Place(daemon, slapd)
+
+
+def test_a_directory_that_is_down_comes_back(place: Place) -> None:
+    assert_serves(place.site)
+    place.slapd.stop()
+    assert_unavailable(place.site)
+    place.slapd.start()
+    time.sleep(REST)
+    assert_serves(place.site)
+    assert "fails" in place.daemon.log_text()
+
+
+def test_a_directory_that_hangs_holds_up_nobody_else(place: Place) -> None:
+    assert_serves(place.site)
+    place.slapd.hang()
+    try:
+        codes: list[int] = []
+        waiting = [threading.Thread(target=lambda: codes.append(at_rcpt(place.site, ALICE))) for _ in range(20)]
+        for thread in waiting:
+            thread.start()
+        assert at_rcpt(place.site, "bob@example.net") == 250  # of the realm that is a file
+        for thread in waiting:
+            thread.join()
+        assert codes == [451] * 20
+        assert_unavailable(place.site)
+    finally:
+        place.slapd.go_on()
+    time.sleep(REST)
+    assert_serves(place.site)
+
+
+TRUSTED = Authority()
+
+
+def directory(slapd: Slapd, folder: Path, **keys: object) -> ServedDirectory:
+    """The directory as the daemon would ask it."""
+    (folder / "secret").write_text(SECRET)
+    sure = {"ca": str(slapd.authority), "bind_password_file": str(folder / "secret"), "timeout": "5 s"}
+    return ServedDirectory(LdapRealm.model_validate({**realm_keys(slapd), **sure, **keys}, context={"folder": folder}))
+
+
+ALICES = Query(f"ou=people,{SUFFIX}", f"(mail={ALICE})", ("mail",))
+
+
+@pytest.mark.parametrize("scheme", ["ldaps", "ldap"])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        TRUSTED.issue("elsewhere.example"),
+        TRUSTED.expired("localhost"),
+        self_signed("localhost"),
+        forged(TRUSTED, "localhost"),
+    ],
+    ids=["name", "expired", "self-signed", "forged"],
+)
+def test_a_wrong_certificate_is_no_directory(tmp_path: Path, scheme: str, pair: Pair) -> None:
+    slapd = make_slapd(tmp_path / "slapd", authority=TRUSTED)
+    pair.write(slapd.folder, "slapd")
+    with serving(slapd, EVERYBODY):
+        asked = directory(slapd, tmp_path, uris=[slapd.uris[scheme]])
+        with pytest.raises(AuthenticationUnavailable, match="certificate verify failed"):
+            asked.search(ALICES)
+        with pytest.raises(AuthenticationUnavailable):
+            asked.accepts(f"uid=alice,ou=people,{SUFFIX}", b"pass")
+
+
+def test_a_server_that_wants_tls_gets_it_before_anything_is_said(tmp_path: Path) -> None:
+    slapd = make_slapd(tmp_path / "slapd", require_tls=True)
+    with serving(slapd, EVERYBODY):
+        for scheme in ("ldap", "ldaps"):
+            assert len(directory(slapd, tmp_path, uris=[slapd.uris[scheme]]).search(ALICES)) == 1
+
+
+def test_the_next_server_takes_over(tmp_path: Path) -> None:
+    first, second = (make_slapd(tmp_path / name, authority=TRUSTED) for name in ("first", "second"))
+    with serving(second, EVERYBODY), serving(first, EVERYBODY):
+        asked = directory(first, tmp_path, uris=[first.uris["ldaps"], second.uris["ldaps"]])
+        assert len(asked.search(ALICES)) == 1
+        first.stop()
+        assert len(asked.search(ALICES)) == 1
+        assert asked.accepts(f"uid=alice,ou=people,{SUFFIX}", b"pass")
+        second.stop()
+        with pytest.raises(AuthenticationUnavailable):
+            asked.search(ALICES)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"bind_dn": f"cn=other,{SUFFIX}"}, {"base": "dc=elsewhere"}, {"user_filter": "(mail={address}"}, {"ca": None}],
+    ids=["bind_dn", "base", "filter", "ca"],
+)
+def test_a_wrong_key_is_nobody_s_wrong_password(tmp_path: Path, keys: dict[str, object]) -> None:
+    slapd = make_slapd(tmp_path / "slapd")
+    with serving(slapd, EVERYBODY):
+        asked = directory(slapd, tmp_path, **keys)
+        base, filter_ = str(keys.get("base", ALICES.base)), str(keys.get("user_filter", ALICES.filter))
+        with pytest.raises(AuthenticationUnavailable):
+            asked.search(Query(base, filter_, ("mail",)))
+
+
+def test_the_daemon_s_password_may_change(tmp_path: Path) -> None:
+    slapd = make_slapd(tmp_path / "slapd")
+    with serving(slapd, EVERYBODY):
+        asked = directory(slapd, tmp_path)
+        (tmp_path / "secret").write_text("another")
+        with pytest.raises(AuthenticationUnavailable, match="bind_dn"):
+            asked.search(ALICES)
+        (tmp_path / "secret").write_text(SECRET + "\n")
+        time.sleep(REST)
+        assert len(asked.search(ALICES)) == 1
