@@ -143,9 +143,11 @@ def make_slapd(
     *names: str,
     schemas: tuple[Path, ...] = (),
     authority: Authority | None = None,
+    service: str = SERVICE_DN,
     require_tls: bool = False,
 ) -> Slapd:
-    """A server with nothing but the tree in it, not yet started. `names`: those of its certificate, else localhost."""
+    """A server with nothing but the tree in it, not yet started. `names`: those of its certificate, else localhost;
+    `service`: who may read."""
     require("slapd")
     (folder / "data").mkdir(parents=True)
     authority = authority or Authority()
@@ -164,7 +166,7 @@ def make_slapd(
             suffix=SUFFIX,
             root=ROOT_DN,
             secret=f'"{SECRET}"',
-            service=SERVICE_DN,
+            service=service,
         )
     )
     return slapd
