@@ -19,7 +19,10 @@ from mailbox_d.auth.scram_keys import ITERATIONS, read_keys
 from mailbox_d.printable import one_line
 
 PAUSE = 10.0
-"""Seconds between two changes of a file: each is read as a whole, more than once."""
+"""Seconds between two changes of a file, at the least."""
+
+PAUSE_SHARE = 20
+"""How many times as long as a change took nothing is changed: of many users' file each is read, more than once."""
 
 PAUSE_AFTER_FAILURE = 600.0
 """Seconds. A file that may not be written is none to try at each login."""
@@ -80,16 +83,17 @@ class HashUpgrades:
         return argon2_work(stored.value) < self._cost.passes * self._cost.memory
 
     async def _upgrade(self, address: EmailAddress, stored: StoredPassword, password: bytes) -> None:
-        pause, scheme = PAUSE, SCRAM if stored.scheme == SCRAM else self._scheme
+        began, scheme = self._clock(), SCRAM if stored.scheme == SCRAM else self._scheme
+        pause = PAUSE_AFTER_FAILURE
         try:
             new = await self._hash(lambda: hash_password(password, self._cost, scheme=scheme))
             await self._edit(self._replace, self._path, address, stored, new)
         except Exception as fault:
-            pause = PAUSE_AFTER_FAILURE
             self._log.error(
                 "The password of {user} is not stored anew: {fault}", user=one_line(address), fault=one_line(fault)
             )
         else:
+            pause = max(PAUSE, PAUSE_SHARE * (self._clock() - began))
             self._log.info("The password of {user} is stored anew, as {scheme}", user=one_line(address), scheme=scheme)
         finally:
             self._is_busy, self._next = False, self._clock() + pause

@@ -39,7 +39,9 @@ class UsersFileLimits:
     document: DocumentLimits = _DOCUMENT
     users: int = 50_000
     addresses_per_alias: int = 1_000
-    """Also how many aliases one user may have, and how many grants to send as others."""
+    """Also how many aliases one user may have."""
+    senders: int = 100
+    """Grants of one user: each address in From is held against each."""
     app_passwords: int = 20
     """Of one user: a login is held against each."""
     ceiling: CostCeiling = DEFAULT_CEILING
@@ -195,7 +197,7 @@ class _Reading:
         return frozenset(Service(text) for text, _ in named if text in _SERVICES)
 
     def _senders(self, value: Plain, path: KeyPath) -> Iterator[SenderGrant]:
-        for text, place in self._texts(value, path, _A_GRANT):
+        for text, place in self._texts(value, path, _A_GRANT, self._limits.senders):
             try:
                 yield SenderGrant.parse(text)
             except (AddressError, UnicodeError):
@@ -305,14 +307,17 @@ class _Reading:
         self._refuse(path, problem, expected, at_key=at_key)
         return None
 
-    def _texts(self, value: Plain, path: KeyPath, expected: str = _AN_ADDRESS) -> Iterator[tuple[str, KeyPath]]:
+    def _texts(
+        self, value: Plain, path: KeyPath, expected: str = _AN_ADDRESS, most: int | None = None
+    ) -> Iterator[tuple[str, KeyPath]]:
         """The texts of a list, or the one that stands for a list, each with its place."""
+        most = self._limits.addresses_per_alias if most is None else most
         if isinstance(value, str):
             yield value, path
         elif not isinstance(value, list):
             self._refuse(path, self._kind(value, path), f"{expected}, or a list of them")
-        elif len(value) > self._limits.addresses_per_alias:
-            self._refuse(path, f"these are {len(value)} entries", f"at most {self._limits.addresses_per_alias}")
+        elif len(value) > most:
+            self._refuse(path, f"these are {len(value)} entries", f"at most {most}")
         else:
             for index, item in enumerate(value):
                 if isinstance(item, str):

@@ -6,6 +6,7 @@ only what it says is lost.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -79,7 +80,7 @@ class KeptState(Service, Generic[Row]):
         try:
             self._kept.recall(await self._run(self._read))
         except Exception as fault:
-            self._log.error("{path} cannot be read: {fault}", path=self._path, fault=fault)
+            self._log.error("{path} cannot be read: {fault}", path=os.fsdecode(self._path), fault=fault)
         self._is_read = True
 
     async def save(self) -> None:
@@ -91,7 +92,7 @@ class KeptState(Service, Generic[Row]):
             await self._run(self._write, self._kept.rows())
         except Exception as fault:
             self._kept.is_new = True
-            self._log.error("{path} cannot be written: {fault}", path=self._path, fault=fault)
+            self._log.error("{path} cannot be written: {fault}", path=os.fsdecode(self._path), fault=fault)
 
     # -- in the lane -----------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ class File:
     def __init__(self, scheme: str = ARGON2ID, run: Any = at_once) -> None:
         self.now = 0.0
         self.fault: Exception | None = None
+        self.takes = 0.0
         self.told: list[tuple[EmailAddress, StoredPassword, StoredPassword]] = []
         self.upgrades = HashUpgrades(
             PATH, self.replace, hash=run, edit=at_once, clock=lambda: self.now, scheme=scheme, cost=TODAY
@@ -44,6 +45,7 @@ class File:
 
     def replace(self, path: Path, address: EmailAddress, old: StoredPassword, new: str, /) -> None:
         assert path == PATH
+        self.now += self.takes
         if self.fault is not None:
             raise self.fault
         self.told.append((address, old, StoredPassword.parse(new)))
@@ -99,6 +101,18 @@ def test_the_file_is_not_changed_often() -> None:
     file.now += PAUSE
     file.log_in(BOB, "{PLAIN}pass")
     assert [address for address, _, _ in file.told] == [ALICE, BOB]
+
+
+def test_a_file_that_takes_long_is_changed_seldom() -> None:
+    file = File()
+    file.takes = 3.0
+    file.log_in(ALICE, "{PLAIN}pass")
+    file.now += 59
+    file.log_in(BOB, "{PLAIN}pass")
+    assert len(file.told) == 1
+    file.now += 1
+    file.log_in(BOB, "{PLAIN}pass")
+    assert len(file.told) == 2
 
 
 def test_one_at_a_time_is_hashed() -> None:

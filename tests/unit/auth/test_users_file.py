@@ -87,6 +87,12 @@ users:
     assert "xyzzy" not in repr(login)
 
 
+def test_attack_124_too_many_grants_are_refused(tmp_path: Path) -> None:
+    text = 'users:\n  alice@example.org: {password: "{PLAIN}x", senders: [a@a.example, b@b.example, "@c.example"]}'
+    assert "these are 3 entries, expected at most 2" in refusal(tmp_path, text, UsersFileLimits(senders=2))
+    assert len(read(tmp_path, text, UsersFileLimits(senders=3)).logins[ALICE].user.senders) == 3
+
+
 def test_attack_124_too_many_app_passwords_are_refused(tmp_path: Path) -> None:
     entries = ", ".join(f'a{n}: {{password: "{{PLAIN}}x"}}' for n in range(4))
     text = f'users:\n  alice@example.org: {{password: "{{PLAIN}}x", app_passwords: {{{entries}}}}}'
