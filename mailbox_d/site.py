@@ -14,6 +14,8 @@ from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.guessing.acquaintances import Acquaintances
 from mailbox_d.auth.guessing.guesses import Guesses
 from mailbox_d.auth.last_use import LAST_USE, LastUse, Use
+from mailbox_d.auth.lasting_secret import FILE_NAME as SECRET
+from mailbox_d.auth.lasting_secret import LastingSecret
 from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
 from mailbox_d.auth.ldap_realm.servers import ServedDirectory
 from mailbox_d.auth.passwords import ARGON2ID
@@ -79,6 +81,7 @@ class Site:
     directory: Directory
     last_use: LastUse
     kept_last_use: KeptState[Use]
+    kept_secret: KeptState[bytes]
     """What keeps it over a restart."""
     tokens: TokenChecker | None
     """What checks the tokens that prove an address; None where there is no issuer."""
@@ -107,18 +110,17 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     """Read what must be read before anything starts. Raises `ConfigurationError`, `NotServed`."""
     limits = configuration.limits
     lanes = Lanes(reactor, percent_per_user=limits.threads_per_user)
-    realms = build_realms(configuration, lanes)
+    secret = LastingSecret()
+    realms = build_realms(configuration, lanes, secret)
     watch = DirectoryWatch(reactor)
     children = max(1, (os.cpu_count() or 1) - 1)
-    serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)
-    workers = Children(reactor, INDEX_CHILD, count=children, ready=serves_imap)
+    workers = build_workers(configuration, reactor, children)
     last_use = LastUse(time.time)
     directory = build_directory(configuration, realms, last_use)
     quotas = quota_rules(directory, configuration.quota)
     maildirs = build_maildirs(configuration, watch, quotas)
     recorder = build_recorder(configuration, lanes)
     recipients = build_recipients(configuration, realms)
-    record = recorder or NO_RECORD
     certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
     connections = build_connections(limits)
     acquaintances = Acquaintances(limits.login_acquaintances)
@@ -134,14 +136,15 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         directory=directory,
         last_use=last_use,
         kept_last_use=kept_last_use(configuration, reactor, last_use, lanes),
+        kept_secret=kept_secret(configuration, reactor, secret, lanes),
         tokens=build_tokens(configuration, lanes, reactor),
         recipients=recipients,
         quotas=quotas,
         store=maildirs,
         maildirs=maildirs,
-        record=record,
+        record=recorder or NO_RECORD,
         recording=Recording(reactor, recorder, lanes.record) if recorder is not None else None,
-        outgoing=Assembly(configuration, reactor, lanes, recipients, maildirs, record).build(),
+        outgoing=Assembly(configuration, reactor, lanes, recipients, maildirs, recorder or NO_RECORD).build(),
         connections=connections,
         user_sessions=UserSessions(limits.connections_per_user),
         guesses=Guesses(guess_limits(limits), acquaintances, time.monotonic, connections.is_exempt),
@@ -152,6 +155,12 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         certificates=certificates,
         certificate_reload=CertificateReload(reactor, certificates, lanes.files.run, configuration.tls.reload_interval),
     )
+
+
+def build_workers(configuration: Configuration, reactor: Any, count: int) -> Children:
+    """Processes that read messages for IMAP, ready before they are asked where IMAP is served."""
+    serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)
+    return Children(reactor, INDEX_CHILD, count=count, ready=serves_imap)
 
 
 def kept_acquaintances(
@@ -165,6 +174,11 @@ def kept_acquaintances(
 def kept_last_use(configuration: Configuration, reactor: Any, last_use: LastUse, lanes: Lanes) -> KeptState[Use]:
     """What has it written down when users were here last."""
     return KeptState(reactor, os.fsencode(configuration.storage.state / LAST_USE), last_use, lanes.files.run)
+
+
+def kept_secret(configuration: Configuration, reactor: Any, secret: LastingSecret, lanes: Lanes) -> KeptState[bytes]:
+    """What has it written down."""
+    return KeptState(reactor, os.fsencode(configuration.storage.state / SECRET), secret, lanes.files.run)
 
 
 def build_maildirs(configuration: Configuration, watch: DirectoryWatch, quotas: QuotaRules) -> MaildirStore:
@@ -235,14 +249,14 @@ def quota_rules(directory: Directory, quota: Quota) -> QuotaRules:
     return QuotaRules(limits_of, quota.grace_percent)
 
 
-def build_realms(configuration: Configuration, lanes: Lanes) -> dict[str, AnyRealm]:
+def build_realms(configuration: Configuration, lanes: Lanes, secret: LastingSecret) -> dict[str, AnyRealm]:
     """The realms by name, their users read. Raises `ConfigurationError` with every fault of every file."""
     faults: list[Fault] = []
     realms: dict[str, AnyRealm] = {}
     for name, realm in configuration.realms.items():
         try:
             if realm.yaml is not None:
-                realms[name] = _yaml_realm(name, realm.yaml, configuration, lanes)
+                realms[name] = _yaml_realm(name, realm.yaml, configuration, lanes, secret)
             elif realm.ldap is not None:
                 realms[name] = _ldap_realm(name, realm.ldap, lanes)
         except ConfigurationError as error:
@@ -252,7 +266,7 @@ def build_realms(configuration: Configuration, lanes: Lanes) -> dict[str, AnyRea
     return realms
 
 
-def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lanes) -> YamlRealm:
+def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lanes, secret: LastingSecret) -> YamlRealm:
     known = identify(path)
     return YamlRealm(
         name,
@@ -264,6 +278,7 @@ def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lane
         clock=time.monotonic,
         cache=SuccessCache(time.monotonic, seconds=configuration.limits.password_cache),
         upgrades=_upgrades(path, configuration, lanes) if configuration.login.upgrade_hashes else None,
+        secret=secret,
     )
 
 

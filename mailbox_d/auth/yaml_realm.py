@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.lasting_secret import LastingSecret
 from mailbox_d.auth.passwords import NOBODYS_PASSWORD
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.schemes import SCRAM
@@ -37,8 +37,8 @@ class YamlRealm:
 
     `users` is the file's content as `read_users` gave it, `known` its identity from just before that (None: look at
     once). A changed file is read through `read`; a broken one is logged with its faults while the users known before
-    serve on. Passwords are verified through `verify`; `upgrades` is told of users' own ones that were right. `clock` is
-    monotonic, in seconds.
+    serve on. Passwords are verified through `verify`; `upgrades` is told of users' own ones that were right. What
+    strangers are told follows from their names and `secret`. `clock` is monotonic, in seconds.
     """
 
     _log = Logger()
@@ -57,6 +57,7 @@ class YamlRealm:
         limits: UsersFileLimits = DEFAULT_LIMITS,
         cache: SuccessCache | None = None,
         upgrades: HashUpgrades | None = None,
+        secret: LastingSecret | None = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -70,7 +71,7 @@ class YamlRealm:
         self._upgrades = upgrades
         self._looked = clock() if known is not None else float("-inf")
         self._refreshing = DeferredLock()
-        self._decoy_key = os.urandom(32)
+        self._secret = secret or LastingSecret()
         self._serve(users)
 
     @property
@@ -115,7 +116,7 @@ class YamlRealm:
         await self._look()
         login = self._users.logins.get(address)
         stored = (login or self._decoy(address)).password
-        made_up = made_up_keys(self._decoy_key, _folded(address))
+        made_up = made_up_keys(self._secret.value, _folded(address))
         if stored.is_plain:  # whoever it is of, it takes its time
             keys = await self._verify(make_keys, stored.value, made_up.salt)
         elif stored.scheme == SCRAM:
@@ -178,7 +179,7 @@ class YamlRealm:
         """
         if not self._decoys:
             return _NOBODY
-        digest = hmac.digest(self._decoy_key, _folded(address).encode(), hashlib.sha256)
+        digest = hmac.digest(self._secret.value, _folded(address).encode(), hashlib.sha256)
         return self._decoys[int.from_bytes(digest, "big") % len(self._decoys)]
 
 

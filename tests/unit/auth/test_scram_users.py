@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.lasting_secret import LastingSecret
 from mailbox_d.auth.portal import scram_keys
 from mailbox_d.auth.realm import Service
 from mailbox_d.auth.scram_keys import keys_text, make_keys
@@ -28,12 +29,12 @@ async def run(work: Callable[..., T], /, *args: object) -> T:
     return work(*args)
 
 
-def directory(folder: Path, **users: str) -> Directory:
+def directory(folder: Path, secret: LastingSecret | None = None, **users: str) -> Directory:
     """Users of example.org, each as the file has it."""
     path = folder / "users.yaml"
     lines = "".join(f"  {name}@example.org: {entry}\n" for name, entry in users.items())
     path.write_text(f"users:\n{lines}")
-    realm = YamlRealm("staff", path, read_users(path), read=run, verify=run, clock=lambda: 0.0)
+    realm = YamlRealm("staff", path, read_users(path), read=run, verify=run, clock=lambda: 0.0, secret=secret)
     return Directory({"example.org": realm})
 
 
@@ -69,6 +70,15 @@ def test_attack_80_strangers_keys_look_as_the_users_do(tmp_path: Path, entry: st
 def test_each_stranger_has_a_salt_of_their_own(tmp_path: Path) -> None:
     served = directory(tmp_path, alice=SCRAM)
     assert len({keys(served, name)[0].salt for name in STRANGERS}) == len(STRANGERS)
+
+
+def test_salts_are_the_same_after_a_restart(tmp_path: Path) -> None:
+    secret = LastingSecret()
+    users = {"alice": SCRAM, "bob": '{password: "{PLAIN}pass"}'}
+    before, after = (directory(tmp_path, secret, **users) for _ in range(2))
+    for name in (*STRANGERS, "bob@example.org"):
+        assert keys(before, name)[0].salt == keys(after, name)[0].salt
+    assert keys(directory(tmp_path, **users), STRANGERS[0])[0].salt != keys(before, STRANGERS[0])[0].salt
 
 
 def test_strangers_look_like_all_kinds_of_users(tmp_path: Path) -> None:
