@@ -45,7 +45,10 @@ class KeptKeys:
         """The keys that a token may be signed with, never none. Raises `TokenRefused`, and `AuthenticationUnavailable`
         where it takes the issuer to know."""
         if self._wants(header):
-            await self._lock.run(lambda: Deferred.fromCoroutine(self._ask(header)))
+            if self._must_wait(header):
+                await self._asking(header)
+            elif not self._lock.locked:
+                self._asking(header).addErrback(lambda failure: self._log.failure("keys were not fetched", failure))
         found = candidates(self._keys, header)
         if found and self._age < KEPT_MOST:
             return found
@@ -62,6 +65,14 @@ class KeptKeys:
         wanted = self._age >= self._refresh or not candidates(self._keys, header)
         pause = PAUSE if self._failed is None else PAUSE_AFTER_FAILURE
         return wanted and self._clock() - self._asked >= pause
+
+    def _must_wait(self, header: Header) -> bool:
+        """Whether what is known is not enough. Keys that are only old are fetched behind the login's back: an issuer
+        that is slow holds nobody up. Where nobody has logged in for long, they may be much older, and are not taken."""
+        return not candidates(self._keys, header) or (self._failed is None and self._age >= 2 * self._refresh)
+
+    def _asking(self, header: Header) -> Deferred[None]:
+        return self._lock.run(lambda: Deferred.fromCoroutine(self._ask(header)))
 
     async def _ask(self, header: Header) -> None:
         if not self._wants(header):  # somebody else was first

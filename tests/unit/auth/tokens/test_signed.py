@@ -198,6 +198,30 @@ def test_a_key_that_was_taken_back_is_forgotten_in_time() -> None:
         issuer.ask(Signer().token())
 
 
+def test_keys_that_are_old_are_fetched_behind_the_logins_back_once() -> None:
+    issuer = Issuer(Signer())
+    issuer.ask(Signer().token())
+    issuer.pending = []
+    issuer.time += REFRESH
+    assert [issuer.ask(Signer().token()) for _ in range(3)] == ["alice@example.org"] * 3
+    assert len(issuer.pending) == 1
+    issuer.pending[0].callback(key_set(Signer(key=OTHER, name="second")))
+    with pytest.raises(TokenRefused):
+        issuer.ask(Signer().token())
+
+
+def test_keys_that_are_much_older_are_waited_for() -> None:
+    issuer = Issuer(Signer())
+    issuer.ask(Signer().token())
+    issuer.pending = []
+    issuer.time += 2 * REFRESH
+    told: list[Any] = []
+    Deferred.fromCoroutine(issuer.tokens.address_of(Signer().token())).addBoth(told.append)
+    assert not told
+    issuer.pending[0].callback(key_set(Signer()))
+    assert str(told[0]) == "alice@example.org"
+
+
 def test_many_who_come_at_once_wait_for_one_fetch() -> None:
     issuer = Issuer(Signer())
     issuer.pending = []
