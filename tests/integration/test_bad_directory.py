@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import os
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -37,6 +41,13 @@ def says(*operations: bytes) -> Answer:
         yield b"".join(message(number, operation) for operation in operations)
 
     return answer
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_one_entry() -> None:
@@ -98,6 +109,27 @@ def test_nonsense_is_the_server_s_fault_at_once(answer: Answer) -> None:
 def test_an_answer_has_its_time_and_no_more(answer: Answer) -> None:
     with pytest.raises(ServerFault, match="time"):
         search(answer, SHORT)
+
+
+def test_failures_keep_no_socket_open(tmp_path: Path) -> None:
+    def open_files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    refusing = says(result(EXTENDED, 2))
+    with answering(refusing) as directory:
+        ways = [Way(f"ldapi://{quote(str(tmp_path / 'none'), safe='')}", None, SHORT)]
+        ways += [Way(directory.uri, ssl.create_default_context(), PATIENCE)]
+        ways += [Way(directory.uri.replace("ldap:", "ldaps:"), ssl.create_default_context(), SHORT)]
+        gc.collect()
+        gc.disable()  # what nobody closes stays open, to be counted
+        before = open_files()
+        try:
+            for way in ways * 20:
+                with pytest.raises(ServerFault):
+                    LdapConnection(way)
+            wait_until(lambda: open_files() <= before + len(ways))  # the server closes its ends when it sees the end
+        finally:
+            gc.enable()
 
 
 def test_a_server_that_hangs_up_is_gone() -> None:

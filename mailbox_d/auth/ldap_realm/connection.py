@@ -191,10 +191,7 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
         parts = urlsplit(way.uri)
         self._outstanding: dict[int, object] = {}
         if parts.scheme == "ldapi":
-            plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            plain.settimeout(self._left())
-            self.connection.socket = plain
-            plain.connect(unquote(parts.netloc))
+            self.connection.socket = self._unix_socket(unquote(parts.netloc))
         else:
             where = parts.hostname or "", parts.port or (636 if parts.scheme == "ldaps" else 389)
             self.connection.socket = socket.create_connection(where, self._left())
@@ -202,6 +199,16 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
         self.connection.listening = True
         if parts.scheme == "ldaps":
             self.begin_tls(way)
+
+    def _unix_socket(self, path: str) -> socket.socket:
+        plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            plain.settimeout(self._left())
+            plain.connect(path)
+        except BaseException:
+            plain.close()
+            raise
+        return plain
 
     def begin_tls(self, way: Way) -> None:
         """Speak TLS from here on. What came in clear text beyond its time is an attack (RFC 4511 section 4.14.1)."""

@@ -11,6 +11,7 @@ from mailbox_d.address import EmailAddress
 T = TypeVar("T")
 
 MOST = 10_000
+"""Addresses."""
 
 
 class Known(Generic[T]):

@@ -56,7 +56,9 @@ class DirectoryRealm:
         self._settings = settings
         self._directory = directory
         self._run = run
-        self._users: Known[_Found | None] = Known(clock, seconds=settings.cache)
+        self._users: Known[_Found] = Known(clock, seconds=settings.cache)
+        self._strangers: Known[None] = Known(clock, seconds=settings.cache)
+        """Apart, so that whoever makes up addresses drives no user out."""
         self._groups: Known[tuple[EmailAddress, ...] | None] = Known(clock, seconds=settings.cache)
         self._decoy_key = os.urandom(32)
 
@@ -99,14 +101,19 @@ class DirectoryRealm:
     async def refresh(self) -> None:
         """Ask for everything anew when it is next wanted."""
         self._users.forget()
+        self._strangers.forget()
         self._groups.forget()
 
     async def _find(self, address: EmailAddress) -> _Found | None:
         """Whoever has this address, as their own or as an alias."""
-        if (kept := self._users.fresh(address)) is not None:
+        kept = self._users.fresh(address) or self._strangers.fresh(address)
+        if kept is not None:
             return kept[0]
         found = await self._run(self._read_user, address)
-        self._users.keep(address, found)
+        if found is not None:
+            self._users.keep(address, found)
+        else:
+            self._strangers.keep(address, None)
         return found
 
     def _read_user(self, address: EmailAddress) -> _Found | None:

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
+from mailbox_d.auth.ldap_realm.known import MOST
 from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
 from mailbox_d.auth.realm import Service, User
 from mailbox_d.config.ldap import LdapRealm
@@ -131,6 +132,14 @@ def test_answers_hold_for_their_time_also_while_the_directory_is_down() -> None:
             raise_failure(place.realm.find_user(address))
     place.directory.down = False
     assert result(place.realm.find_user(ALICE)) is not None
+
+
+def test_made_up_addresses_drive_no_user_out() -> None:
+    place = Place()
+    result(place.realm.find_user(ALICE))
+    for number in range(MOST + 1):
+        result(place.realm.find_user(EmailAddress(f"made.up{number}", "example.org")))
+    assert place.realm.known_user(ALICE) is not None
 
 
 def test_login_by_bind_and_never_from_memory() -> None:
