@@ -93,6 +93,7 @@ def endless(number: int) -> Iterator[bytes]:
         lambda n: iter([message(n, b"\x64\x05abc")]),
         lambda n: iter([b"HTTP/1.1 400 Bad Request\r\n\r\n"]),
         lambda n: iter([message(n, entry(b"uid=alice", b"x" * (2 << 20)))]),
+        says(*[entry(b"uid=alice", b"x" * (300 << 10))] * 4, result(DONE, 0)),
         says(result(BIND, 0)),
         says(result(DONE, 51)),
         endless,
@@ -132,10 +133,11 @@ def test_failures_keep_no_socket_open(tmp_path: Path) -> None:
             gc.enable()
 
 
-def test_a_server_that_hangs_up_is_gone() -> None:
+@pytest.mark.parametrize("said", [b"", message(2, entry(b"uid=alice"))[:20]], ids=["at once", "half an answer"])
+def test_a_server_that_hangs_up_is_gone(said: bytes) -> None:
     def hang_up(number: int) -> Iterator[bytes]:
+        yield said
         raise ConnectionError
-        yield
 
     with pytest.raises(ConnectionGone):
         search(hang_up)
