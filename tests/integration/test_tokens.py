@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.authority import Authority
 from tests.integration.daemon import Daemon, running
+from tests.integration.imap_programs import on_terminal
 from tests.integration.issuer import CLIENT, SECRET, Issuer
 from tests.integration.ports import HOST
 from tests.integration.programs import require, run
@@ -38,6 +39,18 @@ ASKED = """\
       client_id: {client}
       client_secret_file: issuer.secret
       ca: {ca}
+"""
+FROM_FILE = """\
+    jwt:
+      issuer: {issuer}
+      audience: {audience}
+      keys_file: keys.json
+"""
+MUTT = """\
+set ssl_ca_certificates_file={certificate} ssl_force_tls=yes ssl_verify_host=yes
+set imap_user={user} imap_authenticators=oauthbearer imap_oauth_refresh_command="cat {folder}/token"
+set spoolfile=imaps://localhost:{port}/ folder={folder} quit=yes wait_key=no move=no beep=no
+set header_cache="" message_cachedir="" tmpdir={folder}
 """
 
 
@@ -86,6 +99,14 @@ def curl(site: Site, kind: str, mechanism: str, token: str, user: str = ALICE) -
     return run([require("curl"), "-sS", "--cacert", site.certificate, *login, *asks, url], status=None).returncode == 0
 
 
+def mutt(site: Site, token: str, folder: Path) -> str:
+    """Open the mailbox and leave; what mutt showed. It has the token from a program."""
+    (folder / "token").write_text(token)
+    values = {"port": site.ports["imaps"], "certificate": site.certificate, "user": ALICE, "folder": folder}
+    (folder / "muttrc").write_text(MUTT.format(**values))
+    return on_terminal([require("mutt"), "-n", "-F", str(folder / "muttrc"), "-e", 'push "<quit>"'], folder)
+
+
 def by_imap(site: Site, user: str, token: str) -> str:
     """What imaplib is answered that logs in by XOAUTH2: OK, or the failure's text."""
     said = f"user={user}\1auth=Bearer {token}\1\1".encode()
@@ -116,6 +137,20 @@ def test_smtplib(daemon: Daemon, token: str) -> None:
         client.ehlo()
         code, _ = client.auth("XOAUTH2", lambda _=None: f"user={ALICE}\1auth=Bearer {token}\1\1")  # type: ignore[misc]
         assert code == 235
+
+
+def test_keys_in_a_file(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site")
+    login = "login:\n  mechanisms: [OAUTHBEARER]\n  tokens:\n" + FROM_FILE.format(issuer=ISSUER, audience=AUDIENCE)
+    site.configuration.write_text(site.configuration.read_text().replace("\nlogin:\n", f"\n{login}", 1))
+    keys = site.folder / "keys.json"
+    keys.write_bytes(key_set(SIGNER))
+    with running(site) as daemon:
+        mutt(site, signed(), tmp_path)
+        assert f"login: service=imap peer={HOST} user={ALICE}" in daemon.log_text()
+        assert not curl(site, "imaps", "OAUTHBEARER", signed(exp=time.time() - 60))
+        assert not curl(site, "imaps", "OAUTHBEARER", signed(aud="calendar"))
+        assert not curl(site, "imaps", "OAUTHBEARER", signed(email="nobody@example.org"), "nobody@example.org")
 
 
 def test_an_issuer_that_is_gone_or_silent_says_nothing_of_tokens(daemon: Daemon, issuer: Issuer, token: str) -> None:
