@@ -242,3 +242,18 @@ def test_attack_39_wrong_proofs_end_the_connection(spoken: Spoken) -> None:
         with pytest.raises(poplib.error_proto, match="Wrong user or password"):
             spoken.answer(client.final(server_first))
     assert spoken.last_words() == b"-ERR Too many bad commands or failed logins\r\n"
+
+
+def test_salts_are_the_same_after_a_restart(own_daemon: Daemon) -> None:
+    """Whoever compares them does not learn who is a user and who is not."""
+    site = own_daemon.site
+    text = site.configuration.read_text()
+    site.configuration.write_text(text.replace("\nlogin:\n", "\nlogin:\n  mechanisms: [SCRAM-SHA-256]\n", 1))
+    own_daemon.restart()
+    before = [salt(site, user) for user in (PLAIN_USER, "nobody@example.org")]
+    own_daemon.restart()
+    assert [salt(site, user) for user in (PLAIN_USER, "nobody@example.org")] == before
+
+
+def salt(site: Site, user: str) -> bytes:
+    return Spoken(site).begin(SCRAM, Client(user=user.encode())).split(b",")[1]
