@@ -15,13 +15,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
-from mailbox_d.auth.ldap_realm.servers import ServedDirectory
 from mailbox_d.auth.realm import Realm, Service, User
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.faults import ConfigurationError, closest
 from mailbox_d.config.file_identity import identify
+from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, FINE, TROUBLE
 from mailbox_d.ctl.new_password import read_password, usable
@@ -144,7 +143,14 @@ def _realm(configuration: Configuration, name: str) -> Realm:
         )
     if settings.ldap is None:
         raise Refused(f"the realm {name} has no source of users")
-    return DirectoryRealm(name, settings.ldap, ServedDirectory(settings.ldap), run=_here, clock=time.monotonic)
+    return _directory_realm(name, settings.ldap)
+
+
+def _directory_realm(name: str, settings: LdapRealm) -> Realm:
+    from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
+    from mailbox_d.auth.ldap_realm.servers import ServedDirectory
+
+    return DirectoryRealm(name, settings, ServedDirectory(settings), run=_here, clock=time.monotonic)
 
 
 async def _here(work: Callable[..., T], /, *args: object) -> T:
