@@ -172,10 +172,18 @@ def test_attack_37_grants_are_leave_to_send_as_others_in_mail_and_in_from(logins
     ]
 
 
-def test_a_password_that_is_out_of_date_is_stored_anew(own_daemon: Daemon) -> None:
+@pytest.mark.parametrize(
+    ("mechanisms", "form"),
+    [
+        ("[PLAIN, LOGIN]", r"\{ARGON2ID\}\$argon2id\$v=19\$m=19456,t=2,p=1\$"),
+        ("[PLAIN, SCRAM-SHA-256]", r"\{SCRAM-SHA-256\}4096,"),
+    ],
+)
+def test_a_password_that_is_out_of_date_is_stored_anew(own_daemon: Daemon, mechanisms: str, form: str) -> None:
     own_daemon.stop()
     configuration = own_daemon.site.configuration
-    configuration.write_text(configuration.read_text().replace("\nlogin:", "\nlogin:\n  upgrade_hashes: true", 1))
+    login = f"\nlogin:\n  upgrade_hashes: true\n  mechanisms: {mechanisms}"
+    configuration.write_text(configuration.read_text().replace("\nlogin:", login, 1))
     logins = Logins(own_daemon)
     logins.site.folder.joinpath("users.yaml").unlink()
     logins.write(now=False)
@@ -186,5 +194,5 @@ def test_a_password_that_is_out_of_date_is_stored_anew(own_daemon: Daemon) -> No
     logins.wait_for(lambda: "is stored anew" in logins.log())
     after = users.read_text()
     assert re.sub(r'    password: "[^"]+"', "", after) == re.sub(r'    password: "[^"]+"', "", before)
-    assert "m=19456,t=2,p=1" in after and HASHES["phone"] in after
+    assert len(re.findall(form, after)) == 1 and HASHES["phone"] in after
     assert logins.imap(PASSWORD) and logins.imap("phone") and not logins.imap("changed")
