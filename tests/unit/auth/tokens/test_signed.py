@@ -126,11 +126,16 @@ def test_an_algorithm_that_is_known_and_not_configured_is_refused() -> None:
         outcome(tokens.address_of(Signer().token()))
 
 
-@pytest.mark.parametrize("header", [{"crit": ["b64"], "b64": False}, {"crit": []}])
+@pytest.mark.parametrize("header", [{"crit": ["x"], "x": 1}, {"crit": ["b64"], "b64": False}, {"crit": []}])
 def test_what_the_header_wants_and_nobody_knows_is_refused(header: dict[str, Any]) -> None:
     start = unsigned({"alg": "ES256", "kid": "first", **header})
+    signature = jwt.algorithms.get_default_algorithms()["ES256"].sign(start.encode(), EC)
     with pytest.raises(TokenRefused):
-        Issuer(Signer()).ask(start + ".AAAA")
+        Issuer(Signer()).ask(f"{start}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}")
+
+
+def test_what_the_header_says_besides_does_not_matter() -> None:
+    assert Issuer(Signer()).ask(Signer().token({"typ": "at+jwt", "x": 1})) == "alice@example.org"
 
 
 @pytest.mark.parametrize("changed", [{"iss": "x"}, {"aud": "x"}, {"exp": NOW - 60}, {"exp": None}, {"email": None}])
