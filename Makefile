@@ -14,7 +14,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --qui
 	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults model dovecot bench bench-access lock clean
+.PHONY: help run test check faults model dovecot bench bench-access bench-logins lock clean
 .DELETE_ON_ERROR:
 
 help:  ## say what can be made
@@ -25,6 +25,7 @@ help:  ## say what can be made
 	@echo "make dovecot  three minutes of load on one Maildir, by mailboxd and a Dovecot (which must be installed) at once"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
 	@echo "make bench-access  how fast mailboxes are read and changed, beside a Dovecot where one is installed (the same)"
+	@echo "make bench-logins  logins per second by scheme, and what other sessions feel of a thousand at once (the same)"
 	@echo "make lock     pin the newest dependencies in requirements*.lock"
 	@echo "make clean    remove what can be made again: .venv, build, caches (never mail, keys and users)"
 
@@ -54,6 +55,9 @@ bench: $(VENV)/ready
 
 bench-access: $(VENV)/ready
 	$(BIN)/python -m bench.access $(BENCH)
+
+bench-logins: $(VENV)/ready
+	$(BIN)/python -m bench.logins $(BENCH)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

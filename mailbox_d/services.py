@@ -50,7 +50,7 @@ from mailbox_d.store.ports import SpecialUse, Store
 TOO_MANY_IMAP_CONNECTIONS = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 TOO_MANY_POP3_CONNECTIONS = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
 
-JITTER = 0.02
+JITTER = 0.002
 """Seconds, of which answers to failed logins leave up to as many late: what the clock shows of them is blurred."""
 
 
