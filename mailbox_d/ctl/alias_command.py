@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from mailbox_d.auth.users_edit.edits import add_alias, remove_alias
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINE
-from mailbox_d.ctl.parsing import CommandParser, add_configuration
-from mailbox_d.ctl.users_realm import RealmFile, VerbHelp, add_verb, address, do, realm_file, realm_files, tell
+from mailbox_d.ctl.parsing import CommandParser, VerbHelp, add_configuration
+from mailbox_d.ctl.users_realm import RealmFile, add_verb, address, do, realm_file, realm_files, tell
 
 if TYPE_CHECKING:
     from mailbox_d.address import EmailAddress

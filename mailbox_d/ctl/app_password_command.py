@@ -12,8 +12,8 @@ from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, FINE
 from mailbox_d.ctl.last_use_file import LastUses, when
 from mailbox_d.ctl.new_password import add_scheme_option, generated_password
-from mailbox_d.ctl.parsing import CommandParser, add_configuration
-from mailbox_d.ctl.users_realm import Refused, VerbHelp, add_verb, address, do, realm_file, services, tell
+from mailbox_d.ctl.parsing import CommandParser, VerbHelp, add_configuration
+from mailbox_d.ctl.users_realm import Refused, add_verb, address, do, realm_file, services, tell
 
 if TYPE_CHECKING:
     from mailbox_d.config.source import Plain

@@ -14,7 +14,7 @@ from mailbox_d.ctl.auth_command import add_auth_command
 from mailbox_d.ctl.dkim_command import add_dkim
 from mailbox_d.ctl.dns_command import add_dns
 from mailbox_d.ctl.explain_command import add_explain
-from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, add_general
+from mailbox_d.ctl.parsing import CommandParser, OwnCommand, Verbatim, VerbHelp, add_general
 from mailbox_d.ctl.queue_arguments import add_queue
 from mailbox_d.ctl.queue_command import look_after_queue
 from mailbox_d.ctl.user_command import add_user_command
@@ -30,15 +30,6 @@ class Arguments:
     as_json: bool
     offline: bool
     request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class VerbHelp:
-    """What is said of a verb: in a line, in full, and by examples (what stands behind the verb, and what it does)."""
-
-    line: str
-    text: str
-    examples: tuple[tuple[str, str], ...]
 
 
 _HELP: Final = {

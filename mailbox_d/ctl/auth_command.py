@@ -24,8 +24,8 @@ from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, FINE, TROUBLE
 from mailbox_d.ctl.new_password import read_password, usable
-from mailbox_d.ctl.parsing import CommandParser, add_configuration
-from mailbox_d.ctl.users_realm import Refused, VerbHelp, add_verb, address, do
+from mailbox_d.ctl.parsing import CommandParser, VerbHelp, add_configuration
+from mailbox_d.ctl.users_realm import Refused, add_verb, address, do
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.printable import escaped
 

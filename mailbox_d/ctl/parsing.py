@@ -30,6 +30,15 @@ class Verbatim(argparse.HelpFormatter):
 
 
 @dataclass(frozen=True, slots=True)
+class VerbHelp:
+    """What is said of a verb: in a line, in full, and by examples (what stands behind the verb, and what it does)."""
+
+    line: str
+    text: str
+    examples: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwnCommand:
     """A command that is done here and not by the daemon: `work` with what was typed, which gives the exit status."""
 

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mailbox_d.ctl.parsing import CommandParser, Verbatim, add_general
+from mailbox_d.ctl.parsing import CommandParser, Verbatim, VerbHelp, add_general
 from mailbox_d.wire.control.queue_requests import CHANGING, LIMIT_MAX, QueueRequest, QueueVerb, Which
 
 if TYPE_CHECKING:
     from mailbox_d.ctl.parsing import Subjects
-
-
-@dataclass(frozen=True, slots=True)
-class VerbHelp:
-    """What is said of a verb: in a line, in full, and by examples (what stands behind the verb, and what it does)."""
-
-    line: str
-    text: str
-    examples: tuple[tuple[str, str], ...]
 
 
 HELP: Final = {

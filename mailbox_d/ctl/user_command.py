@@ -22,9 +22,9 @@ from mailbox_d.control.telling import FINDINGS, FINE
 from mailbox_d.ctl.app_password_command import add_app_password_verbs
 from mailbox_d.ctl.last_use_file import LastUses, when
 from mailbox_d.ctl.new_password import add_password_options, new_password
-from mailbox_d.ctl.parsing import CommandParser, add_configuration
+from mailbox_d.ctl.parsing import CommandParser, VerbHelp, add_configuration
 from mailbox_d.ctl.terminal import octets
-from mailbox_d.ctl.users_realm import Refused, VerbHelp, add_verb, address, do, realm_file, realm_files, say, services
+from mailbox_d.ctl.users_realm import Refused, add_verb, address, do, realm_file, realm_files, say, services
 from mailbox_d.ctl.users_realm import tell as tell_done
 from mailbox_d.store.layout import Layout
 

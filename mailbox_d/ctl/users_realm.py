@@ -20,7 +20,7 @@ from mailbox_d.config.load import load
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, TROUBLE, USAGE
 from mailbox_d.ctl.new_password import NoPassword
-from mailbox_d.ctl.parsing import Verbatim, add_configuration
+from mailbox_d.ctl.parsing import Verbatim, VerbHelp, add_configuration
 from mailbox_d.errors import AddressError
 from mailbox_d.printable import escaped
 
@@ -40,15 +40,6 @@ class Refused(Exception):
     def __init__(self, text: str, status: int = USAGE) -> None:
         super().__init__(text)
         self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class VerbHelp:
-    """What is said of a verb: in a line, in full, and by examples (what stands behind the verb, and what it does)."""
-
-    line: str
-    text: str
-    examples: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
