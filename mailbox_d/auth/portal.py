@@ -30,6 +30,8 @@ MAX_PASSWORD = 1000
 MAX_USER_NAME = 1000
 """Characters; no address has as many."""
 
+_log = Logger()
+
 _NOBODY = EmailAddress.parse("nobody@invalid")
 """Whose keys those get who give no address at all."""
 
@@ -169,14 +171,20 @@ async def scram_keys(directory: Directory, username: str, service: Service) -> t
     """The keys of whoever has this name, and whether they are anybody's: `Directory.scram_keys`.
 
     Those of who may not use the service are nobody's: the server's own proof, which comes before they are turned away,
-    would tell them that the password is right.
+    would tell them that the password is right. Raises `AuthenticationUnavailable`, and nothing else.
     """
     try:
         address = _address(username)
     except AuthenticationFailed:
         address = _NOBODY
-    keys, known = await directory.scram_keys(address)
-    user = await directory.find_user(address) if known else None
+    try:
+        keys, known = await directory.scram_keys(address)
+        user = await directory.find_user(address) if known else None
+    except AuthenticationUnavailable:
+        raise
+    except Exception as error:
+        _log.failure("A user's keys could not be had")
+        raise AuthenticationUnavailable("Authentication is not possible now", cause=repr(error)) from error
     return keys, user is not None and user.may_use(service)
 
 

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from twisted.logger import capturedLogs
 
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.lasting_secret import LastingSecret
 from mailbox_d.auth.portal import scram_keys
-from mailbox_d.auth.realm import Service
+from mailbox_d.auth.realm import RunInLane, Service
 from mailbox_d.auth.scram_keys import keys_text, make_keys
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
+from mailbox_d.errors import AuthenticationUnavailable
 from mailbox_d.wire.sasl.scram import ScramKeys
-from tests.unit.relay.at_once import done
+from tests.unit.relay.at_once import at_once, done
 
 T = TypeVar("T")
 
@@ -25,16 +27,12 @@ SCRAM = f'{{password: "{{SCRAM-SHA-256}}{keys_text(KEYS)}"}}'
 STRANGERS = [f"stranger{number}@example.org" for number in range(20)]
 
 
-async def run(work: Callable[..., T], /, *args: object) -> T:
-    return work(*args)
-
-
-def directory(folder: Path, secret: LastingSecret | None = None, **users: str) -> Directory:
+def directory(folder: Path, secret: LastingSecret | None = None, run: RunInLane = at_once, **users: str) -> Directory:
     """Users of example.org, each as the file has it."""
     path = folder / "users.yaml"
     lines = "".join(f"  {name}@example.org: {entry}\n" for name, entry in users.items())
     path.write_text(f"users:\n{lines}")
-    realm = YamlRealm("staff", path, read_users(path), read=run, verify=run, clock=lambda: 0.0, secret=secret)
+    realm = YamlRealm("staff", path, read_users(path), read=at_once, verify=run, clock=lambda: 0.0, secret=secret)
     return Directory({"example.org": realm})
 
 
@@ -93,3 +91,14 @@ def test_who_may_not_log_in_has_keys_that_prove_nothing(tmp_path: Path) -> None:
     assert keys(served, "alice@example.org") == (KEYS, False)
     assert keys(served, "bob@example.org", Service.IMAP) == (KEYS, True)
     assert keys(served, "bob@example.org", Service.POP3) == (KEYS, False)
+
+
+def test_any_fault_of_ours_is_temporary_logged_and_not_told(tmp_path: Path) -> None:
+    async def fail(work: Callable[..., T], /, *args: object) -> T:
+        raise RuntimeError("no thread")
+
+    served = directory(tmp_path, run=fail, alice='{password: "{PLAIN}pass"}')
+    with capturedLogs() as events, pytest.raises(AuthenticationUnavailable) as refusal:
+        keys(served, "alice@example.org")
+    assert "no thread" not in refusal.value.public
+    assert any("log_failure" in event for event in events)
