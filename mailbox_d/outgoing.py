@@ -14,6 +14,7 @@ from mailbox_d.config.model import Configuration
 from mailbox_d.limits import dns_limits, mime_limits, relay_limits
 from mailbox_d.net.dns_client import DnsClient
 from mailbox_d.net.dns_servers import dns_servers
+from mailbox_d.net.kept_state import KeptState
 from mailbox_d.net.lanes import Lanes, sleep
 from mailbox_d.net.own_addresses import OwnAddresses
 from mailbox_d.policy.recipients import Recipients
@@ -21,7 +22,7 @@ from mailbox_d.queue.backoff import Backoff
 from mailbox_d.queue.mail_queue import MailQueue, QueueSettings
 from mailbox_d.queue.message import Attempt, Parcel
 from mailbox_d.record.recorder import Record
-from mailbox_d.relay.dispatch.admission import KnownDomains
+from mailbox_d.relay.dispatch.admission import KNOWN_DOMAINS, KNOWN_FILE_MAX, KnownDomains
 from mailbox_d.relay.dispatch.attempting import Attempting, OpenSession
 from mailbox_d.relay.dispatch.conclusion import Conclusion, ReportSettings
 from mailbox_d.relay.dispatch.connections import Connections
@@ -29,7 +30,6 @@ from mailbox_d.relay.dispatch.contents import PackedContent
 from mailbox_d.relay.dispatch.conversion import Conversion
 from mailbox_d.relay.dispatch.courier import Courier
 from mailbox_d.relay.dispatch.dispatcher import Dispatcher, DispatchLimits
-from mailbox_d.relay.dispatch.kept_domains import KeptDomains
 from mailbox_d.relay.dispatch.loading import Loading
 from mailbox_d.relay.dispatch.local_attempt import LocalAttempting
 from mailbox_d.relay.dispatch.outcomes import outcomes_of_our_fault
@@ -59,7 +59,6 @@ from mailbox_d.store.files import FileSystem
 from mailbox_d.store.ports import Store
 
 QUEUE_FOLDER = "queue"
-KNOWN_DOMAINS = "known-domains"
 NOT_SENT = "No mail for other sites is sent from here (queue.send)"
 NOT_SENT_REST = 1800.0
 """Seconds for which such mail rests, or `retry_most` if that is less: so that it goes soon, once it may."""
@@ -132,9 +131,8 @@ class Assembly:
         rules = self._tls_rules()
         knowledge = TlsKnowledge(self.reactor, rules)
         known = KnownDomains(self.recipients.is_ours)
-        kept = KeptDomains(
-            self.reactor, FileSystem(), os.fsencode(self.state / KNOWN_DOMAINS), known, run=self.lanes.record.run
-        )
+        path = os.fsencode(self.state / KNOWN_DOMAINS)
+        kept = KeptState(self.reactor, path, known, self.lanes.record.run, most=KNOWN_FILE_MAX)
         woken = _Waking()
         outgoing = Outgoing(queue, self.forwarding.sender, woken.scheduled)
         intake = Intake(self.store, self.configuration.hostname, outgoing)

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
-from mailbox_d.auth.guessing.acquaintances import Acquaintances
+from mailbox_d.auth.guessing.acquaintances import FILE_MAX, Acquaintances, Pair
+from mailbox_d.auth.guessing.acquaintances import FILE_NAME as ACQUAINTANCES
 from mailbox_d.auth.guessing.guesses import Guesses
 from mailbox_d.auth.last_use import LAST_USE, LastUse, Use
 from mailbox_d.auth.lasting_secret import FILE_NAME as SECRET
@@ -39,7 +40,6 @@ from mailbox_d.net.children import Children
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
 from mailbox_d.net.issuers import TokenChecker, token_checker
-from mailbox_d.net.kept_acquaintances import FILE_NAME, KeptAcquaintances
 from mailbox_d.net.kept_state import KeptState
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
@@ -50,7 +50,6 @@ from mailbox_d.policy.recipients import Recipients, ServedDomain
 from mailbox_d.record.recorder import NO_RECORD, Record, Recorder
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.disk import StoreSettings
-from mailbox_d.store.files import FileSystem
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits, Store
 from mailbox_d.store.quota import QuotaRules
@@ -98,7 +97,7 @@ class Site:
     user_sessions: UserSessions
     guesses: Guesses
     """Who has to wait between two logins, whatever service they want."""
-    acquaintances: KeptAcquaintances
+    acquaintances: KeptState[Pair]
     daily_messages: DailyMessages
     room: BatchRoom
     sessions: OpenSessions
@@ -165,10 +164,10 @@ def build_workers(configuration: Configuration, reactor: Any, count: int) -> Chi
 
 def kept_acquaintances(
     configuration: Configuration, reactor: Any, acquaintances: Acquaintances, lanes: Lanes
-) -> KeptAcquaintances:
+) -> KeptState[Pair]:
     """What has it written down from where users have logged in."""
-    path = os.fsencode(configuration.storage.state / FILE_NAME)
-    return KeptAcquaintances(reactor, FileSystem(), path, acquaintances, run=lanes.files.run)
+    path = os.fsencode(configuration.storage.state / ACQUAINTANCES)
+    return KeptState(reactor, path, acquaintances, lanes.files.run, most=FILE_MAX)
 
 
 def kept_last_use(configuration: Configuration, reactor: Any, last_use: LastUse, lanes: Lanes) -> KeptState[Use]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -23,7 +23,6 @@ SAVE_INTERVAL = 60.0
 """Seconds between two times that what is new is written down."""
 
 FILE_MAX = 64 << 20
-"""Octets of a file that is read."""
 
 Row = TypeVar("Row")
 
@@ -54,13 +53,23 @@ class KeptState(Service, Generic[Row]):
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, path: bytes, kept: Kept[Row], run: RunInLane, files: FileSystem | None = None
+        self,
+        reactor: Any,
+        path: bytes,
+        kept: Kept[Row],
+        run: RunInLane,
+        files: FileSystem | None = None,
+        *,
+        most: int = FILE_MAX,
     ) -> None:
+        """`most`: octets of a file that is read; a larger one is none of ours."""
         self._files = files or FileSystem()
         self._path = path
         self._kept = kept
         self._run = run
+        self._most = most
         self._is_read = False
+        self._reading = DeferredLock()
         self._saving = LoopingCall(lambda: Deferred.fromCoroutine(self.save()))
         self._saving.clock = reactor
 
@@ -76,12 +85,15 @@ class KeptState(Service, Generic[Row]):
         return Deferred.fromCoroutine(self.save())
 
     async def load(self) -> None:
-        """Read what is on disk; where that fails, begin without."""
-        try:
-            self._kept.recall(await self._run(self._read))
-        except Exception as fault:
-            self._log.error("{path} cannot be read: {fault}", path=os.fsdecode(self._path), fault=fault)
-        self._is_read = True
+        """Read what is on disk, once; where that fails, begin without. For who must know of it before all else."""
+        async with self._reading:
+            if self._is_read:
+                return
+            try:
+                self._kept.recall(await self._run(self._read))
+            except Exception as fault:
+                self._log.error("{path} cannot be read: {fault}", path=os.fsdecode(self._path), fault=fault)
+            self._is_read = True
 
     async def save(self) -> None:
         """Write what is new; where that fails, the next time. What was not yet read is not written over."""
@@ -97,7 +109,7 @@ class KeptState(Service, Generic[Row]):
     # -- in the lane -----------------------------------------------------------------------------------------------
 
     def _read(self) -> list[Row]:
-        text = read_whole(self._files, self._path, FILE_MAX) or b""
+        text = read_whole(self._files, self._path, self._most) or b""
         rows = map(self._kept.row, text.decode("utf-8", "replace").split("\n"))
         return [row for row in rows if row is not None]
 

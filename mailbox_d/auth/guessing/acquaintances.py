@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+FILE_NAME = "acquaintances"
+"""In the state folder; kept by `net/kept_state`."""
+
+FILE_MAX = 256 << 20
 
 PER_USER = 20
 """Networks of one user; one who travels has the last of them."""
+
+Pair: TypeAlias = tuple[str, str]
+"""A user and a network."""
+
+_LINE = re.compile(r"([0-9a-f.:/]{1,50}) ([^\n]{1,400})")
 
 
 class Acquaintances:
@@ -37,13 +49,27 @@ class Acquaintances:
         if len(self._networks) > self._most:
             self._networks.popitem(last=False)
 
-    def recall(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Users and networks as they were given when this was written down, the last at the end."""
+    def __iter__(self) -> Iterator[Pair]:
+        """A user and a network at a time, those who were here last at the end."""
+        return ((user, network) for user, networks in self._networks.items() for network in networks)
+
+    # -- what is kept ----------------------------------------------------------------------------------------------
+
+    def rows(self) -> Sequence[Pair]:
+        """All, those who were here last at the end."""
+        return tuple(self)
+
+    def recall(self, rows: Sequence[Pair]) -> None:
+        """Take what was kept."""
         is_new = self.is_new
-        for user, network in pairs:
+        for user, network in rows:
             self.met(user, network)
         self.is_new = is_new
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        """A user and a network at a time, those who were here last at the end."""
-        return ((user, network) for user, networks in self._networks.items() for network in networks)
+    def line(self, row: Pair, /) -> str:
+        user, network = row
+        return f"{network} {user}"
+
+    def row(self, line: str, /) -> Pair | None:
+        match = _LINE.fullmatch(line)
+        return (match[2], match[1]) if match is not None else None

@@ -6,10 +6,17 @@ to which mail was delivered lately go on through the rest.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+KNOWN_DOMAINS = "known-domains"
+"""The file's name in the state folder; kept by `net/kept_state`, so that after a restart too only others are new."""
 
 KNOWN_MAX = 10_000
+KNOWN_FILE_MAX = 4 << 20
+_LINE = re.compile(r"\S{1,300}")
+
 NEW_SHARE = 0.6
 """Of all runs, the part that is for domains that are not known."""
 
@@ -33,13 +40,6 @@ class KnownDomains(Collection[str]):
     def __len__(self) -> int:
         return len(self._delivered)
 
-    def recall(self, domains: Iterable[str]) -> None:
-        """Mail was delivered there once, before all else."""
-        later = self._delivered
-        self._delivered = OrderedDict.fromkeys(domains)
-        for domain in later:
-            self.delivered(domain)
-
     def delivered(self, domain: str) -> None:
         """Mail was delivered there."""
         self.is_new = True
@@ -51,6 +51,25 @@ class KnownDomains(Collection[str]):
     def forget(self, domain: str) -> None:
         """Its servers took much time, and no mail."""
         self._delivered.pop(domain, None)
+
+    # -- what is kept ----------------------------------------------------------------------------------------------
+
+    def rows(self) -> Sequence[str]:
+        """All to which mail was delivered, the last one at the end."""
+        return tuple(self._delivered)
+
+    def recall(self, rows: Sequence[str]) -> None:
+        """Mail was delivered there once, before all else."""
+        later = self._delivered
+        self._delivered = OrderedDict.fromkeys(rows[-KNOWN_MAX:])
+        for domain in later:
+            self.delivered(domain)
+
+    def line(self, row: str, /) -> str:
+        return row
+
+    def row(self, line: str, /) -> str | None:
+        return line if _LINE.fullmatch(line) else None
 
 
 class Admission:

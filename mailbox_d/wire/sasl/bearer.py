@@ -6,14 +6,10 @@ import re
 from typing import ClassVar
 
 from mailbox_d.wire.sasl.exchange import (
-    MAX_RESPONSE,
     BearerToken,
-    Challenge,
     MalformedResponse,
-    Step,
+    OneResponse,
     as_text,
-    decode_initial,
-    decode_response,
     filled,
 )
 from mailbox_d.wire.sasl.gs2 import Gs2Header, read_gs2_header
@@ -25,22 +21,13 @@ _KEY = re.compile(r"[A-Za-z]+", re.ASCII)
 _PAIRS_MAX = 20
 
 
-class OAuthBearer:
+class OAuthBearer(OneResponse):
     """OAUTHBEARER: `n,a=alice@example.org,` and pairs, each behind an octet of 1; two of these end it."""
 
     name: ClassVar[str] = "OAUTHBEARER"
     refusal: ClassVar[bytes] = b'{"status":"invalid_token","scope":"mail"}'
 
-    def __init__(self, limit: int = MAX_RESPONSE) -> None:
-        self._limit = limit
-
-    def start(self, initial: bytes | None) -> Step:
-        return Challenge(b"") if initial is None else self._token(decode_initial(initial, self._limit))
-
-    def step(self, response: bytes) -> Step:
-        return self._token(decode_response(response, self._limit))
-
-    def _token(self, message: bytes) -> BearerToken:
+    def _take(self, message: bytes) -> BearerToken:
         header, rest = read_gs2_header(as_text(message))
         if header.flag != "n":
             raise MalformedResponse("There is no channel binding with this mechanism")
@@ -49,22 +36,13 @@ class OAuthBearer:
         return BearerToken(_authzid(header), _bearer(_pairs(rest[1:])))
 
 
-class XOAuth2:
+class XOAuth2(OneResponse):
     """XOAUTH2: `user=alice@example.org`, `auth=Bearer …`, each ended by an octet of 1, and one more at the end."""
 
     name: ClassVar[str] = "XOAUTH2"
     refusal: ClassVar[bytes] = b'{"status":"400","schemes":"bearer","scope":"mail"}'
 
-    def __init__(self, limit: int = MAX_RESPONSE) -> None:
-        self._limit = limit
-
-    def start(self, initial: bytes | None) -> Step:
-        return Challenge(b"") if initial is None else self._token(decode_initial(initial, self._limit))
-
-    def step(self, response: bytes) -> Step:
-        return self._token(decode_response(response, self._limit))
-
-    def _token(self, message: bytes) -> BearerToken:
+    def _take(self, message: bytes) -> BearerToken:
         pairs = _pairs(as_text(message))
         return BearerToken(filled(pairs.get("user", "")), _bearer(pairs))
 

@@ -111,6 +111,25 @@ class Mechanism(Protocol):
         """Go on with the client's line, without its line end."""
 
 
+class OneResponse:
+    """A mechanism whose client has one thing to say, at once or behind an empty challenge."""
+
+    refusal: ClassVar[bytes] = b""
+
+    def __init__(self, limit: int = MAX_RESPONSE) -> None:
+        self._limit = limit
+
+    def start(self, initial: bytes | None) -> Step:
+        return Challenge(b"") if initial is None else self._take(decode_initial(initial, self._limit))
+
+    def step(self, response: bytes) -> Step:
+        return self._take(decode_response(response, self._limit))
+
+    def _take(self, message: bytes) -> Step:
+        """What the response, no longer in base64, comes to."""
+        raise NotImplementedError
+
+
 def decode_initial(initial: bytes, limit: int = MAX_RESPONSE) -> bytes:
     """The octets of an initial response, in which `=` stands for none at all. Raises `SaslError`."""
     return b"" if initial == EMPTY_INITIAL else decode_response(initial, limit)

@@ -9,6 +9,7 @@ from mailbox_d.wire.sasl.exchange import (
     Challenge,
     Credentials,
     MalformedResponse,
+    OneResponse,
     Step,
     as_text,
     check_identity,
@@ -18,22 +19,12 @@ from mailbox_d.wire.sasl.exchange import (
 )
 
 
-class Plain:
+class Plain(OneResponse):
     """PLAIN (RFC 4616): `[authzid] NUL authcid NUL password` in one response."""
 
     name: ClassVar[str] = "PLAIN"
-    refusal: ClassVar[bytes] = b""
 
-    def __init__(self, limit: int = MAX_RESPONSE) -> None:
-        self._limit = limit
-
-    def start(self, initial: bytes | None) -> Step:
-        return Challenge(b"") if initial is None else self._credentials(decode_initial(initial, self._limit))
-
-    def step(self, response: bytes) -> Step:
-        return self._credentials(decode_response(response, self._limit))
-
-    def _credentials(self, message: bytes) -> Credentials:
+    def _take(self, message: bytes) -> Credentials:
         parts = message.split(b"\0")
         if len(parts) != 3:
             raise MalformedResponse("The response does not consist of three parts")

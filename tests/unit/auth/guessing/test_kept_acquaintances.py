@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from mailbox_d.auth.guessing.acquaintances import Acquaintances
-from mailbox_d.net.kept_acquaintances import FILE_NAME, SAVE_INTERVAL, KeptAcquaintances
-from mailbox_d.store.files import FileSystem
+from mailbox_d.auth.guessing.acquaintances import FILE_NAME, Acquaintances
+from mailbox_d.net.kept_state import SAVE_INTERVAL, KeptState
 from tests.unit.relay.at_once import at_once
 
 PAIRS = [("ann@example.org", "192.0.2.1/32"), ('b b"\u00e9@example.org', "2001:db8::/64")]
@@ -25,7 +24,7 @@ class Place:
         self.reactor = Clock()
         self.known = Acquaintances(10)
         path = os.fsencode(self.path)
-        self.kept = KeptAcquaintances(self.reactor, FileSystem(), path, self.known, run=at_once)
+        self.kept = KeptState(self.reactor, path, self.known, at_once)
         self.kept.startService()
 
     def stop(self) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
+from mailbox_d.net.kept_state import SAVE_INTERVAL, KeptState
 from mailbox_d.relay.dispatch import admission
-from mailbox_d.relay.dispatch.admission import KNOWN_MAX, KnownDomains
-from mailbox_d.relay.dispatch.kept_domains import SAVE_INTERVAL, KeptDomains
+from mailbox_d.relay.dispatch.admission import KNOWN_DOMAINS, KNOWN_FILE_MAX, KNOWN_MAX, KnownDomains
 from mailbox_d.store.files import FileSystem
 from tests.faults.store_files import FailingFiles
 from tests.unit.relay.at_once import at_once, done
@@ -19,14 +19,14 @@ from tests.unit.relay.at_once import at_once, done
 
 class Place:
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "state" / "known-domains"
+        self.path = folder / "state" / KNOWN_DOMAINS
         self.restart()
 
     def restart(self, files: FileSystem | None = None) -> None:
         self.reactor = Clock()
         self.known = KnownDomains(lambda domain: domain == "ours.example")
         path = os.fsencode(self.path)
-        self.kept = KeptDomains(self.reactor, files or FileSystem(), path, self.known, run=at_once)
+        self.kept = KeptState(self.reactor, path, self.known, at_once, files, most=KNOWN_FILE_MAX)
         done(self.kept.load())
 
     def delivered(self, *domains: str) -> None:
