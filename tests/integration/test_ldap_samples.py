@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from tests.integration.daemon import Daemon, running
+from tests.integration.directory_site import assert_serves, at_rcpt, by_imap, by_pop3, by_submission, use
 from tests.integration.site import ALICE, make_site
 from tests.integration.slapd import make_slapd, serving
-from tests.integration.test_ldap import assert_serves, at_rcpt, by_imap, by_pop3, by_submission, use
 
 CONF = Path(__file__).resolve().parents[2] / "conf/ldap"
 ENTRIES = Path(__file__).parent / "ldap"

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.integration.daemon import Daemon
+from tests.integration.directory_site import realm_keys, use
 from tests.integration.reading import trust
 from tests.integration.site import ALICE, HOST, PASSWORD, Site, make_site
 from tests.integration.slapd import make_slapd, person, serving
-from tests.integration.test_ldap import realm_keys, use
 
 CAROL = "carol@example.org"
 
