@@ -11,6 +11,7 @@ from typing import Any
 from mailbox_d.control.child import ENTRY
 from mailbox_d.control.driver import Driver
 from mailbox_d.control.jobs import Workshop
+from mailbox_d.control.login_jobs import LoginRoom
 from mailbox_d.control.queue_jobs import QueueRoom
 from mailbox_d.control.rework import FetchAnswers, text_name
 from mailbox_d.control.session import TOO_MANY, ControlService, ControlSession
@@ -53,6 +54,7 @@ def control_service(site: Site, group: int | None) -> ControlService:
     return ControlService(
         workshop=workshop,
         queue=queue_room(site),
+        logins=LoginRoom(site.guesses),
         driver=lambda: Driver(site.reactor, site.lanes.control, control_children(site.reactor)),
         users=frozenset({0, os.geteuid()}),
         group=group,

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from mailbox_d import __version__
 from mailbox_d.control.driver import Driver, Steps, Stopped
 from mailbox_d.control.jobs import Workshop
+from mailbox_d.control.login_jobs import LoginRoom, LoginTally
 from mailbox_d.control.queue_jobs import QueueRoom
 from mailbox_d.control.queue_telling import QueueTally
 from mailbox_d.control.telling import TROUBLE, USAGE, Tally, Telling, refusal
@@ -20,6 +21,7 @@ from mailbox_d.net.peer_credentials import PeerCredentials, credentials_of
 from mailbox_d.net.session import SessionLimits, SessionShell
 from mailbox_d.printable import one_line
 from mailbox_d.wire.control.answers import format_answer
+from mailbox_d.wire.control.login_requests import LoginRequest
 from mailbox_d.wire.control.objects import BadRequest
 from mailbox_d.wire.control.queue_requests import QueueRequest
 from mailbox_d.wire.control.requests import PROTOCOL
@@ -43,6 +45,7 @@ class ControlService:
 
     workshop: Workshop
     queue: QueueRoom
+    logins: LoginRoom
     driver: Callable[[], Driver]
     users: Collection[int]
     group: int | None
@@ -57,6 +60,8 @@ class ControlService:
         """The work of a request, and what makes answers of it. Raises `BadRequest`."""
         if isinstance(request, QueueRequest):
             return self.queue.work(request), QueueTally()
+        if isinstance(request, LoginRequest):
+            return self.logins.work(request), LoginTally()
         return self.workshop.work(request), Tally()
 
 

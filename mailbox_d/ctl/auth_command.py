@@ -1,4 +1,4 @@
-"""`mailboxctl auth`: what the realm of a user's domain says of them, and why they cannot log in."""
+"""`mailboxctl auth test`: what the realm of a user's domain says of them, and why they cannot log in."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from mailbox_d.config.file_identity import identify
 from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, FINE, TROUBLE
+from mailbox_d.ctl.auth_waits import add_waits
 from mailbox_d.ctl.new_password import read_password, usable
 from mailbox_d.ctl.parsing import CommandParser, VerbHelp, add_configuration
 from mailbox_d.ctl.users_realm import Refused, add_verb, address, do
@@ -62,7 +63,7 @@ class Verdict:
 def add_auth_command(subjects: Subjects) -> None:
     """Add the command to the command line."""
     parser = subjects.add_parser("auth", help="why a user cannot log in", description="Logins, tried out.")
-    parser.set_defaults(work=lambda given: parser.error("say what to do: test"))
+    parser.set_defaults(work=lambda given: parser.error("say what to do: test, waits or forgive"))
     add_configuration(parser, again=True)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=CommandParser)
     test = add_verb(verbs, "auth", "test", _HELP, _EXITS)
@@ -72,6 +73,7 @@ def add_auth_command(subjects: Subjects) -> None:
         "--service", choices=[service.value for service in Service], default="imap", help="(default: %(default)s)"
     )
     test.set_defaults(work=lambda given: do(_test, given))
+    add_waits(verbs)
 
 
 def _test(given: argparse.Namespace, configuration: Configuration) -> int:

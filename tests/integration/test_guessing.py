@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import imaplib
+import json
 import poplib
 import re
 import smtplib
 import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +96,23 @@ def test_attack_36_failed_logins_of_an_exempt_address_are_counted_for_the_user(s
             submission(site, BOB, WRONG, UNLIMITED_HOST)
         assert not submission(site, BOB, PASSWORD, UNLIMITED_HOST)
         assert submission(site, ALICE, PASSWORD, UNLIMITED_HOST)
+
+
+def test_an_operator_sees_who_must_wait_and_forgives_it(site: Site) -> None:
+    with running(site):
+        for _ in range(8):
+            imap(site, BOB, WRONG)
+        assert not imap(site, BOB, PASSWORD)
+        (wait, *_) = mailboxctl(site, "waits", "--json")
+        assert (wait["kind"], wait["name"], wait["must_wait"]) == ("user", BOB, True) and wait["seconds"] > 0
+        assert [each["answer"] for each in mailboxctl(site, "forgive", BOB, "--json")] == ["forgiven", "end"]
+        assert imap(site, BOB, PASSWORD)
+        assert [each["answer"] for each in mailboxctl(site, "waits", "--json")] == ["end"]
+
+
+def mailboxctl(site: Site, *arguments: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "mailbox_d.ctl", "auth", *arguments, "--config", site.configuration]
+    return [json.loads(line) for line in programs.run(command).stdout.splitlines()]
 
 
 def test_from_where_users_have_logged_in_is_known_after_a_restart(site: Site) -> None:

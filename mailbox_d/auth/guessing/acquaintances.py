@@ -37,6 +37,10 @@ class Acquaintances:
         """Whether the user has logged in from there."""
         return network in self._networks.get(user, ())
 
+    def networks(self, user: str) -> tuple[str, ...]:
+        """From where the user has logged in."""
+        return tuple(self._networks.get(user, ()))
+
     def met(self, user: str, network: str) -> None:
         """The user logged in from there."""
         self.is_new = self.is_new or not self.knows(user, network)

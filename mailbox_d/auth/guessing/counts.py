@@ -27,6 +27,17 @@ class Waits:
         return min(self.first * doubled, self.most)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a name stands: `failures` that are not forgotten, `wait` seconds until its next try, 0 if it may try now."""
+
+    name: str
+    failures: float
+    wait: float
+    must_wait: bool
+    """Whether there is a wait between two tries."""
+
+
 @dataclass(slots=True)
 class _Entry:
     failures: float
@@ -90,6 +101,23 @@ class Counts:
             return 0.0
         left: float = 0.5 ** min((self._clock() - entry.at) / self._waits.half_life, 1000.0)
         return entry.failures * left
+
+    def names(self) -> tuple[str, ...]:
+        """All that there are, those looked at longest ago at the beginning."""
+        return tuple(self._entries)
+
+    def standing(self, name: str) -> Standing | None:
+        """How a name stands; None where it never failed, or that is forgotten."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        failures = self.failures(name)
+        wait = max(0.0, entry.next_try - self._clock())
+        return Standing(name, failures, wait, wait > 0 or self._waits.after(failures) > 0)
+
+    def forget(self, name: str) -> bool:
+        """Let a name have failed never; whether it had. What is under way is counted when it is over."""
+        return self._entries.pop(name, None) is not None
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from mailbox_d.address import EmailAddress
@@ -20,6 +21,15 @@ _AT_ONCE = 50
 """Logins of one user under way at once; who has more waiting for an answer guesses."""
 
 _Name: TypeAlias = tuple[Counts, str]
+
+
+class Kind(Enum):
+    """What failures are counted for."""
+
+    ADDRESS = "address"
+    NETWORK = "network"
+    USER = "user"
+    ACQUAINTED = "user from a known address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,20 @@ class Guesses:
             return Attempt(held=(own,), counted=(own, *address))
         names = (*address, *network, *([(self._users, name)] if name else []))
         return Attempt(held=names, counted=names)
+
+    def counts(self) -> Mapping[Kind, Counts]:
+        """All that is counted."""
+        kinds = Kind.ADDRESS, Kind.NETWORK, Kind.USER, Kind.ACQUAINTED
+        return dict(zip(kinds, (self._addresses, self._networks, self._users, self._acquainted), strict=True))
+
+    def names_of(self, whom: str) -> tuple[tuple[Kind, str], ...]:
+        """Under what a user, or a client's address, is counted; nothing where the text is neither."""
+        blocks = blocks_of(whom)
+        if blocks is not None:
+            return (Kind.ADDRESS, blocks.narrow), (Kind.NETWORK, blocks.wide)
+        name = _folded(whom)
+        own = [(Kind.ACQUAINTED, f"{network} {name}") for network in self._acquaintances.networks(name)]
+        return ((Kind.USER, name), *own) if name else ()
 
     def succeeded(self, user: str, host: str) -> None:
         """A user logged in: from there they are known from now on."""

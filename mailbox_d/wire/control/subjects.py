@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from mailbox_d.wire.control import login_requests, queue_requests
+from mailbox_d.wire.control.login_requests import LoginRequest, login_request_of
 from mailbox_d.wire.control.objects import BadRequest, parse_object
-from mailbox_d.wire.control.queue_requests import SUBJECT, QueueRequest, queue_request_of
+from mailbox_d.wire.control.queue_requests import QueueRequest, queue_request_of
 from mailbox_d.wire.control.requests import Request, request_of
 
-AnyRequest: TypeAlias = Request | QueueRequest
+AnyRequest: TypeAlias = Request | QueueRequest | LoginRequest
 
 
 def parse_any(line: bytes) -> AnyRequest:
@@ -17,6 +19,8 @@ def parse_any(line: bytes) -> AnyRequest:
     subject = given.pop("subject", "store")
     if subject == "store":
         return request_of(given)
-    if subject == SUBJECT:
+    if subject == queue_requests.SUBJECT:
         return queue_request_of(given)
+    if subject == login_requests.SUBJECT:
+        return login_request_of(given)
     raise BadRequest("There is no such subject")

@@ -16,7 +16,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from mailbox_d.control.driver import Driver
+from mailbox_d.auth.guessing.guesses import Guesses
 from mailbox_d.control.jobs import Workshop
+from mailbox_d.control.login_jobs import LoginRoom
 from mailbox_d.control.session import ControlService, ControlSession
 from mailbox_d.net.lanes import InlineLane
 from mailbox_d.net.session import SessionLimits
@@ -90,6 +92,7 @@ def connect(
     service = ControlService(
         workshop=shop,
         queue=Room(),  # type: ignore[arg-type]
+        logins=LoginRoom(Guesses()),
         driver=lambda: Driver(clock, InlineLane(), NoChildren()),  # type: ignore[arg-type]
         users=frozenset({os.geteuid()}) if users is None else users,
         group=group,

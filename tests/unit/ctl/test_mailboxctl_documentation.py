@@ -10,6 +10,7 @@ from mailbox_d.ctl.arguments import parse
 from mailbox_d.ctl.parsing import OwnCommand
 from mailbox_d.ctl.queue_arguments import queue_request
 from mailbox_d.store.upkeep.findings import BY_HAND, Kind
+from mailbox_d.wire.control.login_requests import LoginVerb
 from mailbox_d.wire.control.queue_requests import QueueVerb, check_request
 from mailbox_d.wire.control.requests import Verb
 
@@ -61,3 +62,19 @@ def test_every_verb_of_the_queue_has_help_with_examples_that_can_be_typed(
         request = queue_request(command.given)
         assert request.verb is verb
         check_request(request)
+
+
+@pytest.mark.parametrize("verb", LoginVerb)
+def test_every_verb_about_failed_logins_has_help_with_examples_that_can_be_typed(
+    verb: LoginVerb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"mailboxctl auth {verb.value}" in DOCUMENT
+    with pytest.raises(SystemExit) as ended:
+        parse(["auth", verb.value, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0 and "examples:" in text and "exit status:" in text
+    examples = [line.split() for line in text.splitlines() if line.startswith("  mailboxctl ")]
+    assert examples
+    for words in examples:
+        command = parse(words[1:])
+        assert isinstance(command, OwnCommand) and command.given.verb is verb
