@@ -1,4 +1,4 @@
-"""`mailboxctl auth waits` and `auth forgive`: who must wait after failed logins, asked of the daemon that counts them."""
+"""`mailboxctl auth waits` and `auth forgive`: who must wait after failed logins, asked of the daemon, which counts."""
 
 from __future__ import annotations
 

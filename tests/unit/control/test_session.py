@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from mailbox_d.control.driver import Driver
 from mailbox_d.auth.guessing.guesses import Guesses
+from mailbox_d.control.driver import Driver
 from mailbox_d.control.jobs import Workshop
 from mailbox_d.control.login_jobs import LoginRoom
 from mailbox_d.control.session import ControlService, ControlSession
