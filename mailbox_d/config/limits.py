@@ -129,8 +129,8 @@ class Limits(Section):
     imap_command: Annotated[int, Size(least=8 * KIB, most=16 * MIB)] = 64 * KIB
     """An IMAP command after login, without its literals."""
 
-    imap_preauth_command: Annotated[int, Size(least=KIB, most=MIB)] = 8 * KIB
-    """An IMAP command before login, literals and all."""
+    imap_preauth_command: Annotated[int, Size(least=KIB, most=MIB)] = 12 * KIB
+    """An IMAP command before login, literals and all; tokens may be long."""
 
     imap_literal: Annotated[int, Size(least=4 * KIB, most=64 * MIB)] = MIB
     """The literals of an IMAP command together, APPEND's message aside."""
