@@ -14,7 +14,7 @@ from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.errors import BadSyntax
 from mailbox_d.wire.imap.responses import Completion, Condition
-from mailbox_d.wire.sasl.exchange import Challenge, Credentials, SaslError, UnknownMechanism
+from mailbox_d.wire.sasl.exchange import Challenge, Credentials, PrivacyWanted, SaslError, UnknownMechanism
 
 T = TypeVar("T")
 
@@ -42,6 +42,8 @@ async def authenticate(session: IMAPSession, command: commands.Authenticate) -> 
     require_privacy(session)
     try:
         exchange = SaslSession(session.service.gate, command.mechanism, session.login_peer)
+    except PrivacyWanted as error:
+        raise PrivacyRequired(error.public) from error
     except UnknownMechanism as error:
         raise NotServed(error.public) from error
     return await _answer(session, exchange, exchange.start(command.initial))

@@ -116,7 +116,7 @@ class IMAPSession:
     @property
     def terms(self) -> Terms:
         """What an exchange is held to."""
-        return Terms(self.service.limits.before_login.line, self.connection.channel_bindings())
+        return self.connection.sasl_terms(self.service.limits.before_login.line)
 
     @property
     def login_peer(self) -> LoginPeer:

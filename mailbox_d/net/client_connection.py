@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
+
+from mailbox_d.wire.sasl.mechanisms import Terms
 
 
 class ClientConnection(Protocol):
@@ -17,8 +18,8 @@ class ClientConnection(Protocol):
     def is_tls(self) -> bool:
         """Whether nobody can listen."""
 
-    def channel_bindings(self) -> Mapping[str, bytes]:
-        """What an exchange on this connection can be bound to; nothing without TLS."""
+    def sasl_terms(self, limit: int) -> Terms:
+        """What a SASL exchange on this connection is held to; `limit`: octets of a response in base64."""
 
     @property
     def can_start_tls(self) -> bool:

@@ -9,7 +9,7 @@ does not read, and ends a connection that keeps it waiting.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ from mailbox_d.net.limits import host_of
 from mailbox_d.net.output import Output
 from mailbox_d.net.tls import ServerTls
 from mailbox_d.net.turns import Turns
-from mailbox_d.wire.sasl.scram import NO_BINDINGS
+from mailbox_d.wire.sasl.mechanisms import Terms
 
 _TLS_RECORD_OF_A_HANDSHAKE = 0x16
 """The first octet of a ClientHello (RFC 8446 section 5.1), met where plain text is spoken."""
@@ -152,9 +152,11 @@ class SessionShell(TimeoutMixin):
             return "TLS"
         return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
 
-    def channel_bindings(self) -> Mapping[str, bytes]:
-        """What an exchange on this connection can be bound to; nothing without TLS, or before the handshake."""
-        return channel_bindings(self.transport.getHandle()) if self.is_tls else NO_BINDINGS
+    def sasl_terms(self, limit: int) -> Terms:
+        """What a SASL exchange on this connection is held to; `limit`: octets of a response in base64."""
+        if not self.is_tls:
+            return Terms(limit)
+        return Terms(limit, is_tls=True, bindings=channel_bindings(self.transport.getHandle()))
 
     def send(self, data: bytes) -> None:
         """Send `data` behind everything sent before; answers to pipelined commands travel together."""

@@ -12,7 +12,7 @@ from mailbox_d.pop3.errors import MaildropInUse, PrivacyRequired
 from mailbox_d.pop3.session import POP3Session
 from mailbox_d.wire.pop3 import commands, replies
 from mailbox_d.wire.pop3.commands import BadCommand
-from mailbox_d.wire.sasl.exchange import Challenge, Credentials, SaslError, UnknownMechanism
+from mailbox_d.wire.sasl.exchange import Challenge, Credentials, PrivacyWanted, SaslError, UnknownMechanism
 
 T = TypeVar("T")
 
@@ -47,6 +47,8 @@ async def auth(session: POP3Session, command: commands.Auth) -> bytes:
     _require_privacy(session)
     try:
         exchange = SaslSession(session.service.gate, command.mechanism, session.login_peer)
+    except PrivacyWanted as error:
+        raise PrivacyRequired(error.public) from error
     except UnknownMechanism as error:
         raise BadCommand(error.public) from error
     return await _answer(session, exchange, exchange.start(command.initial))

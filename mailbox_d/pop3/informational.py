@@ -17,7 +17,9 @@ def capabilities(session: POP3Session) -> tuple[bytes, ...]:
             told += (b"STLS",)
         if session.takes_passwords:
             names = offered(session.service.gate.mechanisms, session.terms)
-            told += (b"USER", b" ".join([b"SASL", *(name.encode("ascii") for name in names)]))
+            told += (b"USER",)
+            if names:
+                told += (b" ".join([b"SASL", *(name.encode("ascii") for name in names)]),)
     return told
 
 

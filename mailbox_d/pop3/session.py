@@ -61,7 +61,7 @@ class POP3Session:
     @property
     def terms(self) -> Terms:
         """What an exchange is held to."""
-        return Terms(self.service.limits.auth_line, self.connection.channel_bindings())
+        return self.connection.sasl_terms(self.service.limits.auth_line)
 
     @property
     def login_peer(self) -> LoginPeer:

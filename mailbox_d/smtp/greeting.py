@@ -40,7 +40,8 @@ def offer(session: SMTPSession) -> dict[str, list[str]]:
     if session.offers_require_tls:
         offered["REQUIRETLS"] = []
     if session.service.gate is not None and session.tls and session.user is None:
-        offered["AUTH"] = list(offered_mechanisms(session.service.gate.mechanisms, session.terms))
+        names = offered_mechanisms(session.service.gate.mechanisms, session.terms)
+        offered.update({"AUTH": list(names)} if names else {})
     return offered
 
 

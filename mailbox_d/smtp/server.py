@@ -62,7 +62,7 @@ class SMTPServer(SessionShell, smtp.ESMTP):
     def forget(self) -> None:
         can_start_tls = self.tls_context is not None and not self.is_tls
         self.session = SMTPSession(
-            self.service, self.peer, self.tls_description, self.channel_bindings, can_start_tls=can_start_tls
+            self.service, self.peer, self.tls_description, self.sasl_terms, can_start_tls=can_start_tls
         )
 
     async def respond(self, event: Event) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Flag, auto
 
 from mailbox_d.auth.realm import User
@@ -14,7 +14,6 @@ from mailbox_d.smtp.incoming import IncomingMessage
 from mailbox_d.smtp.replies import TOO_MANY_ERRORS, Answer, Then
 from mailbox_d.smtp.service import Kind, Service
 from mailbox_d.wire.sasl.mechanisms import Terms
-from mailbox_d.wire.sasl.scram import NO_BINDINGS
 from mailbox_d.wire.smtp.commands import Hello
 from mailbox_d.wire.smtp.replies import Reply
 
@@ -39,15 +38,15 @@ class SMTPSession:
         service: Service,
         peer: str,
         tls: str = "",
-        bindings: Callable[[], Mapping[str, bytes]] = lambda: NO_BINDINGS,
+        terms: Callable[[int], Terms] = Terms,
         *,
         can_start_tls: bool = False,
     ) -> None:
-        """`tls`: TLS version and cipher, empty without TLS; `bindings` gives what an exchange can be bound to."""
+        """`tls`: TLS version and cipher, empty without TLS; `terms`: see `SessionShell.sasl_terms`."""
         self.service = service
         self.peer = peer
         self.tls = tls
-        self._bindings = bindings
+        self._terms = terms
         self.can_start_tls = can_start_tls
         self.hello: Hello | None = None
         self.delivery: StrangerDelivery = StrangerDelivery(service.recipients)
@@ -76,7 +75,7 @@ class SMTPSession:
     @property
     def terms(self) -> Terms:
         """What an exchange is held to."""
-        return Terms(self.service.limits.auth_line, self._bindings())
+        return self._terms(self.service.limits.auth_line)
 
     @property
     def login_peer(self) -> LoginPeer:

@@ -2,7 +2,8 @@
 
 Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
 `message_size=n` (octets), `first_login=yes` (the mailboxes of a first login are made), `condstore=no`,
-`quota=n` (octets, no grace), `quota_messages=n`, `mechanisms=PLAIN,SCRAM-SHA-256` (of SASL).
+`quota=n` (octets, no grace), `quota_messages=n`, `mechanisms=PLAIN,SCRAM-SHA-256` (of SASL), and those of `inside_tls`.
+The token `good` is Ann's; while her issuer is down there is only `unasked`.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import QuotaLimits, SpecialUse, Store
 from mailbox_d.store.quota import QuotaRules
 from mailbox_d.wire.imap.framer import FramerLimits
-from mailbox_d.wire.sasl.exchange import Credentials, Proven
+from mailbox_d.wire.sasl.exchange import BearerToken, Credentials, Proven
 from mailbox_d.wire.sasl.scram import ScramKeys
+from tests.dialogues import inside_tls
 from tests.dialogues.memory import Connection, MemoryTransport
 
 ANN = EmailAddress.parse("ann@example.org")
@@ -58,6 +60,10 @@ class OneUser:
                 return fail(AuthenticationUnavailable("The user database does not answer", cause="password of ldap: x"))
             case Credentials("ann@example.org", b"secret") | Proven("ann@example.org"):
                 return succeed(b"ann@example.org")
+            case BearerToken("ann@example.org" | "", "good"):
+                return succeed(b"ann@example.org")
+            case BearerToken(_, "unasked"):
+                return fail(AuthenticationUnavailable("The issuer does not answer", cause="https://x: no answer"))
         return fail(AuthenticationFailed("Authentication failed"))
 
 
@@ -106,15 +112,17 @@ async def at_once(seconds: float) -> None:
     """Time passes without being waited for."""
 
 
-def imap_connection(service: IMAPService, *, tls: bool = True, secure: bool = False) -> Connection:
+def imap_connection(
+    service: IMAPService, *, tls: bool = True, secure: bool = False, handle: object = None
+) -> Connection:
     server = IMAPServer(service, SessionLimits(command_timeout=60.0), object() if tls else None)
-    return Connection(server, MemoryTransport(secure=secure))
+    return Connection(server, MemoryTransport(secure=secure, handle=handle))
 
 
 def imap_dialogue(options: Mapping[str, str]) -> Connection:
     """The factory that dialogues use."""
     unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "message_size", "first_login"}
-    unknown -= {"quota", "quota_messages", "condstore", "mechanisms"}
+    unknown -= {"quota", "quota_messages", "condstore", "mechanisms"} | inside_tls.OPTIONS
     if unknown:
         raise KeyError(*unknown)
     small = FramerLimits(line=65536, literals=1000, literal_octets=1 << 20, streams_messages=True, drained=1000)
@@ -130,4 +138,5 @@ def imap_dialogue(options: Mapping[str, str]) -> Connection:
         mechanisms=mechanisms_of(options),
     )
     service = replace(service, condstore=options.get("condstore") != "no")
-    return imap_connection(service, tls=options.get("tls") != "no", secure=options.get("secure") == "yes")
+    tls, secure = options.get("tls") != "no", options.get("secure") == "yes"
+    return imap_connection(service, tls=tls, secure=secure, handle=inside_tls.handle_of(options))

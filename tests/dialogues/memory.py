@@ -16,8 +16,9 @@ class MemoryTransport(StringTransport):
 
     tls_begun = False
 
-    def __init__(self, *, secure: bool = False) -> None:
+    def __init__(self, *, secure: bool = False, handle: object = None) -> None:
         super().__init__(lenient=True)
+        self._handle = handle
         if secure:
             alsoProvides(self, ISSLTransport)
 
@@ -28,8 +29,8 @@ class MemoryTransport(StringTransport):
     def setTcpNoDelay(self, enabled: bool) -> None:
         pass
 
-    def getHandle(self) -> None:
-        return None
+    def getHandle(self) -> object:
+        return self._handle
 
     def getPeerCertificate(self) -> None:
         return None

@@ -1,7 +1,7 @@
 """The POP3 server under test: the user ann@example.org, password secret, and three messages in INBOX.
 
 Options: `tls=no` (it cannot begin), `secure=yes` (TLS from the start), `allow_plaintext=yes`, `sessions=n` (of a user),
-`taken=yes` (another session has the maildrop), `mechanisms=PLAIN,SCRAM-SHA-256` (of SASL).
+`taken=yes` (another session has the maildrop), `mechanisms=PLAIN,SCRAM-SHA-256` (of SASL), and those of `inside_tls`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mailbox_d.pop3.server import POP3Server
 from mailbox_d.pop3.service import POP3Limits, POP3Service
 from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import Account, Store
+from tests.dialogues import inside_tls
 from tests.dialogues.imap_server import ANN, OneUser, at_once, keys_of, mechanisms_of
 from tests.dialogues.memory import Connection, MemoryTransport
 
@@ -68,14 +69,17 @@ def pop3_service(
     return POP3Service("mail.example.org", gate, allow_plaintext, marks_seen, limits or POP3Limits())
 
 
-def pop3_connection(service: POP3Service, *, tls: bool = True, secure: bool = False) -> Connection:
+def pop3_connection(
+    service: POP3Service, *, tls: bool = True, secure: bool = False, handle: object = None
+) -> Connection:
     server = POP3Server(service, SessionLimits(command_timeout=60.0), object() if tls else None)
-    return Connection(server, MemoryTransport(secure=secure))
+    return Connection(server, MemoryTransport(secure=secure, handle=handle))
 
 
 def pop3_dialogue(options: Mapping[str, str]) -> Connection:
     """The factory that dialogues use."""
     unknown = options.keys() - {"tls", "secure", "allow_plaintext", "sessions", "taken", "mechanisms"}
+    unknown -= inside_tls.OPTIONS
     if unknown:
         raise KeyError(*unknown)
     service = pop3_service(
@@ -86,4 +90,5 @@ def pop3_dialogue(options: Mapping[str, str]) -> Connection:
     )
     if options.get("taken") == "yes":
         service.locks.take(ANN)
-    return pop3_connection(service, tls=options.get("tls") != "no", secure=options.get("secure") == "yes")
+    tls, secure = options.get("tls") != "no", options.get("secure") == "yes"
+    return pop3_connection(service, tls=tls, secure=secure, handle=inside_tls.handle_of(options))

@@ -34,6 +34,7 @@ from mailbox_d.store.ports import QuotaLimits
 from mailbox_d.store.quota import QuotaRules
 from mailbox_d.wire.sasl.scram import ScramKeys
 from tests.dialogues.imap_server import mechanisms_of
+from tests.dialogues.inside_tls import handle_of
 from tests.dialogues.memory import Connection, MemoryTransport
 
 NOW = 1_700_000_000.0
@@ -82,6 +83,17 @@ class SampleRealm:
             raise AuthenticationUnavailable("Users cannot be looked up now", cause="the directory's host is down")
 
 
+class SampleTokens:
+    """`good` is alice's token; of `unasked` nobody can say anything now."""
+
+    async def address_of(self, token: str) -> EmailAddress:
+        if token == "unasked":
+            raise AuthenticationUnavailable("The issuer cannot be asked now", cause="https://x: it takes too long")
+        if token != "good":
+            raise AuthenticationFailed("Authentication failed", cause="it has expired")
+        return EmailAddress.parse("alice@example.org")
+
+
 def smtp(options: Mapping[str, str]) -> Connection:
     return _connection(Kind.SMTP, options)
 
@@ -97,8 +109,9 @@ def lmtp(options: Mapping[str, str]) -> Connection:
 def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
     `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`,
-    `mechanisms=<SASL's>,…`, `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken."""
-    connection = Connection(protocol=None, transport=MemoryTransport())
+    `mechanisms=<SASL's>,…`, `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken, and
+    those of `inside_tls`."""
+    connection = Connection(protocol=None, transport=MemoryTransport(handle=handle_of(options)))
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(
         _service(kind, options, SMTPLimits(**{"unknown_recipient_delay": 0.0, **limits}), connection.clock),
@@ -168,7 +181,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
     async def first_full(mailboxes: Sequence[EmailAddress], octets: int) -> EmailAddress | None:
         return next((mailbox for mailbox in mailboxes if not store.has_room(mailbox, octets)), None)
 
-    portal = build_portal(directory, {IMessageDelivery: avatar})
+    portal = build_portal(directory, {IMessageDelivery: avatar}, tokens=SampleTokens())
     return Service(
         kind=kind,
         hostname="mail.example.org",

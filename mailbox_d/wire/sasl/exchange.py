@@ -28,6 +28,10 @@ class UnknownMechanism(SaslError):
     """A mechanism that is not offered."""
 
 
+class PrivacyWanted(UnknownMechanism):
+    """A mechanism that is offered inside TLS alone, outside of it."""
+
+
 class Cancelled(SaslError):
     """The client gave up with `*`."""
 

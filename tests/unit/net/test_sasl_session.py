@@ -25,7 +25,7 @@ def gate() -> LoginGate:
 
 
 def exchange(gate: LoginGate, name: str) -> SaslSession:
-    return SaslSession(gate, name, LoginPeer("192.0.2.1", 0, Terms(bindings=BOUND, has_certificate=True)))
+    return SaslSession(gate, name, LoginPeer("192.0.2.1", 0, Terms(is_tls=True, bindings=BOUND, has_certificate=True)))
 
 
 def asked(step: Awaitable[Challenge | Admission]) -> bytes:

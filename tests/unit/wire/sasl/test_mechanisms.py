@@ -17,6 +17,7 @@ from mailbox_d.wire.sasl.exchange import (
     Credentials,
     MalformedResponse,
     Mechanism,
+    PrivacyWanted,
     SaslError,
     Step,
     UnknownMechanism,
@@ -26,7 +27,7 @@ from mailbox_d.wire.sasl.mechanisms import MECHANISMS, Terms, mechanism, offered
 from mailbox_d.wire.sasl.passwords import Login, Plain
 from mailbox_d.wire.sasl.scram import ScramKeys, ScramSha256
 
-BOUND = Terms(bindings={"tls-exporter": b"x" * 32}, has_certificate=True)
+BOUND = Terms(is_tls=True, bindings={"tls-exporter": b"x" * 32}, has_certificate=True)
 KEYS = ScramKeys(4096, b"salt", b"s" * 32, b"k" * 32)
 
 
@@ -106,6 +107,19 @@ def test_scram_is_bound_where_there_is_something_to_bind_it_to() -> None:
 def test_external_is_for_those_who_showed_a_certificate() -> None:
     assert offered(["EXTERNAL", "PLAIN"], BOUND) == ("EXTERNAL", "PLAIN")
     assert offered(["EXTERNAL", "PLAIN"], Terms()) == ("PLAIN",)
+
+
+@pytest.mark.parametrize("name", ["OAUTHBEARER", "XOAUTH2", "xoauth2"])
+def test_a_token_is_for_tls_alone(name: str) -> None:
+    """RFC 7628 section 4: whoever reads it can use it."""
+    served = ["OAUTHBEARER", "XOAUTH2", "PLAIN"]
+    assert offered(served, Terms(is_tls=True)) == ("OAUTHBEARER", "XOAUTH2", "PLAIN")
+    assert offered(served, Terms()) == ("PLAIN",)
+    with pytest.raises(PrivacyWanted):
+        mechanism(name, served, Terms())
+    with pytest.raises(UnknownMechanism) as refusal:
+        mechanism(name, ["PLAIN"], Terms())
+    assert not isinstance(refusal.value, PrivacyWanted)
 
 
 wire_lines = (
