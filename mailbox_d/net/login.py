@@ -134,10 +134,11 @@ class LoginGate:
             logout()
 
         log.info(
-            "login: service={service} peer={peer} user={user}" + (" by={by}" if by else ""),
+            "login: service={service} peer={peer} user={user} mechanism={mechanism}" + (" by={by}" if by else ""),
             service=self.service.value,
             peer=peer.address,
             user=user,
+            mechanism=peer.mechanism,
             by=one_line(by),
         )
         return Admission(avatar, leave)

@@ -65,7 +65,7 @@ def test_gsasl_binds_the_exchange_to_its_connection(site: Site, daemon: Daemon, 
     """With TLS 1.3 by tls-exporter, with TLS 1.2 by tls-unique."""
     assert gsasl(site, kind, PLUS, user)
     assert gsasl(site, kind, PLUS, user, priority=TLS_1_2)
-    assert f"login: service={kind} peer={HOST} user={user}" in daemon.log_text()
+    assert f"login: service={kind} peer={HOST} user={user} mechanism={PLUS}\n" in daemon.log_text()
 
 
 @pytest.mark.parametrize("kind", MAIL_KINDS)
@@ -120,7 +120,7 @@ def test_mbsync_with_a_wrong_password(site: Site, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("protocol", "service"), [("imap", "imap"), ("pop", "pop3")])
 def test_mutt(daemon: Daemon, tmp_path: Path, protocol: str, service: str) -> None:
-    line = f"login: service={service} peer={HOST} user={PLAIN_USER}"
+    line = f"login: service={service} peer={HOST} user={PLAIN_USER} mechanism={SCRAM}\n"
     before = daemon.log_text().count(line)
     mutt(daemon.site, protocol, "scram-sha-256", PLAIN_USER, tmp_path)
     assert daemon.log_text().count(line) == before + 1

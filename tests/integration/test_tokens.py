@@ -147,7 +147,7 @@ def test_keys_in_a_file(tmp_path: Path) -> None:
     keys.write_bytes(key_set(SIGNER))
     with running(site) as daemon:
         mutt(site, signed(), tmp_path)
-        assert f"login: service=imap peer={HOST} user={ALICE}" in daemon.log_text()
+        assert f"login: service=imap peer={HOST} user={ALICE} mechanism=OAUTHBEARER" in daemon.log_text()
         assert not curl(site, "imaps", "OAUTHBEARER", signed(exp=time.time() - 60))
         assert not curl(site, "imaps", "OAUTHBEARER", signed(aud="calendar"))
         assert not curl(site, "imaps", "OAUTHBEARER", signed(email="nobody@example.org"), "nobody@example.org")

@@ -53,6 +53,7 @@ class Realm:
         self.clock = clock
         self.seconds = 0.0
         self.looked = 0
+        self.by = ""
 
     async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         self.looked += 1
@@ -63,7 +64,7 @@ class Realm:
         HASHED.verify(password)
         if str(address) != ANN or password != b"secret":
             raise AuthenticationFailed("Authentication failed")
-        return LoggedIn(User(address))
+        return LoggedIn(User(address), self.by)
 
     async def user_for(self, address: EmailAddress, service: Service) -> User:
         return User(address)
@@ -245,6 +246,21 @@ def test_attack_36_a_proof_of_scram_before_its_time_is_not_looked_at() -> None:
     town.clock.advance(15)
     scram(town, b"secret")().addBoth(outcomes.append)
     assert outcomes[3].data.startswith(b"v=")
+
+
+def test_who_is_let_in_has_a_line_too(lines: list[str]) -> None:
+    town = Gate()
+    assert not isinstance(town.offer(ANN, b"secret")[0], Exception)
+    Deferred.fromCoroutine(
+        SaslSession(town.gate, "plain", LoginPeer("2001:db8::1")).start(b64(b"\0%s\0secret" % ANN.encode()))
+    )
+    town.realm.by = "phone"
+    town.offer(ANN, b"secret")
+    assert [line for line in lines if line.startswith("login")] == [
+        "login: service=imap peer=192.0.2.1 user=ann@example.org mechanism=password",
+        "login: service=imap peer=2001:db8::1 user=ann@example.org mechanism=PLAIN",
+        "login: service=imap peer=192.0.2.1 user=ann@example.org mechanism=password by=phone",
+    ]
 
 
 def test_the_line_in_the_log_says_who_from_where_and_how(lines: list[str]) -> None:
