@@ -23,6 +23,19 @@ def count(row: str, **figures: int) -> None:
     _COUNTS.setdefault(row, Counter()).update(figures)
 
 
+_TOLD: list[str] = []
+
+
+def tell(line: str) -> None:
+    """Have a line stand below the table: what was measured, and judged by nobody."""
+    _TOLD.append(line)
+
+
+def told() -> list[str]:
+    """All that was told."""
+    return list(_TOLD)
+
+
 def counted() -> dict[str, dict[str, int]]:
     """All that was counted, by row."""
     return {row: dict(counts) for row, counts in _COUNTS.items()}
