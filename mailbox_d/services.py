@@ -89,7 +89,11 @@ def smtp_service(site: Site, kind: Kind) -> SMTPService:
         return await site.lanes.store.run(site.store.free_octets)
 
     async def first_full(mailboxes: Sequence[EmailAddress], octets: int) -> EmailAddress | None:
-        limited = [mailbox for mailbox in mailboxes if site.quotas.limits(mailbox) is not None]
+        limited = [
+            mailbox
+            for mailbox in mailboxes
+            if site.quotas.limits(mailbox) is not None or not site.maildirs.residences.are_plain(mailbox)
+        ]
         lane = site.lanes.delivery.of(*map(str, limited))
         return await lane.run(_first_full, site.store, limited, octets) if limited else None
 

@@ -35,7 +35,7 @@ from mailbox_d.imap.fetch.ahead import Crew
 from mailbox_d.imap.fetch.feeding import IndexFeeding
 from mailbox_d.limits import guess_limits, mime_limits
 from mailbox_d.net.certificate_reload import CertificateReload
-from mailbox_d.net.certificates import Certificates, declared_pairs
+from mailbox_d.net.certificates import Certificates, declared_clients, declared_pairs
 from mailbox_d.net.children import Children
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
@@ -53,6 +53,7 @@ from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits, Store
 from mailbox_d.store.quota import QuotaRules
+from mailbox_d.store.residences import Residence, ResidenceRules
 
 INDEX_CHILD = "mailbox_d.imap.fetch.child:work"
 """What child processes do, one for each core but one: the daemon is to have the first."""
@@ -117,10 +118,10 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     last_use = LastUse(time.time)
     directory = build_directory(configuration, realms, last_use)
     quotas = quota_rules(directory, configuration.quota)
-    maildirs = build_maildirs(configuration, watch, quotas)
+    maildirs = build_maildirs(configuration, watch, quotas, directory)
     recorder = build_recorder(configuration, lanes)
     recipients = build_recipients(configuration, realms)
-    certificates = Certificates(declared_pairs(configuration), configuration.tls.directory)
+    certificates = build_certificates(configuration)
     connections = build_connections(limits)
     acquaintances = Acquaintances(limits.login_acquaintances)
     return Site(
@@ -156,6 +157,12 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     )
 
 
+def build_certificates(configuration: Configuration) -> Certificates:
+    """What is shown to clients, and who vouches for what they show. Raises `ConfigurationError`."""
+    clients = declared_clients(configuration)
+    return Certificates(declared_pairs(configuration), configuration.tls.directory, clients=clients)
+
+
 def build_workers(configuration: Configuration, reactor: Any, count: int) -> Children:
     """Processes that read messages for IMAP, ready before they are asked where IMAP is served."""
     serves_imap = bool(configuration.listeners.imap or configuration.listeners.imaps)
@@ -180,13 +187,16 @@ def kept_secret(configuration: Configuration, reactor: Any, secret: LastingSecre
     return KeptState(reactor, os.fsencode(configuration.storage.state / SECRET), secret, lanes.files.run)
 
 
-def build_maildirs(configuration: Configuration, watch: DirectoryWatch, quotas: QuotaRules) -> MaildirStore:
+def build_maildirs(
+    configuration: Configuration, watch: DirectoryWatch, quotas: QuotaRules, directory: Directory
+) -> MaildirStore:
     """Where users' mail is kept."""
     return MaildirStore(
         configuration.storage.maildirs,
         settings=store_settings(configuration.storage.newline, configuration.limits),
         watcher=watch,
         quotas=quotas,
+        residences=residence_rules(configuration, directory),
     )
 
 
@@ -246,6 +256,17 @@ def quota_rules(directory: Directory, quota: Quota) -> QuotaRules:
         return None if user is None else QuotaLimits(user.quota, user.quota_messages)
 
     return QuotaRules(limits_of, quota.grace_percent)
+
+
+def residence_rules(configuration: Configuration, directory: Directory) -> ResidenceRules:
+    """Where users' Maildirs are to lie, as their realms have it at the moment."""
+    realms = {name: configuration.realms[domain.realm] for name, domain in configuration.domains.items()}
+
+    def of(address: EmailAddress) -> Residence | None:
+        user = directory.known_user(address)
+        return None if user is None else Residence(user.maildir, realms[address.domain].provision)
+
+    return ResidenceRules(of, frozenset(realms))
 
 
 def build_realms(configuration: Configuration, lanes: Lanes, secret: LastingSecret) -> dict[str, AnyRealm]:

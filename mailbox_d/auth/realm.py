@@ -49,7 +49,8 @@ class SenderGrant:
 @dataclass(frozen=True, slots=True)
 class User:
     """A user: the address by which they log in, their quota in octets and in messages (None: no limit), their own
-    aliases, the services that they may use, and as whom else they may send.
+    aliases, the services that they may use, as whom else they may send, and where their Maildir is to lie (below the
+    store's root, from there or as a whole path; None: where it lies by the address).
 
     One who is not enabled cannot log in; mail for them is taken all the same.
     """
@@ -61,10 +62,25 @@ class User:
     quota_messages: int | None = None
     services: frozenset[Service] = frozenset(Service)
     senders: tuple[SenderGrant, ...] = ()
+    maildir: str | None = None
 
     def may_use(self, service: Service) -> bool:
         """Whether they may log in to a service."""
         return self.enabled and service in self.services
+
+
+def why_no_folder(address: EmailAddress) -> str:
+    """Why no folder can be named after a user, looking also at what folding turns the name into; empty if one can."""
+    if address.domain.startswith("["):
+        return "the domain is an IP address"
+    for name in (address.local_part, address.key):
+        if "/" in name:
+            return 'the local part contains, or folds to, "/"'
+        if name.startswith("."):
+            return "the local part begins with a dot, or folds to one that does"
+        if not name.isprintable():
+            return "the local part contains what cannot be printed"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,13 @@ from pathlib import Path
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.alias_loops import loops
 from mailbox_d.auth.passwords import DEFAULT_CEILING, StoredPassword
-from mailbox_d.auth.realm import SenderGrant, Service, User
+from mailbox_d.auth.realm import SenderGrant, Service, User, why_no_folder
 from mailbox_d.auth.schemes import CostCeiling
 from mailbox_d.config.faults import ConfigurationError, Fault, KeyPath, Refusal, kind, shown, unknown
 from mailbox_d.config.source import Document, DocumentLimits, Plain, parse_document, read_text
 from mailbox_d.config.units import Count, parse_size
 from mailbox_d.errors import AddressError
+from mailbox_d.store.layout import check_place
 
 _DOCUMENT = DocumentLimits(size=16 << 20, depth=8, nodes=1_000_000)
 
@@ -98,7 +99,10 @@ def read_users(path: Path, limits: UsersFileLimits = DEFAULT_LIMITS) -> Users:
 
 
 _TOP_KEYS = ("users", "aliases")
-_USER_KEYS = ("password", "quota", "quota_messages", "aliases", "services", "senders", "app_passwords", "enabled")
+_USER_KEYS = (
+    *("password", "quota", "quota_messages", "aliases", "services", "senders", "app_passwords", "enabled"),
+    "maildir",
+)
 _APP_PASSWORD_KEYS = ("password", "services")
 _SERVICES = tuple(service.value for service in Service)
 _NAME = re.compile(r"\w[\w.-]{0,63}")
@@ -107,6 +111,7 @@ _AN_ADDRESS = "an address such as bob@example.org"
 _A_GRANT = "an address, or @ and a domain for all of its addresses"
 _A_SERVICE = "one of " + ", ".join(_SERVICES)
 _APP_PASSWORD_NAME = "letters, digits, dots, hyphens and underscores, at most 64"
+_A_PLACE = "a path below storage.maildirs, such as staff/alice"
 _A_HASH = 'text in quotes: "{SCHEME}hash"'
 
 
@@ -145,7 +150,7 @@ class _Reading:
     def _user_address(self, text: str) -> EmailAddress | None:
         path: KeyPath = ("users", text)
         address = self._claimed_address(text, path, at_key=True)
-        if address is not None and (problem := _why_no_folder(address)):
+        if address is not None and (problem := why_no_folder(address)):
             self._refuse(path, problem, "an address that a folder can be named after", at_key=True)
             return None
         return address
@@ -164,9 +169,10 @@ class _Reading:
         senders = tuple(self._senders(value.get("senders", []), (*path, "senders")))
         others = tuple(self._app_passwords(value.get("app_passwords", {}), (*path, "app_passwords")))
         enabled = self._enabled(value.get("enabled", True), (*path, "enabled"))
+        maildir = self._maildir(value.get("maildir"), (*path, "maildir"))
         if address is None or password is None:
             return None
-        return Login(User(address, quota, aliases, enabled, messages, services, senders), password, others)
+        return Login(User(address, quota, aliases, enabled, messages, services, senders, maildir), password, others)
 
     def _password(self, entry: Mapping[str, Plain], path: KeyPath) -> StoredPassword | None:
         """How the password is stored. No fault repeats the value: it may be a password without its scheme."""
@@ -243,6 +249,19 @@ class _Reading:
         except Refusal as refusal:
             self._refuse(path, refusal.problem, refusal.expected)
             return None
+
+    def _maildir(self, value: Plain, path: KeyPath) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self._refuse(path, self._kind(value, path), _A_PLACE)
+            return None
+        try:
+            check_place(value)
+        except AddressError as error:
+            self._refuse(path, f"this is no path of a Maildir: {error.cause}", _A_PLACE)
+            return None
+        return value
 
     def _enabled(self, value: Plain, path: KeyPath) -> bool:
         if not isinstance(value, bool):
@@ -342,17 +361,3 @@ class _Reading:
 
     def _refuse(self, path: KeyPath, problem: str, expected: str, *, at_key: bool = False) -> None:
         self.faults.append(self._document.fault(path, problem, expected, at_key=at_key))
-
-
-def _why_no_folder(address: EmailAddress) -> str:
-    """Why no folder can be named after a user, looking also at what folding turns the name into; empty if one can."""
-    if address.domain.startswith("["):
-        return "the domain is an IP address"
-    for name in (address.local_part, address.key):
-        if "/" in name:
-            return 'the local part contains, or folds to, "/"'
-        if name.startswith("."):
-            return "the local part begins with a dot, or folds to one that does"
-        if not name.isprintable():
-            return "the local part contains what cannot be printed"
-    return ""

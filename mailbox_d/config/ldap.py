@@ -51,6 +51,9 @@ class LdapAttributes(Section):
     senders: Annotated[str, AttributeName()] | None = None
     """As whom else the user may send: addresses, or `@domain` for all of a domain."""
 
+    maildir: Annotated[str, AttributeName()] | None = None
+    """Where the user's Maildir lies, below `storage.maildirs`: one value. null: where it lies by the address."""
+
 
 class LdapGroups(Section):
     """Groups that are distribution lists."""

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 from pydantic import AfterValidator, Field, Strict, model_validator
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.config.client_certificates import ClientCertificates
 from mailbox_d.config.endpoints import Endpoint, EndpointText
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.ldap import LdapRealm
@@ -120,6 +121,9 @@ class Realm(Section):
     ldap: LdapRealm | None = None
     """An LDAP directory."""
 
+    provision: bool = True
+    """Whether a user's Maildir is made where it is missing. With false their mail is put off until it is there."""
+
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> Realm:
         given = [name for name in ("yaml", "ldap") if getattr(self, name) is not None]
@@ -142,9 +146,10 @@ class Domain(Section):
     """A certificate for this domain's names, beside those of `tls`."""
 
 
-SaslMechanism: TypeAlias = Literal["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
+SaslMechanism: TypeAlias = Literal["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "EXTERNAL"]
 
 BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
+BY_CERTIFICATE = "EXTERNAL"
 
 
 class Login(Section):
@@ -156,7 +161,8 @@ class Login(Section):
     mechanisms: Annotated[tuple[SaslMechanism, ...], Strict(False)] = ("PLAIN", "LOGIN")
     """The SASL mechanisms that users may log in by, alike on submission, IMAP and POP3. `SCRAM-SHA-256` is for sites
     whose passwords are all stored as `{SCRAM-SHA-256}` or `{PLAIN}`: clients that know it ask for nothing else. Inside
-    TLS it brings `SCRAM-SHA-256-PLUS` along. `OAUTHBEARER` and `XOAUTH2` take what `tokens` says."""
+    TLS it brings `SCRAM-SHA-256-PLUS` along. `OAUTHBEARER` and `XOAUTH2` take what `tokens` says, `EXTERNAL` what
+    `client_certificates` says."""
 
     upgrade_hashes: bool = False
     """Whether a password that is stored by an older scheme, or at a lower cost than today's, is stored anew in the
@@ -166,11 +172,20 @@ class Login(Section):
     tokens: Tokens | None = None
     """Whose tokens prove an address to `OAUTHBEARER` and `XOAUTH2`."""
 
+    client_certificates: ClientCertificates | None = None
+    """Whose certificates prove an address to `EXTERNAL`; where that is not named, nobody is asked for one."""
+
     @model_validator(mode="after")
     def _tokens_have_an_issuer(self) -> Login:
         named = [name for name in BY_TOKEN if name in self.mechanisms]
         if named and self.tokens is None:
             raise Refusal(f"{named[0]} needs tokens", "a section tokens, or other mechanisms")
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_have_authorities(self) -> Login:
+        if BY_CERTIFICATE in self.mechanisms and self.client_certificates is None:
+            raise Refusal("EXTERNAL needs client_certificates", "a section client_certificates, or other mechanisms")
         return self
 
 

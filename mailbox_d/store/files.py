@@ -5,7 +5,7 @@ bytes, since a Maildir may hold names in no encoding at all. Nothing is ever ope
 """
 
 # pathlib holds neither bytes nor descriptors
-# ruff: noqa: PTH102, PTH104, PTH106, PTH108, PTH208
+# ruff: noqa: PTH102, PTH104, PTH106, PTH108, PTH115, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ if _renameat2 is not None:
     _renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_LINK = frozenset({errno.EINVAL, errno.ENOENT, errno.ENOTDIR})
 
 
 def storage_fault(error: OSError) -> StorageFault:
@@ -115,6 +116,19 @@ class FileSystem:
 
     def link(self, source: bytes, destination: bytes) -> None:
         os.link(source, destination, follow_symlinks=False)
+
+    def symlink(self, text: bytes, path: bytes) -> None:
+        """Make a symbolic link that says `text`."""
+        os.symlink(text, path)
+
+    def link_text(self, path: bytes) -> bytes | None:
+        """What a symbolic link says, None where there is none."""
+        try:
+            return os.readlink(path)
+        except OSError as error:
+            if error.errno in _NO_LINK:
+                return None
+            raise
 
     def unlink(self, path: bytes) -> None:
         os.unlink(path)

@@ -18,6 +18,7 @@ from mailbox_d.store.maildir_account import MaildirAccount
 from mailbox_d.store.open_mailboxes import OpenMailboxes
 from mailbox_d.store.ports import Block, Store, Target
 from mailbox_d.store.quota import QuotaRules
+from mailbox_d.store.residences import ResidenceRules, Residences
 from mailbox_d.store.watching import NobodyWatches, Watcher
 
 
@@ -25,7 +26,7 @@ class MaildirStore(Store):
     """All accounts below `root`. `newline` (`lf` or `crlf`) and `hold` stand for `settings` where none are given.
 
     With a `watcher`, mailboxes that are open hear at once what other programs do in them. `quotas` say what each
-    account may hold.
+    account may hold, `residences` where each lies.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class MaildirStore(Store):
         settings: StoreSettings | None = None,
         watcher: Watcher | None = None,
         quotas: QuotaRules | None = None,
+        residences: ResidenceRules | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if newline not in ("lf", "crlf"):
@@ -46,7 +48,9 @@ class MaildirStore(Store):
         settings = settings or replace(StoreSettings(), newline=newline, hold=hold)
         watcher, quotas = watcher or NobodyWatches(), quotas or QuotaRules()
         self._disk = Disk(files or FileSystem(), settings, clock, watcher, quotas)
-        self._layout = Layout(self._root)
+        self._layout = Layout(self._root, self._disk.files)
+        self.residences = residences or ResidenceRules()
+        self._homes = Residences(self._disk, self._layout, self.residences)
         self._opened = OpenMailboxes(settings.kept_mailboxes)
 
     @property
@@ -65,7 +69,7 @@ class MaildirStore(Store):
 
     @storage_faults
     def account(self, address: EmailAddress) -> MaildirAccount:
-        maildir = self._layout.maildir(address)
+        maildir = self._homes.maildir(address)
         require_folder(self._disk.files, Folder(maildir))
         return MaildirAccount(self._disk, address, maildir, self._opened)
 
@@ -75,7 +79,7 @@ class MaildirStore(Store):
 
     @storage_faults
     def has_room(self, address: EmailAddress, octets: int) -> bool:
-        return self._disk.ledgers.of(address, self._layout.maildir(address)).has_room(octets)
+        return self._disk.ledgers.of(address, self._homes.maildir(address, make=False)).has_room(octets)
 
     @storage_faults
     def free_octets(self) -> int:
@@ -84,6 +88,6 @@ class MaildirStore(Store):
         return self._disk.files.free_octets(root)
 
     def _folder(self, target: Target) -> Folder:
-        """Where a copy goes. Raises `AddressError`, `NoSuchMailbox`."""
-        maildir = self._layout.maildir(target.address)
+        """Where a copy goes. Raises `AddressError`, `NoSuchMailbox`, `ResidenceFault`."""
+        maildir = self._homes.maildir(target.address)
         return MaildirAccount(self._disk, target.address, maildir, self._opened).folder(target.mailbox)

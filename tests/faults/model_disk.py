@@ -176,6 +176,9 @@ class ModelDisk(FileSystem):
             raise fault(errno.EPERM, source)
         self._do(Entry(self._directory(parent(destination)).number, _name(destination), node.number))
 
+    def link_text(self, path: bytes) -> bytes | None:
+        return None  # there are none
+
     def unlink(self, path: bytes) -> None:
         if self._require(path).is_directory:
             raise fault(errno.EISDIR, path)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.realm import SenderGrant, User
+from mailbox_d.auth.realm import SenderGrant, User, why_no_folder
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.ldap import LdapAttributes
 from mailbox_d.config.units import parse_size
 from mailbox_d.errors import AddressError
+from mailbox_d.store.layout import check_place
 
 MAX_ALIASES = 1_000
 _PREFIX = "smtp:"
@@ -35,7 +36,7 @@ class Entry:
 
 def attribute_names(names: LdapAttributes) -> tuple[str, ...]:
     """The attributes to ask for."""
-    given = (names.address, names.aliases, names.quota, names.quota_messages, names.senders)
+    given = (names.address, names.aliases, names.quota, names.quota_messages, names.senders, names.maildir)
     return tuple(name for name in given if name is not None)
 
 
@@ -50,6 +51,7 @@ def user_of(entry: Entry, names: LdapAttributes) -> User:
         aliases=aliases,
         quota_messages=_count(entry, names.quota_messages),
         senders=tuple(_grants(entry, names.senders)),
+        maildir=_place(entry, names.maildir),
     )
 
 
@@ -62,8 +64,8 @@ def own_address(entry: Entry, name: str) -> EmailAddress:
         address = EmailAddress.parse(value)
     except AddressError as error:
         raise EntryFault(f"{name} is no address") from error
-    if "/" in (address.local_part + address.key) or address.key.startswith(".") or address.domain.startswith("["):
-        raise EntryFault(f"no folder can be named after {name}")
+    if problem := why_no_folder(address):
+        raise EntryFault(f"no folder can be named after {name}: {problem}")
     return address
 
 
@@ -85,6 +87,21 @@ def _grants(entry: Entry, name: str | None) -> Iterator[SenderGrant]:
             yield SenderGrant.parse(value.decode("utf-8", "surrogateescape"))
         except AddressError:
             continue
+
+
+def _place(entry: Entry, name: str | None) -> str | None:
+    """Where the Maildir is to lie. An entry that does not say it is a fault where one does: the mail would go where
+    nobody looks."""
+    if name is None:
+        return None
+    text = _only(entry, name)
+    if text is None:
+        raise EntryFault(f"there is no {name}")
+    try:
+        check_place(text)
+    except AddressError as error:
+        raise EntryFault(f"{name} is no path of a Maildir: {error.cause}") from error
+    return text
 
 
 def _size(entry: Entry, name: str | None) -> int | None:

@@ -36,15 +36,23 @@ class Known(Generic[T]):
 
     def keep(self, address: EmailAddress, answer: T) -> None:
         """Keep an answer that has just come."""
-        self._answers[address] = (self._clock() + self._seconds, answer)
-        self._answers.move_to_end(address)
-        while len(self._answers) > self._most:
-            self._answers.popitem(last=False)
+        self._put(address, self._clock() + self._seconds, answer)
+
+    def note(self, address: EmailAddress, answer: T) -> None:
+        """Keep what was said of another address, for `latest` alone, unless this one was asked for itself."""
+        if self.fresh(address) is None:
+            self._put(address, float("-inf"), answer)
 
     def forget(self) -> None:
         """Have everything asked for anew; `latest` still tells it."""
         for address, (_, answer) in list(self._answers.items()):
             self._answers[address] = (float("-inf"), answer)
+
+    def _put(self, address: EmailAddress, until: float, answer: T) -> None:
+        self._answers[address] = (until, answer)
+        self._answers.move_to_end(address)
+        while len(self._answers) > self._most:
+            self._answers.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._answers)

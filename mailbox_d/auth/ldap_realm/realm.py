@@ -111,6 +111,7 @@ class DirectoryRealm:
             return kept[0]
         found = await self._run(self._read_user, address)
         if found is not None:
+            self._users.note(found.user.address, found)  # whose mailbox it is, also of mail to an alias
             self._users.keep(address, found)
         else:
             self._strangers.keep(address, None)

@@ -16,6 +16,7 @@ from mailbox_d.store.folder import Folder
 from mailbox_d.store.layout import MAILDIR, Layout
 from mailbox_d.store.names import canonical_name, folder_of, name_of
 from mailbox_d.store.ports import INBOX
+from mailbox_d.store.residences import is_of_another
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,10 @@ def every_account(disk: Disk, layout: Layout) -> Iterator[AccountPlace]:
     root = os.fsencode(layout.root)
     for domain in _folders(disk, root):
         for local_part in _folders(disk, root + b"/" + domain):
-            maildir = b"/".join((root, domain, local_part, MAILDIR))
-            if find(disk.files, maildir) is not None:
-                yield AccountPlace(str(EmailAddress(_text(local_part), _text(domain))), maildir)
+            maildir = layout.resolved(b"/".join((root, domain, local_part, MAILDIR)))
+            address = EmailAddress(_text(local_part), _text(domain))
+            if find(disk.files, maildir) is not None and not is_of_another(disk.files, maildir, address):
+                yield AccountPlace(str(address), maildir)
 
 
 def one_account(disk: Disk, layout: Layout, user: str) -> AccountPlace:

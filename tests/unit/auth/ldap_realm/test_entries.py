@@ -76,3 +76,16 @@ def test_what_cannot_be(attributes: dict[str, str | bytes | list[str]]) -> None:
 def test_only_what_is_used_is_asked_for() -> None:
     assert attribute_names(LdapAttributes()) == ("mail",)
     assert attribute_names(NAMES) == ("mail", "proxyAddresses", "mailQuota", "mailCount", "mailSender")
+
+
+def test_a_maildir_s_place() -> None:
+    names = LdapAttributes(maildir="mailMessageStore")
+    said = user_of(entry(mail="alice@example.org", mailMessageStore="/srv/mail/staff/alice/"), names)
+    assert said == User(ALICE, maildir="/srv/mail/staff/alice/")
+    assert attribute_names(names) == ("mail", "mailMessageStore")
+
+
+@pytest.mark.parametrize("value", [[], ["a", "b"], "", "/", "..", "../../root", "a//b", ".a", "a\0b", " ", b"\xff"])
+def test_a_maildir_that_no_user_can_have(value: str | bytes | list[str]) -> None:
+    with pytest.raises(EntryFault):
+        user_of(entry(mail="alice@example.org", home=value), LdapAttributes(maildir="home"))

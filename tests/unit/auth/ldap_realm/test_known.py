@@ -38,3 +38,13 @@ def test_the_oldest_go_first() -> None:
         known.keep(address(number), number)
     assert len(known) == 3
     assert [known.latest(address(number)) for number in (1, 2, 3, 4)] == [1, None, 3, 4]
+
+
+def test_what_was_said_by_the_way_is_latest_and_not_fresh() -> None:
+    known: Known[str] = Known(lambda: 0.0, seconds=60)
+    known.note(address(1), "one")
+    assert known.fresh(address(1)) is None
+    assert known.latest(address(1)) == "one"
+    known.keep(address(1), "asked")
+    known.note(address(1), "by the way")
+    assert known.fresh(address(1)) == ("asked",)

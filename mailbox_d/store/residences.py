@@ -1,0 +1,230 @@
+"""Where users' Maildirs are to lie, as their realm has it, and that each lies there.
+
+A Maildir that is not in its place by the layout has a link there instead, which is read and never followed: so whoever
+knows no realm finds it too. In it `mailboxd-owner` says whose it is. What cannot be is a fault, and never
+another user's mail: nothing is made, and nothing is moved, where there is any doubt.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+from twisted.logger import Logger
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import AddressError, StorageFault
+from mailbox_d.store.disk import Disk
+from mailbox_d.store.files import FileSystem, find, forget, make_directories, parent, read_whole, write_new
+from mailbox_d.store.folder import Folder, require_folder
+from mailbox_d.store.layout import OWNER, Layout
+
+SAID_AGAIN = 600.0
+"""Seconds between two lines of the log about one user."""
+
+_SAID_MOST = 1_000
+_OWNER_MAX = 4096
+_HEADER: Final = b"mailboxd owner 1\n"
+_OURS = (b"cur", b"new", b"tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Residence:
+    """Where a user's Maildir is to lie (None: where the layout has it), and whether it is made where it is missing."""
+
+    maildir: str | None = None
+    provision: bool = True
+
+
+def _everybody_is_at_home(address: EmailAddress) -> Residence | None:
+    return Residence()
+
+
+@dataclass(frozen=True, slots=True)
+class ResidenceRules:
+    """Where all users are to be.
+
+    `of` tells it of a user's own address, None where nothing is known of the user now; it waits for nothing and may be
+    called from any thread. Below the folders of these `domains` all is as the layout has it.
+    """
+
+    of: Callable[[EmailAddress], Residence | None] = _everybody_is_at_home
+    domains: Collection[str] = field(default_factory=frozenset)
+
+    def are_plain(self, address: EmailAddress) -> bool:
+        """Whether the user's Maildir lies where the layout has it, and is made where it is missing."""
+        return self.of(address) == Residence()
+
+
+class ResidenceFault(StorageFault):
+    """A user's Maildir is not where it is to be, or what is there is not theirs. Only the operator can change it."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("The mailbox is not available now", cause=cause)
+
+
+class Residences:
+    """The users' Maildirs, each where the rules have it. Safe to call from several threads."""
+
+    _log = Logger()
+
+    def __init__(self, disk: Disk, layout: Layout, rules: ResidenceRules) -> None:
+        self._files = disk.files
+        self._layout = layout
+        self._rules = rules
+        self._clock = disk.clock
+        self._making = threading.Lock()
+        self._said: OrderedDict[EmailAddress, float] = OrderedDict()
+
+    def maildir(self, address: EmailAddress, *, make: bool = True) -> bytes:
+        """The path of a user's Maildir; with `make` it is made to be there, where that is allowed.
+
+        Raises `ResidenceFault`, told in the log, `AddressError`, `OSError`.
+        """
+        try:
+            return self._maildir(address, make)
+        except ResidenceFault as fault:
+            self._tell(address, fault)
+            raise
+
+    def _maildir(self, address: EmailAddress, make: bool) -> bytes:
+        there = self._layout.maildir(address)
+        residence = self._rules.of(address)
+        if residence is None:
+            return self._existing(there, "nothing is known of the user at the moment")
+        if residence.maildir is None:
+            return there if residence.provision else self._existing(there, "provision is false: make it, or mount it")
+        wanted = self._wanted(address, residence.maildir)
+        self._refuse_two(address, wanted)
+        is_there = self._stands(wanted)
+        if is_there and self._is_marked(address, wanted) and wanted == there:
+            return wanted
+        if not is_there and not residence.provision:
+            raise ResidenceFault(f"there is no Maildir at {_shown(wanted)} (provision is false: make it, or mount it)")
+        if make:
+            with self._making:
+                self._move_in(address, wanted)
+        return wanted
+
+    def _existing(self, maildir: bytes, why: str) -> bytes:
+        if find(self._files, maildir + b"/cur") is None:
+            raise ResidenceFault(f"there is no Maildir at {_shown(maildir)} ({why})")
+        return maildir
+
+    def _wanted(self, address: EmailAddress, text: str) -> bytes:
+        """The path that the realm names. Raises `ResidenceFault` for one that cannot be anybody's but another's."""
+        try:
+            wanted = self._layout.at(text)
+        except AddressError as error:
+            raise ResidenceFault(f"the realm's maildir cannot be: {error.cause}") from error
+        first = self._layout.below(wanted)[0]
+        if wanted != self._layout.own(address) and os.fsdecode(first).lower() in self._rules.domains:
+            raise ResidenceFault(f"{_shown(wanted)} is in the folder of a domain, and not the user's place there")
+        return wanted
+
+    def _stands(self, wanted: bytes) -> bool:
+        """Whether a Maildir is there; false where nothing is. Raises `ResidenceFault` for anything else."""
+        self._check_way(wanted)
+        status = find(self._files, wanted)
+        if status is None:
+            return False
+        if not stat.S_ISDIR(status.st_mode):
+            raise ResidenceFault(f"{_shown(wanted)} is no directory")
+        if status.st_uid != os.geteuid():
+            raise ResidenceFault(f"{_shown(wanted)} belongs to the user with the number {status.st_uid}: use chown")
+        if find(self._files, wanted + b"/cur") is None:
+            if any(name not in _OURS for name in self._files.names(wanted)):
+                raise ResidenceFault(f"{_shown(wanted)} has something else than a Maildir in it")
+            return False
+        return True
+
+    def _check_way(self, wanted: bytes) -> None:
+        """No directory on the way is a link, or another one's Maildir."""
+        path = os.fsencode(self._layout.root)
+        for name in self._layout.below(wanted)[:-1]:
+            path += b"/" + name
+            status = find(self._files, path)
+            if status is None:
+                return
+            if not stat.S_ISDIR(status.st_mode):
+                raise ResidenceFault(f"{_shown(path)} is no directory")
+            if find(self._files, path + b"/cur") is not None:
+                raise ResidenceFault(f"{_shown(wanted)} is inside another Maildir")
+
+    def _is_marked(self, address: EmailAddress, maildir: bytes) -> bool:
+        """Whether the Maildir is known to be the user's; false where it is nobody's yet."""
+        owner = read_whole(self._files, maildir + b"/" + OWNER, _OWNER_MAX)
+        if owner is not None and owner != _owned_by(address):
+            whose = owner.removeprefix(_HEADER).decode("utf-8", "replace").strip()
+            text = f"{_shown(maildir)} is of {whose!r}, as {os.fsdecode(OWNER)} in it says: remove that if it is wrong"
+            raise ResidenceFault(text)
+        return owner is not None
+
+    def _refuse_two(self, address: EmailAddress, wanted: bytes) -> None:
+        """A Maildir in the place by the layout has mail in it that would not be seen any more."""
+        own = self._layout.own(address)
+        status = find(self._files, own)
+        if wanted == own:
+            if status is not None and not stat.S_ISDIR(status.st_mode):
+                raise ResidenceFault(f"{_shown(own)} is a link: put the Maildir itself there")
+        elif status is not None and stat.S_ISDIR(status.st_mode):
+            raise ResidenceFault(f"there is a Maildir at {_shown(own)}: move it to {_shown(wanted)}")
+
+    def _move_in(self, address: EmailAddress, wanted: bytes) -> None:
+        """Have the Maildir there, marked as the user's, and a link to it in the place by the layout: in this order, so
+        that whatever ends it in the middle can be done again."""
+        require_folder(self._files, Folder(wanted))
+        if not self._is_marked(address, wanted):
+            self._mark(address, wanted)
+        own = self._layout.own(address)
+        if own != wanted:
+            make_directories(self._files, parent(own))
+            self._link(own, b"../../" + b"/".join(self._layout.below(wanted)))
+
+    def _mark(self, address: EmailAddress, maildir: bytes) -> None:
+        draft = maildir + b"/tmp/" + OWNER + b".%d.%d" % (os.getpid(), threading.get_ident())
+        forget(self._files, draft)
+        write_new(self._files, draft, _owned_by(address))
+        try:
+            self._files.link(draft, maildir + b"/" + OWNER)
+        except FileExistsError:
+            self._is_marked(address, maildir)  # which raises where another one was quicker
+        finally:
+            forget(self._files, draft)
+        self._files.fsync_directory(maildir)
+
+    def _link(self, own: bytes, text: bytes) -> None:
+        """One step: a link that stood there leads to the old place, or to the new one."""
+        draft = own + b".mailboxd"
+        forget(self._files, draft)
+        self._files.symlink(text, draft)
+        self._files.rename(draft, own)
+        self._files.fsync_directory(parent(own))
+
+    def _tell(self, address: EmailAddress, fault: ResidenceFault) -> None:
+        now = self._clock()
+        if now - self._said.get(address, float("-inf")) < SAID_AGAIN:
+            return
+        self._said[address] = now
+        while len(self._said) > _SAID_MOST:
+            self._said.popitem(last=False)
+        self._log.error("No mail for {user} and no mailbox now: {cause}", user=str(address), cause=fault.cause)
+
+
+def is_of_another(files: FileSystem, maildir: bytes, address: EmailAddress) -> bool:
+    """Whether a Maildir says that it is somebody else's. Raises `OSError`."""
+    owner = read_whole(files, maildir + b"/" + OWNER, _OWNER_MAX)
+    return owner is not None and owner != _owned_by(address)
+
+
+def _owned_by(address: EmailAddress) -> bytes:
+    return _HEADER + f"{address.key}@{address.domain}\n".encode()
+
+
+def _shown(path: bytes) -> str:
+    return repr(os.fsdecode(path))

@@ -1,0 +1,247 @@
+"""Where users' Maildirs are to lie: what the realm may name, what is made, and what is nobody's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from twisted.logger import globalLogPublisher
+
+from mailbox_d.address import EmailAddress
+from mailbox_d.errors import StorageFault
+from mailbox_d.record.whereabouts import Whereabouts
+from mailbox_d.store.files import FileSystem
+from mailbox_d.store.layout import Layout
+from mailbox_d.store.maildir_store import MaildirStore
+from mailbox_d.store.ports import Block, Receipt, Target
+from mailbox_d.store.residences import SAID_AGAIN, Residence, ResidenceFault, ResidenceRules
+from mailbox_d.store.upkeep.accounts import every_account, one_account
+
+ALICE = EmailAddress.parse("alice@example.org")
+BOB = EmailAddress.parse("bob@example.org")
+OWN = "example.org/alice/Maildir"
+
+
+@dataclass
+class Site:
+    """A store over a folder; `said` has what the realm says of each user."""
+
+    root: Path
+    said: dict[EmailAddress, Residence | None] = field(default_factory=dict)
+    now: float = 1000.0
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(exist_ok=True)
+        rules = ResidenceRules(self.said.get, frozenset({"example.org"}))
+        self.store = MaildirStore(self.root, residences=rules, clock=lambda: self.now)
+
+    def has(self, maildir: str | None = None, *, of: EmailAddress = ALICE, provision: bool = True) -> None:
+        """The realm says it from now on."""
+        self.said[of] = Residence(maildir, provision)
+
+    def deliver(self, address: EmailAddress = ALICE) -> Receipt:
+        delivery = self.store.deliver([Block(b"", (Target(address),))])
+        delivery.write(b"Subject: x\r\n\r\n")
+        (outcome,) = delivery.commit(all_or_nothing=True)
+        assert isinstance(outcome, Receipt)
+        return outcome
+
+    def messages(self, maildir: str) -> int:
+        return sum(1 for part in ("new", "cur") for _ in (self.root / maildir / part).iterdir())
+
+    def refuses(self, address: EmailAddress = ALICE) -> str:
+        """Why there is no mailbox: for every way in alike."""
+        causes: set[str] = set()
+        ways: tuple[Callable[[], object], ...] = (
+            lambda: self.store.account(address),
+            lambda: self.store.has_room(address, 1),
+            lambda: self.deliver(address),
+        )
+        for way in ways:
+            with pytest.raises(StorageFault) as error:
+                way()
+            causes.add(error.value.cause)
+        (cause,) = causes
+        return cause
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "root")
+
+
+def make(path: Path) -> Path:
+    for part in ("cur", "new", "tmp"):
+        (path / part).mkdir(parents=True)
+    return path
+
+
+def test_a_maildir_is_made_where_the_realm_has_it_and_all_find_it_there(site: Site) -> None:
+    site.has("staff/alice/")
+    receipt = site.deliver()
+    assert len(site.store.account(ALICE).open("INBOX").messages()) == 1
+    assert site.messages("staff/alice") == 1
+    assert os.readlink(site.root / OWN) == "../../staff/alice"
+    layout = Layout(site.root)
+    places = list(every_account(site.store.disk, layout))
+    assert [(each.user, each.maildir) for each in places] == [(str(ALICE), os.fsencode(site.root / "staff/alice"))]
+    assert one_account(site.store.disk, layout, str(ALICE)) == places[0]
+    assert Whereabouts(FileSystem(), layout).places(ALICE, receipt.name)[0].mailbox == "INBOX"
+
+
+def test_a_whole_path_below_the_root_is_the_same(site: Site) -> None:
+    site.has(str(site.root / "staff/alice"))
+    site.deliver()
+    assert site.messages("staff/alice") == 1
+
+
+def test_a_maildir_that_looks_like_another_domain_s_is_one_account(site: Site) -> None:
+    site.has("staff.example/alice/Maildir")
+    site.deliver()
+    assert [each.user for each in every_account(site.store.disk, Layout(site.root))] == [str(ALICE)]
+
+
+def test_one_that_is_there_is_taken_over(site: Site) -> None:
+    make(site.root / "staff/alice")
+    (site.root / "staff/alice/new/1.x").write_bytes(b"Subject: old\n\n")
+    site.has("staff/alice", provision=False)
+    assert len(site.store.account(ALICE).open("INBOX").messages()) == 1
+
+
+def test_a_user_moves_when_the_realm_says_so(site: Site) -> None:
+    site.has("old/alice")
+    site.deliver()
+    (site.root / "new").mkdir()
+    (site.root / "old/alice").rename(site.root / "new/alice")
+    site.has("new/alice", provision=False)
+    site.deliver()
+    assert site.messages("new/alice") == 2
+
+
+def test_who_is_not_known_now_or_no_longer_somewhere_else_stays(site: Site) -> None:
+    site.has("staff/alice")
+    site.deliver()
+    site.said[ALICE] = None
+    site.deliver()
+    site.has(None)
+    site.deliver()
+    assert site.messages("staff/alice") == 3
+
+
+def test_nothing_is_made_for_who_is_not_known_now(site: Site) -> None:
+    assert "nothing is known" in site.refuses()
+    assert list(site.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("maildir", [None, "staff/alice"])
+def test_without_provision_nothing_is_made(site: Site, maildir: str | None) -> None:
+    site.has(maildir, provision=False)
+    assert "provision" in site.refuses()
+    assert list(site.root.iterdir()) == []
+    make(site.root / (maildir or OWN))
+    site.deliver()
+
+
+def test_to_ask_for_room_makes_nothing(site: Site) -> None:
+    site.has("staff/alice")
+    assert site.store.has_room(ALICE, 1)
+    assert list(site.root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "maildir",
+    [
+        *("", "/", ".", "..", "../../root", "staff/../../root", "staff//alice", "./alice", ".alice", "staff/.alice"),
+        *("/root", "/", " ", "staff /alice", "a\0b", "a\nb", "x" * 256, "/".join("x" * 17), "\udcff"),
+        *("example.org", "example.org/bob/Maildir", "example.org/bob", "Example.ORG/bob/Maildir"),
+        *("example.org/alice", "example.org/alice/Maildir/cur"),
+    ],
+)
+def test_what_no_maildir_can_lie_at(site: Site, maildir: str) -> None:
+    site.has(maildir)
+    site.refuses()
+    assert list(site.root.iterdir()) == []
+
+
+def test_a_place_beside_the_root_is_not_below_it(site: Site) -> None:
+    site.has(f"{site.root}-other/alice")
+    assert "not below" in site.refuses()
+
+
+def test_no_link_is_followed(site: Site, tmp_path: Path) -> None:
+    elsewhere = make(tmp_path / "elsewhere/alice")
+    (site.root / "staff").symlink_to(elsewhere.parent)
+    (site.root / "alice").symlink_to(elsewhere)
+    for maildir in ("staff/alice", "alice"):
+        site.has(maildir)
+        assert "no directory" in site.refuses()
+    assert {path.name for path in elsewhere.rglob("*")} == {"cur", "new", "tmp"}
+
+
+def test_two_users_in_one_place_are_one_and_a_fault(site: Site) -> None:
+    site.has("staff/both")
+    site.has("staff/both/", of=BOB)
+    site.deliver()
+    assert "alice@example.org" in site.refuses(BOB)
+    site.deliver()
+    assert site.messages("staff/both") == 2
+
+
+def test_nobody_is_inside_another_one_or_around_it(site: Site) -> None:
+    site.has("staff/alice")
+    site.deliver()
+    for maildir in ("staff/alice/bob", "staff/alice/cur", "staff/alice/x/y"):
+        site.has(maildir, of=BOB)
+        assert "inside another" in site.refuses(BOB)
+    site.has("staff", of=BOB)
+    assert "something else" in site.refuses(BOB)
+
+
+def test_a_folder_of_another_system_user_is_not_touched(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(site.root / "staff/alice")
+    site.has("staff/alice")
+    monkeypatch.setattr("mailbox_d.store.residences.os.geteuid", lambda: os.getuid() + 1)
+    assert "belongs to" in site.refuses()
+
+
+def test_mail_that_lies_by_the_address_is_not_left_behind(site: Site) -> None:
+    site.has(None)
+    site.deliver()
+    site.has("staff/alice")
+    assert "move it" in site.refuses()
+    site.has(OWN)
+    site.deliver()
+    assert site.messages(OWN) == 2
+
+
+def test_a_link_where_the_maildir_itself_is_to_be(site: Site) -> None:
+    site.has("staff/alice")
+    site.deliver()
+    site.has(OWN)
+    assert "is a link" in site.refuses()
+
+
+def test_what_ended_in_the_middle_is_done_again(site: Site) -> None:
+    make(site.root / "staff/alice").joinpath("cur").rmdir()
+    site.has("staff/alice")
+    site.deliver()
+    assert (site.root / OWN).is_symlink()
+
+
+def test_the_log_says_it_once_a_while(site: Site) -> None:
+    lines: list[str] = []
+    site.has("../root")
+    globalLogPublisher.addObserver(observe := lambda event: lines.append(str(event.get("cause"))))
+    try:
+        for _ in range(3):
+            site.refuses()
+        assert len(lines) == 1
+        site.now += SAID_AGAIN
+        with pytest.raises(ResidenceFault):
+            site.store.account(ALICE)
+        assert len(lines) == 2
+    finally:
+        globalLogPublisher.removeObserver(observe)
