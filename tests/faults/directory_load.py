@@ -136,15 +136,15 @@ class Load:
         )
         assert not self.troubles
 
-    def wait_for_yes(self, moment: float, name: str) -> Answer:
-        """The first yes to a question asked since then."""
+    def wait_for(self, moment: float, name: str, said: Said) -> Answer:
+        """The first answer of that kind to a question asked since then."""
         found: list[Answer] = []
 
         def look() -> bool:
-            found.extend(answer for answer in self.since(moment, name) if answer.said is Said.YES)
+            found.extend(answer for answer in self.since(moment, name) if answer.said is said)
             return bool(found or self.troubles)
 
-        wait_until(look, f"a yes to {name}")
+        wait_until(look, f"a {said.value} to {name}")
         assert not self.troubles
         return found[0]
 

@@ -129,7 +129,9 @@ def test_fault_24_without_a_directory_under_load(place: UnsteadyPlace, begin: Ch
         time.sleep(max(0, began + SECONDS - time.monotonic()))
         ended, felt, during = time.monotonic(), noops.take(), vitals(place.daemon.pid)
         end(place)
-        back = max(load.wait_for_yes(ended, name).ended for name in load.answers if kind(name) == "unkept") - ended
+        back = (
+            max(load.wait_for(ended, name, Said.YES).ended for name in load.answers if kind(name) == "unkept") - ended
+        )
         time.sleep(REST + TIMEOUT)
         again = time.monotonic()
         load.wait_for_answers(again, LEAST)

@@ -114,8 +114,12 @@ class Slapd:
             self.socket.unlink(missing_ok=True)
 
     def hang(self) -> None:
-        """It takes connections, as the kernel does that for it, and says nothing."""
+        """It takes connections, as the kernel does that for it, and says nothing; no thread of it is at work any more."""
         self._send(signal.SIGSTOP)
+        deadline = time.monotonic() + SECONDS
+        while not self._is_stopped():
+            assert time.monotonic() < deadline, "slapd goes on"
+            time.sleep(0.01)
 
     def go_on(self) -> None:
         self._send(signal.SIGCONT)
@@ -132,6 +136,12 @@ class Slapd:
         command = [require(program), "-x", "-H", self.uris["ldapi"], "-D", ROOT_DN, "-w", SECRET]
         done = subprocess.run(command, input=ldif.encode(), capture_output=True, timeout=SECONDS, check=False)
         assert done.returncode == 0, done.stderr.decode()
+
+    def _is_stopped(self) -> bool:
+        """Whether each of its threads has taken notice (proc(5): state T)."""
+        assert self.process is not None
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return all(thread.read_text().rpartition(") ")[2].startswith("T") for thread in threads)
 
     def _send(self, number: signal.Signals) -> None:
         assert self.process is not None
