@@ -114,7 +114,7 @@ class Slapd:
             self.socket.unlink(missing_ok=True)
 
     def hang(self) -> None:
-        """It takes connections, as the kernel does that for it, and says nothing; no thread of it is at work any more."""
+        """It takes connections, as the kernel does that for it, and says nothing; none of its threads goes on."""
         self._send(signal.SIGSTOP)
         deadline = time.monotonic() + SECONDS
         while not self._is_stopped():
