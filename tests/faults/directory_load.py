@@ -162,9 +162,9 @@ class Load:
 
 
 @contextmanager
-def under_load(site: Site) -> Iterator[Load]:
-    """All clients at work, for as long as the block; none of them may have had trouble."""
-    load = Load(questions(site))
+def at_work(asked: Mapping[str, Ask]) -> Iterator[Load]:
+    """Clients that ask all of it, for as long as the block; none of them may have had trouble."""
+    load = Load(asked)
     load.start()
     try:
         yield load

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import yaml
 
+from mailbox_d.auth.ldap_realm.servers import KEPT as KEPT_CONNECTIONS
 from tests.faults.directory_load import KEPT, LOGINS, ROTATING, UNKEPT
 from tests.integration.daemon import Daemon, running
 from tests.integration.directory_site import realm_keys, use
 from tests.integration.site import Site, make_site
 from tests.integration.slapd import Slapd, make_slapd, person, serving
 from tests.integration.unsteady_way import UnsteadyWay, unsteady_way
+
+LANE = 8
+"""Threads for directories."""
+
+POOLS = 4 * KEPT_CONNECTIONS
+"""Connections that both realms may keep, for searches and for binds."""
 
 LIMITS = {
     "exempt": ["127.0.0.0/8"],

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mailbox_d.auth.ldap_realm.servers import KEPT as KEPT_CONNECTIONS
 from mailbox_d.auth.ldap_realm.servers import REST
-from tests.faults.directory_load import KEPT, Load, Said, saying_noop, under_load
-from tests.faults.directory_place import UnsteadyPlace, unsteady_place
+from tests.faults.directory_load import KEPT, Load, Said, at_work, questions, saying_noop
+from tests.faults.directory_place import LANE, POOLS, UnsteadyPlace, unsteady_place
 from tests.faults.tally import IN_FULL, count, tell
 from tests.faults.vitals import assert_level, vitals
 from tests.integration.site import BOB
@@ -30,10 +29,6 @@ WARM = 10
 """Answers to each question before the fault begins: by then all threads that will be are there."""
 LEAST = 3
 """Answers to each question while it lasts."""
-LANE = 8
-"""Threads for directories."""
-POOLS = 4 * KEPT_CONNECTIONS
-"""Connections that both realms may keep."""
 MEMORY = 16 * 1024
 """KiB."""
 
@@ -120,7 +115,7 @@ def p99(seconds: Sequence[float]) -> float:
     ids=["hangs", "killed", "late"],
 )
 def test_fault_24_without_a_directory_under_load(place: UnsteadyPlace, begin: Change, end: Change) -> None:
-    with saying_noop(place.site, BOB, f"imap@{KEPT}") as noops, under_load(place.site) as load:
+    with saying_noop(place.site, BOB, f"imap@{KEPT}") as noops, at_work(questions(place.site)) as load:
         load.wait_for_answers(0, WARM)
         before = vitals(place.daemon.pid)
         begin(place)

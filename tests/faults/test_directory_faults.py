@@ -17,11 +17,10 @@ import pytest
 
 from mailbox_d.auth.ldap_realm.connection import LdapConnection, Way
 from mailbox_d.auth.ldap_realm.directory import Query
-from mailbox_d.auth.ldap_realm.servers import KEPT as KEPT_CONNECTIONS
 from mailbox_d.auth.ldap_realm.servers import REST, OpenConnection, Servers
 from mailbox_d.errors import AuthenticationUnavailable
-from tests.faults.directory_load import KEPT, LOGINS, RECIPIENTS, UNKEPT, Ask, Load, Said, under_load
-from tests.faults.directory_place import UnsteadyPlace, unsteady_place
+from tests.faults.directory_load import KEPT, LOGINS, RECIPIENTS, UNKEPT, Ask, Load, Said, at_work, questions
+from tests.faults.directory_place import LANE, POOLS, UnsteadyPlace, unsteady_place
 from tests.faults.tally import IN_FULL, count, tell
 from tests.faults.vitals import assert_level, vitals, wait_until
 from tests.integration.bad_directory import answering, entry, message, result
@@ -36,10 +35,6 @@ PACE = 0.4
 """Seconds of each half of a turn, in full."""
 TURNS_OF_ONE = 300
 """Turns of one realm's connections, where no daemon is in the way and time is made up."""
-LANE = 8
-"""Threads for directories."""
-POOLS = 4 * KEPT_CONNECTIONS
-"""Connections that both realms may keep."""
 PER_CONNECTION = 4
 """Threads and descriptors that one takes here, at its ends and on its way."""
 MEMORY = 16 * 1024
@@ -159,7 +154,7 @@ def take_turns(place: UnsteadyPlace, load: Load) -> None:
 
 
 def test_fault_25_a_directory_that_comes_and_goes_leaves_nothing_behind(place: UnsteadyPlace) -> None:
-    with under_load(place.site) as load:
+    with at_work(questions(place.site)) as load:
         load.wait_for_answers(0, 5)
         before = vitals(place.daemon.pid)
         take_turns(place, load)
