@@ -73,7 +73,6 @@ async def _answer(session: POP3Session, exchange: SaslSession, step: Awaitable[C
     if isinstance(outcome, Admission):
         return await _enter(session, outcome)
     session.exchange = exchange
-    session.connection.expect_line(session.service.limits.auth_line)
     return replies.challenge(outcome.line)
 
 

@@ -64,6 +64,7 @@ class POP3Server(SessionShell, pop3.POP3):
 
     async def respond(self, event: Event) -> None:
         await dispatch.answer(self.session, event)
+        self.framer.max_line = self.session.line_limit
         self.set_deadline(self._patience())
 
     def _patience(self) -> float:
@@ -74,17 +75,13 @@ class POP3Server(SessionShell, pop3.POP3):
 
     def forget(self) -> None:
         self.session = POP3Session(self.service, self, self._offences)
+        self.framer.max_line = self.session.line_limit
 
     def farewell(self, reason: str) -> bytes:
         return _FAREWELLS[reason]
 
     def released(self) -> None:
         self.session.release()
-
-    # -- what the session asks for ------------------------------------------------------------------------------
-
-    def expect_line(self, octets: int) -> None:
-        self.framer.allow(octets)
 
     # -- twisted.mail's hooks -----------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Flag, auto
-from typing import Protocol
 
 from mailbox_d.net.client_connection import ClientConnection
 from mailbox_d.net.login import LoginPeer
@@ -26,17 +25,10 @@ class State(Flag):
     ANY = AUTHORIZATION | TRANSACTION
 
 
-class Connection(ClientConnection, Protocol):
-    """What a session needs of the connection that it lives on."""
-
-    def expect_line(self, octets: int) -> None:
-        """What comes next is no command but a line, which may be this long."""
-
-
 class POP3Session:
     """One session's state. STLS makes a new one."""
 
-    def __init__(self, service: POP3Service, connection: Connection, offences: Offences) -> None:
+    def __init__(self, service: POP3Service, connection: ClientConnection, offences: Offences) -> None:
         self.service = service
         self.connection = connection
         self.offences = offences
@@ -57,6 +49,12 @@ class POP3Session:
     def takes_passwords(self) -> bool:
         """Whether a password may be sent on this connection (RFC 2595 section 2.1)."""
         return self.connection.is_tls or self.service.allow_plaintext
+
+    @property
+    def line_limit(self) -> int:
+        """Octets of the next line. An AUTH command may be as long as a response: many programs send a token with it."""
+        limits, may_log_in = self.service.limits, self.state is State.AUTHORIZATION and self.takes_passwords
+        return max(limits.auth_line, limits.command_line) if may_log_in else limits.command_line
 
     @property
     def terms(self) -> Terms:

@@ -39,7 +39,7 @@ def offer(session: SMTPSession) -> dict[str, list[str]]:
         offered["STARTTLS"] = []
     if session.offers_require_tls:
         offered["REQUIRETLS"] = []
-    if session.service.gate is not None and session.tls and session.user is None:
+    if session.service.gate is not None and session.may_log_in:
         names = offered_mechanisms(session.service.gate.mechanisms, session.terms)
         offered.update({"AUTH": list(names)} if names else {})
     return offered

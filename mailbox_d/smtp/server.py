@@ -71,8 +71,7 @@ class SMTPServer(SessionShell, smtp.ESMTP):
             await self._give(answer)
         if self.session.incoming is not None:
             self.set_deadline(data.time_left(self.session))
-        exchanging = self.session.exchange is not None
-        self.framer.max_line = self.service.limits.auth_line if exchanging else self.service.limits.command_line
+        self.framer.max_line = self.session.line_limit
 
     async def _give(self, answer: Answer) -> None:
         for reply in answer.replies:

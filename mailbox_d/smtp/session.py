@@ -73,6 +73,17 @@ class SMTPSession:
         return self.delivery.user
 
     @property
+    def may_log_in(self) -> bool:
+        """Whether AUTH may be said now."""
+        return self.service.gate is not None and bool(self.tls) and self.user is None
+
+    @property
+    def line_limit(self) -> int:
+        """Octets of the next line. An AUTH command may be as long as a response: many programs send a token with it."""
+        limits = self.service.limits
+        return max(limits.auth_line, limits.command_line) if self.may_log_in else limits.command_line
+
+    @property
     def terms(self) -> Terms:
         """What an exchange is held to."""
         return self._terms(self.service.limits.auth_line)

@@ -90,11 +90,12 @@ def signed(**changed: Any) -> str:
     return SIGNER.token(**({"exp": now + 300, "nbf": now - 5} | changed))
 
 
-def curl(site: Site, kind: str, mechanism: str, token: str, user: str = ALICE) -> bool:
-    """Whether curl lists what there is in an account, or is let in for sending."""
+def curl(site: Site, kind: str, mechanism: str, token: str, user: str = ALICE, *, initial: bool = False) -> bool:
+    """Whether curl lists what there is in an account, or is let in for sending; `initial`: it sends all at once."""
     scheme = {"imaps": "imaps", "pop3s": "pop3s", "submissions": "smtps"}[kind]
     login = ["--user", user, "--oauth2-bearer", token, "--login-options", f"AUTH={mechanism}"]
     asks = ["--request", "NOOP"] if kind == "submissions" else []
+    asks += ["--sasl-ir"] if initial else []
     url = f"{scheme}://localhost:{site.ports[kind]}/"
     return run([require("curl"), "-sS", "--cacert", site.certificate, *login, *asks, url], status=None).returncode == 0
 
@@ -130,6 +131,24 @@ def test_who_is_let_in(daemon: Daemon, token: str) -> None:
     assert "AUTHENTICATIONFAILED" in by_imap(site, ALICE, "made-up")
     assert f"login failed: service=imap peer={HOST} user={BOB}" in daemon.log_text()
     assert token not in daemon.log_text()
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+@pytest.mark.parametrize("size", [3000, 8000])
+def test_a_token_may_be_long(tmp_path: Path, mechanism: str, size: int) -> None:
+    """As of issuers that write down all groups of a user; programs send it with the command, or after a challenge."""
+    site = make_site(tmp_path / "site")
+    login = "login:\n  mechanisms: [OAUTHBEARER, XOAUTH2]\n  tokens:\n"
+    section = FROM_FILE.format(issuer=ISSUER, audience=AUDIENCE)
+    site.configuration.write_text(site.configuration.read_text().replace("\nlogin:\n", f"\n{login}{section}", 1))
+    (site.folder / "keys.json").write_bytes(key_set(SIGNER))
+    plain = len(signed())
+    token = signed(groups="x" * ((size - plain - 20) * 3 // 4))
+    assert size - 100 < len(token) <= size
+    with running(site):
+        for kind in EVERY_KIND:
+            assert curl(site, kind, mechanism, token), kind
+            assert curl(site, kind, mechanism, token, initial=True), kind
 
 
 def test_smtplib(daemon: Daemon, token: str) -> None:

@@ -25,8 +25,7 @@ class Framer:
 
     def __init__(self, max_line: int) -> None:
         """`max_line`: octets of a line with its line end (RFC 2449 section 4)."""
-        self._max_line = max_line
-        self._next_max = max_line
+        self.max_line = max_line
         self._buffer = b""
         self._start = 0
         self._searched = 0
@@ -43,18 +42,14 @@ class Framer:
             self._buffer = self._buffer[self._start :] + data
             self._start = 0
 
-    def allow(self, max_line: int) -> None:
-        """The next line may be this long, if that is more: it is a client's response in a SASL exchange."""
-        self._next_max = max(self._max_line, max_line)
-
     def next_event(self) -> Event | None:
         """The next line; None while more must be fed."""
         if self._broken:
             return None
-        end = self._buffer.find(b"\n", max(self._start, self._searched), self._start + self._next_max)
+        end = self._buffer.find(b"\n", max(self._start, self._searched), self._start + self.max_line)
         if end >= 0:
             return self._line(end)
-        if self.buffered >= self._next_max:
+        if self.buffered >= self.max_line:
             return self._break()
         self._searched = len(self._buffer)
         return None
@@ -62,7 +57,6 @@ class Framer:
     def _line(self, end: int) -> Line:
         text = self._buffer[self._start : end]
         self._start = self._searched = end + 1
-        self._next_max = self._max_line
         return Line(text.removesuffix(b"\r"))
 
     def _break(self) -> TooLong:
