@@ -123,8 +123,6 @@ def _check_ldap(report: Report, path: KeyPath, realm: LdapRealm) -> None:
         report.fault((*path, "uris"), "the list is empty", "at least one LDAP URI", at_key=True)
     if (realm.bind_dn is None) != (realm.bind_password_file is None):
         report.fault(path, "one of bind_dn and bind_password_file is missing", "both, or neither", at_key=True)
-    if "{address}" not in realm.user_filter:
-        report.fault((*path, "user_filter"), "the filter does not ask for the address", "{address} within it")
     if realm.starttls == "none" and not all(map(_is_private_link, realm.uris)):
         report.fault((*path, "starttls"), "passwords would cross the network in clear text", "required")
 

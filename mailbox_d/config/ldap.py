@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, Strict
 
 from mailbox_d.config.faults import Refusal, shown
+from mailbox_d.config.ldap_filter import DnTemplate, LdapFilter
 from mailbox_d.config.scalars import FilePath, LdapUri, Scalar, Text
 from mailbox_d.config.section import Section
 from mailbox_d.config.units import HOUR, MINUTE, Duration
@@ -61,7 +62,7 @@ class LdapGroups(Section):
     base: Annotated[str, Text()]
     """Where the search for them begins."""
 
-    filter: Annotated[str, Text()] = "(&(objectClass=groupOfNames)(mail={address}))"
+    filter: Annotated[str, LdapFilter(asks=True)] = "(&(objectClass=groupOfNames)(mail={address}))"
     """The filter that finds a group; `{address}` stands for the escaped address."""
 
     member: Annotated[str, AttributeName()] = "member"
@@ -89,20 +90,20 @@ class LdapRealm(Section):
     base: Annotated[str, Text()]
     """Where the search begins."""
 
-    user_filter: Annotated[str, Text()] = "(&(objectClass=inetOrgPerson)(mail={address}))"
+    user_filter: Annotated[str, LdapFilter(asks=True)] = "(&(objectClass=inetOrgPerson)(mail={address}))"
     """The filter that finds a user; `{address}` stands for the escaped address."""
 
-    dn_template: Annotated[str, Text()] | None = None
+    dn_template: Annotated[str, DnTemplate()] | None = None
     """The DN of a user, where addresses tell it: only that entry is looked at, if the filter fits it. `{address}`,
     `{local_part}` and `{domain}` stand for the escaped address and its parts."""
 
     attributes: LdapAttributes = LdapAttributes()
     """What the directory calls what users have."""
 
-    disabled: Annotated[str, Text()] | None = None
+    disabled: Annotated[str, LdapFilter()] | None = None
     """A filter that fits the entries of users who may not log in; their mail is taken all the same."""
 
-    services: Annotated[dict[RestrictedService, Annotated[str, Text()]], AfterValidator(_freeze)] = Field(
+    services: Annotated[dict[RestrictedService, Annotated[str, LdapFilter()]], AfterValidator(_freeze)] = Field(
         default={}, validate_default=True
     )
     """A filter a service (`submission`, `imap`, `pop3`) that fits the entries of those who may use it, such as one for

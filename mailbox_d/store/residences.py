@@ -218,8 +218,8 @@ class Residences:
 
 def is_of_another(files: FileSystem, maildir: bytes, address: EmailAddress) -> bool:
     """Whether a Maildir says that it is somebody else's. Raises `OSError`."""
-    owner = read_whole(files, maildir + b"/" + OWNER, _OWNER_MAX)
-    return owner is not None and owner != _owned_by(address)
+    path = maildir + b"/" + OWNER
+    return find(files, path) is not None and read_whole(files, path, _OWNER_MAX) not in (None, _owned_by(address))
 
 
 def _owned_by(address: EmailAddress) -> bytes:

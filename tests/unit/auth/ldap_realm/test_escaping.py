@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ldap3.utils.dn import parse_dn
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.ldap_realm import ldap3
 from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter, filter_value
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -77,7 +77,7 @@ def test_a_template_keeps_its_shape(text: str) -> None:
 @given(st.one_of(st.sampled_from(NASTY), ANY_TEXT.filter(bool)))
 def test_a_dn_has_the_parts_of_its_template(text: str) -> None:
     filled = fill_dn("uid={local_part},ou=people,dc=example", EmailAddress(text, "example.org"))
-    assert [(name, value) for name, value, _ in parse_dn(filled)] == [
+    assert [(name, value) for name, value, _ in ldap3.utils.dn.parse_dn(filled)] == [
         ("uid", dn_value(text)),
         ("ou", "people"),
         ("dc", "example"),
