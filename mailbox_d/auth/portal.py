@@ -21,7 +21,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.realm import LoggedIn, Service, User
 from mailbox_d.errors import AddressError, AuthenticationFailed, AuthenticationUnavailable, MailError
-from mailbox_d.wire.sasl.exchange import BearerToken, Credentials, Proof, Proven, check_identity
+from mailbox_d.wire.sasl.exchange import BearerToken, ByCertificate, Credentials, Proof, Proven, check_identity
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 MAX_PASSWORD = 1000
@@ -116,6 +116,9 @@ class DirectoryChecker:
             case Credentials(authcid, password):
                 return await self._directory.authenticate(_address(authcid), self._bounded(password), service)
             case Proven(authcid):
+                return LoggedIn(await self._directory.user_for(_address(authcid), service))
+            case ByCertificate(authcid, authzid):
+                check_identity(authzid, authcid)
                 return LoggedIn(await self._directory.user_for(_address(authcid), service))
             case BearerToken(authcid, token) if self._tokens is not None:
                 address = await self._tokens.address_of(token)

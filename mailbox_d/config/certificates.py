@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from mailbox_d.config.files import read_regular_file
 
 LARGEST_PEM = 1 << 20
 """Octets of a certificate's or a key's file."""
+
+_REVOCATIONS = re.compile(rb"-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,27 @@ def inspect_pair(certificate: Path, key: Path) -> Certificate:
     return Certificate(tuple(_names(leaf)), leaf.not_valid_before_utc, leaf.not_valid_after_utc, _issuer(leaf))
 
 
+def read_authorities(path: Path) -> tuple[x509.Certificate, ...]:
+    """The certificates of a file of authorities, with a root among them: chains end there. Raises `Refusal`."""
+    certificates = _load_certificates(path)
+    if not any(certificate.issuer == certificate.subject for certificate in certificates):
+        raise Refusal("no certificate in it is a root's", "the root too, where it is another authority's word")
+    return certificates
+
+
+def read_revocations(path: Path) -> tuple[x509.CertificateRevocationList, ...]:
+    """The lists in a file of certificates that are revoked. Raises `Refusal`."""
+    data = _read(path)
+    lists = _REVOCATIONS.findall(data)
+    try:
+        read = tuple(map(x509.load_pem_x509_crl, lists))
+    except ValueError:
+        read = ()
+    if not read or len(read) != data.count(b"-----BEGIN X509 CRL-----"):
+        raise Refusal("the file holds no list of revoked certificates", "such lists in PEM")
+    return read
+
+
 def certbot_pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
     """The pairs of certbot's layout by name: `<name>/fullchain.pem` and `<name>/privkey.pem`. Raises `OSError`."""
     for folder in sorted(directory.iterdir()):
@@ -64,6 +88,10 @@ def certbot_pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
 
 def _load_certificate(path: Path) -> x509.Certificate:
     """The first certificate of a chain, all of which is read."""
+    return _load_certificates(path)[0]
+
+
+def _load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     data = _read(path)
     try:
         chain = x509.load_pem_x509_certificates(data)
@@ -71,7 +99,7 @@ def _load_certificate(path: Path) -> x509.Certificate:
         raise Refusal("the file holds no certificate", "a certificate in PEM") from None
     if len(chain) != data.count(b"-----BEGIN CERTIFICATE-----"):  # OpenSSL passes over what was cut off
         raise Refusal("the chain is not whole", "a certificate in PEM, its chain behind it")
-    return chain[0]
+    return tuple(chain)
 
 
 def _public_part(path: Path) -> bytes:

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from mailbox_d.config.certificates import PairRefused, certbot_pairs, inspect_pair
+from mailbox_d.config.certificates import PairRefused, certbot_pairs, inspect_pair, read_authorities, read_revocations
 from mailbox_d.config.faults import KeyPath, Refusal, shown
 from mailbox_d.config.files import read_regular_file, readable_by_everyone
 from mailbox_d.config.ldap import LdapRealm
-from mailbox_d.config.model import CertificatePair
+from mailbox_d.config.model import BY_CERTIFICATE, CertificatePair
 from mailbox_d.config.report import Report
 
 EXPIRY_WARNING = timedelta(days=14)
@@ -88,6 +88,19 @@ def check_tokens(report: Report) -> None:
             _check_file(report, (*path, kind, "ca"), settings.ca, "a readable file of certificates in PEM")
 
 
+def check_client_certificates(report: Report) -> None:
+    """The files by which clients' certificates are checked."""
+    settings = report.draft.configuration.login.client_certificates
+    if settings is None or not report.draft.sound("login"):
+        return
+    path: KeyPath = ("login", "client_certificates")
+    _check_read(report, (*path, "ca"), read_authorities, settings.ca)
+    if settings.crl is not None:
+        _check_read(report, (*path, "crl"), read_revocations, settings.crl)
+    if BY_CERTIFICATE not in report.draft.configuration.login.mechanisms:
+        report.warn(path, "nobody is asked for a certificate", f"{BY_CERTIFICATE} among the mechanisms")
+
+
 def check_control_group(report: Report) -> None:
     group = report.draft.configuration.control.group
     if group is None or not report.draft.sound("control", "group"):
@@ -105,6 +118,7 @@ CHECKS_ON_DISK: tuple[Callable[[Report], None], ...] = (
     check_storage,
     check_relay,
     check_tokens,
+    check_client_certificates,
     check_control_group,
 )
 
@@ -146,6 +160,13 @@ def _check_ldap_files(report: Report, path: KeyPath, realm: LdapRealm) -> None:
         _check_authorities(report, (*path, "ca"), realm.ca)
     if realm.bind_password_file is not None:
         _check_secret(report, (*path, "bind_password_file"), realm.bind_password_file)
+
+
+def _check_read(report: Report, path: KeyPath, read: Callable[[Path], object], file: Path) -> None:
+    try:
+        read(file)
+    except Refusal as refusal:
+        report.fault(path, refusal.problem, refusal.expected)
 
 
 def _check_authorities(report: Report, path: KeyPath, file: Path) -> None:

@@ -16,11 +16,13 @@ from OpenSSL import SSL
 from twisted.logger import Logger
 
 from mailbox_d.config.certificates import LARGEST_PEM, Certificate, PairRefused, certbot_pairs, inspect_pair
+from mailbox_d.config.client_certificates import ClientCertificates
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import FileIdentity, identify
 from mailbox_d.config.files import read_regular_file, readable_by_everyone
-from mailbox_d.config.model import Configuration
-from mailbox_d.net.tls import ALPN_PROTOCOLS, ServerTls, server_context
+from mailbox_d.config.model import BY_CERTIFICATE, Configuration
+from mailbox_d.net.client_authorities import AuthorityFiles, ClientAuthorities
+from mailbox_d.net.tls import ALPN_PROTOCOLS, LOGIN_PROTOCOLS, ServerTls, server_context
 
 LONGEST_NAME = 255
 """Octets of a name that SNI can ask for (RFC 6066 section 3)."""
@@ -56,6 +58,8 @@ class _Loaded:
     identities: Identities
     certificate: Certificate
     context: SSL.Context
+    clients: ClientAuthorities | None
+    """Who vouches for clients in this context."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,6 +74,12 @@ class _Shelf:
     by_name: Mapping[str, SSL.Context] = field(default_factory=dict)
 
 
+def declared_clients(configuration: Configuration) -> ClientCertificates | None:
+    """Whose certificates log clients in; None where clients are not asked for any."""
+    login = configuration.login
+    return login.client_certificates if BY_CERTIFICATE in login.mechanisms else None
+
+
 def declared_pairs(configuration: Configuration) -> tuple[PairFiles, ...]:
     """The pairs that a configuration names: those of `tls`, the default first, then those of single domains."""
     general = (PairFiles(pair.certificate, pair.key) for pair in configuration.tls.certificates)
@@ -82,8 +92,9 @@ class Certificates:
     """The pairs that were declared, and all pairs of a folder in certbot's layout; the first of all is the default.
 
     Where several are for one name, one declared for that name wins, then the first declared, then the one of the
-    folder's that expires last. Making the object and `refresh` block; the rest is made for handshakes. `now` gives the
-    time in UTC. Raises `ConfigurationError` if a declared pair cannot be used; a broken one in the folder is left out.
+    folder's that expires last. With `clients`, those who log in are asked for a certificate of theirs. Making the
+    object and `refresh` block; the rest is made for handshakes. `now` gives the time in UTC. Raises
+    `ConfigurationError` if a declared pair or `clients` cannot be used; a broken pair in the folder is left out.
     """
 
     _log = Logger()
@@ -93,8 +104,10 @@ class Certificates:
         pairs: Sequence[PairFiles],
         directory: Path | None = None,
         *,
+        clients: ClientCertificates | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._clients = AuthorityFiles(clients) if clients is not None else None
         self._pairs = tuple(pairs)
         self._directory = directory
         self._now = now
@@ -114,6 +127,7 @@ class Certificates:
     def refresh(self) -> None:
         """Read what changed; what is broken or gone stays as it was, each fault logged once. Blocks."""
         with self._refreshing:
+            self._refresh_clients()
             known = {loaded.files: loaded for loaded in self._shelf.loaded}
             renewed = (self._renewed(files, known.get(files)) for files in self._files())
             loaded = tuple(pair for pair in renewed if pair is not None)
@@ -127,7 +141,10 @@ class Certificates:
 
     def context(self, protocol: str) -> ServerTls | None:
         """What makes the connections of a protocol (a key of `ALPN_PROTOCOLS`); None while there is no certificate."""
-        return ServerTls(self.choose, ALPN_PROTOCOLS.get(protocol, ())) if self._shelf.loaded else None
+        if not self._shelf.loaded:
+            return None
+        asks = self._clients is not None and protocol in LOGIN_PROTOCOLS
+        return ServerTls(self.choose, ALPN_PROTOCOLS.get(protocol, ()), asks=asks)
 
     def describe(self) -> tuple[CertificateReport, ...]:
         """What is in use, the default first."""
@@ -146,7 +163,7 @@ class Certificates:
 
     def _renewed(self, files: PairFiles, old: _Loaded | None) -> _Loaded | None:
         """The pair as its files are now, or as it was where they did not change or cannot be used."""
-        if old is not None and _identities(files) == old.identities:
+        if old is not None and _identities(files) == old.identities and old.clients is self._vouching:
             return old
         try:
             loaded = self._load(files)
@@ -162,7 +179,8 @@ class Certificates:
         identities = _identities(files)
         try:
             certificate = inspect_pair(files.certificate, files.key)
-            context = server_context(*_read(files), self.choose)
+            clients = self._vouching
+            context = server_context(*_read(files), self.choose, clients=clients)
         except PairRefused as error:
             paths = {"certificate": files.certificate, "key": files.key}
             raise _refused((paths[part], refusal.problem) for part, refusal in error.refusals.items()) from None
@@ -174,7 +192,20 @@ class Certificates:
             raise _refused([(files.certificate, f"it expired on {certificate.expires:%Y-%m-%d}")])
         if identities != _identities(files):
             raise _refused([(files.certificate, "it is being written just now")])
-        return _Loaded(files, identities, certificate, context)
+        return _Loaded(files, identities, certificate, context, clients)
+
+    @property
+    def _vouching(self) -> ClientAuthorities | None:
+        return self._clients.current if self._clients is not None else None
+
+    def _refresh_clients(self) -> None:
+        """Read the files of those who vouch for clients, if they changed."""
+        if self._clients is None:
+            return
+        try:
+            self._clients.refresh()
+        except ConfigurationError as error:
+            self._tell(Path(error.faults[0].file), "; ".join(map(str, error.faults)))
 
     def _names(self, loaded: Sequence[_Loaded]) -> Iterator[tuple[str, SSL.Context]]:
         """Each name with its context; where a name comes again, the later one counts."""

@@ -23,10 +23,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailbox_d.net.channel_bindings import channel_bindings
+from mailbox_d.net.client_certificates import shown_on
 from mailbox_d.net.limits import host_of
 from mailbox_d.net.output import Output
 from mailbox_d.net.tls import ServerTls
 from mailbox_d.net.turns import Turns
+from mailbox_d.printable import one_line
 from mailbox_d.wire.sasl.mechanisms import Terms
 
 _TLS_RECORD_OF_A_HANDSHAKE = 0x16
@@ -156,7 +158,8 @@ class SessionShell(TimeoutMixin):
         """What a SASL exchange on this connection is held to; `limit`: octets of a response in base64."""
         if not self.is_tls:
             return Terms(limit)
-        return Terms(limit, is_tls=True, bindings=channel_bindings(self.transport.getHandle()))
+        handle = self.transport.getHandle()
+        return Terms(limit, is_tls=True, bindings=channel_bindings(handle), certified=shown_on(handle).address)
 
     def send(self, data: bytes) -> None:
         """Send `data` behind everything sent before; answers to pipelined commands travel together."""
@@ -261,6 +264,7 @@ class SessionShell(TimeoutMixin):
 
     def handshakeCompleted(self) -> None:
         self._handshaking = False
+        self._tell_of_certificate()
         self.forget()
         self.setTimeout(self._deadline)
         if self.implicit_tls:
@@ -294,6 +298,8 @@ class SessionShell(TimeoutMixin):
             self.abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._handshaking:
+            self._tell_of_certificate()
         self._closing = self._gone = True
         self.setTimeout(None)
         self._cancel_greeting()
@@ -301,6 +307,12 @@ class SessionShell(TimeoutMixin):
         self._output.abandon()
         if not self._running:
             self._in_turn(self._release)
+
+    def _tell_of_certificate(self) -> None:
+        """Who shows a certificate means to log in by it: the log says why they cannot."""
+        fault = shown_on(self.transport.getHandle()).fault if self.is_tls else ""
+        if fault:
+            self.log.info("the certificate of {peer} is not taken: {fault}", peer=self.peer, fault=one_line(fault))
 
     def _release(self) -> None:
         try:

@@ -34,7 +34,7 @@ from mailbox_d.store.memory import MemoryStore
 from mailbox_d.store.ports import QuotaLimits, SpecialUse, Store
 from mailbox_d.store.quota import QuotaRules
 from mailbox_d.wire.imap.framer import FramerLimits
-from mailbox_d.wire.sasl.exchange import BearerToken, Credentials, Proven
+from mailbox_d.wire.sasl.exchange import BearerToken, ByCertificate, Credentials, Proven
 from mailbox_d.wire.sasl.scram import ScramKeys
 from tests.dialogues import inside_tls
 from tests.dialogues.memory import Connection, MemoryTransport
@@ -62,6 +62,10 @@ class OneUser:
                 return succeed(b"ann@example.org")
             case BearerToken("ann@example.org" | "", "good"):
                 return succeed(b"ann@example.org")
+            case ByCertificate("ann@example.org", "" | "ann@example.org"):
+                return succeed(b"ann@example.org")
+            case ByCertificate("broken@example.org"):
+                return fail(AuthenticationUnavailable("The user database does not answer", cause="password of ldap: x"))
             case BearerToken(_, "unasked"):
                 return fail(AuthenticationUnavailable("The issuer does not answer", cause="https://x: no answer"))
         return fail(AuthenticationFailed("Authentication failed"))

@@ -122,10 +122,11 @@ class Authority:
         key: PrivateKey | None = None,
         uses: Sequence[x509.ObjectIdentifier] = (),
         with_root: bool = False,
+        more: Sequence[x509.ExtensionType] = (),
     ) -> Pair:
-        """A certificate for DNS names and IP addresses; without any it has a common name alone. `uses`: what alone it
-        may be used for (extended key usage); `with_root`: the root is sent along, as servers with DANE-TA records
-        do."""
+        """A certificate for DNS names, IP addresses and mail addresses; without any it has a common name alone. `uses`:
+        what alone it may be used for (extended key usage); `with_root`: the root is sent along, as servers with DANE-TA
+        records do; `more`: extensions as they are."""
         key = key or new_key()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
         begins, expires = begins or now() - WEEK, expires or now() + WEEK
@@ -136,6 +137,8 @@ class Authority:
             builder = builder.add_extension(alternatives, critical=False)
         if uses:
             builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
         chain = (*self.chain, *((self._root.certificate,) if with_root else ()))
         return Pair(builder.sign(self._key, hashes.SHA256()), key, chain)
 
@@ -146,6 +149,15 @@ class Authority:
     def not_yet_valid(self, *names: str) -> Pair:
         """A certificate that will be good from tomorrow on."""
         return self.issue(*names, begins=now() + timedelta(days=1))
+
+    def revoke(self, *pairs: Pair, expires: datetime | None = None) -> bytes:
+        """A list, in PEM, that says that these of its certificates are revoked."""
+        expires = expires or now() + WEEK
+        builder = x509.CertificateRevocationListBuilder(self.name, min(now(), expires) - WEEK, expires)
+        for pair in pairs:
+            entry = x509.RevokedCertificateBuilder(pair.certificate.serial_number, now() - WEEK)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     @property
     def _root(self) -> Authority:
@@ -200,6 +212,8 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _general_name(name: str) -> x509.GeneralName:
+    if "@" in name:
+        return x509.RFC822Name(name)
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

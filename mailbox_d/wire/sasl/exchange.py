@@ -78,8 +78,10 @@ class BearerToken:
 
 @dataclass(frozen=True, slots=True)
 class ByCertificate:
-    """The client's certificate, which it showed in the TLS handshake, says who it is. `authzid` may be empty."""
+    """The client's certificate, which it showed in the TLS handshake, says who it is. `authzid`, as whom it wants to
+    act, may be empty."""
 
+    authcid: str
     authzid: str
 
 

@@ -16,12 +16,13 @@ from mailbox_d.wire.sasl.scram import NO_BINDINGS, ScramSha256, ScramSha256Plus
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What an exchange is held to. `limit`: octets of base64 in one response; `is_tls`: nobody can listen; `bindings`:
-    the connection's channel bindings by name; `has_certificate`: the client showed one that is good."""
+    the connection's channel bindings by name; `certified`: the address for which the client showed a good certificate,
+    empty without one."""
 
     limit: int = MAX_RESPONSE
     is_tls: bool = False
     bindings: Mapping[str, bytes] = field(default_factory=lambda: NO_BINDINGS)
-    has_certificate: bool = False
+    certified: str = ""
 
 
 MECHANISMS: Mapping[str, Callable[[Terms], Mechanism]] = MappingProxyType(
@@ -30,7 +31,7 @@ MECHANISMS: Mapping[str, Callable[[Terms], Mechanism]] = MappingProxyType(
         ScramSha256.name: lambda terms: ScramSha256(terms.limit, terms.bindings),
         OAuthBearer.name: lambda terms: OAuthBearer(terms.limit),
         XOAuth2.name: lambda terms: XOAuth2(terms.limit),
-        External.name: lambda terms: External(terms.limit),
+        External.name: lambda terms: External(terms.certified, terms.limit),
         Plain.name: lambda terms: Plain(terms.limit),
         Login.name: lambda terms: Login(terms.limit),
     }
@@ -62,5 +63,5 @@ def _is_offered(name: str, served: Collection[str], terms: Terms) -> bool:
     if name == ScramSha256Plus.name:
         return bool(terms.bindings) and ScramSha256.name in served
     if name == External.name:
-        return terms.has_certificate and name in served
+        return bool(terms.certified) and name in served
     return name in served and (terms.is_tls or name not in TOKENS)

@@ -15,7 +15,7 @@ from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.portal import LoginMind, LoginRefused, ProofOfUser, build_portal
 from mailbox_d.auth.realm import LoggedIn, Service, User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
-from mailbox_d.wire.sasl.exchange import BearerToken, Credentials
+from mailbox_d.wire.sasl.exchange import BearerToken, ByCertificate, Credentials
 
 
 class IMail(Interface):
@@ -311,3 +311,53 @@ def fails_with(login: Any, kind: type[Exception]) -> None:
     login.addErrback(failures.append)
     (failure,) = failures
     assert failure.check(kind)
+
+
+class Roles(MemoryRealm):
+    """Alice, who may use IMAP; Carol, who may not; Dave, who is disabled."""
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        if self._error is not None:
+            raise self._error
+        services = frozenset({Service.POP3 if address.key == "carol" else Service.IMAP})
+        return User(address, services=services, enabled=address.key != "dave") if address in self._users else None
+
+
+def log_in_by_certificate(certified: str, authzid: str = "", error: Exception | None = None) -> Any:
+    async def make(user: User) -> object:
+        return user
+
+    roles = Roles("staff", {f"{name}@example.org": b"" for name in ("alice", "carol", "dave")}, error)
+    portal = build_portal(Directory({"example.org": roles}), {IMail: make})
+    proof: Any = ProofOfUser(ByCertificate(certified, authzid), Service.IMAP)
+    return portal.login(proof, None, IMail)
+
+
+@pytest.mark.parametrize("authzid", ["", "alice@example.org", "ALICE@EXAMPLE.ORG"])
+def test_a_certificate_lets_in_whom_it_is_for(authzid: str) -> None:
+    told: list[Any] = []
+    log_in_by_certificate("Alice@example.org", authzid).addBoth(told.append)
+    ((_, avatar, _),) = told
+    assert avatar.address == address("alice@example.org")
+
+
+@pytest.mark.parametrize(
+    ("certified", "authzid"),
+    [
+        ("alice@example.org", "carol@example.org"),
+        ("alice@example.org", "alice"),
+        ("nobody@example.org", ""),
+        ("carol@example.org", ""),
+        ("dave@example.org", ""),
+        ("nick@example.org", ""),
+        ("alice@elsewhere.example", ""),
+        ("", "alice@example.org"),
+    ],
+)
+def test_attack_41_a_certificate_lets_in_nobody_else(certified: str, authzid: str) -> None:
+    fails_with(log_in_by_certificate(certified, authzid), LoginRefused)
+
+
+def test_a_realm_that_is_down_is_no_wrong_certificate() -> None:
+    down = AuthenticationUnavailable("x", cause="the directory is down")
+    fails_with(log_in_by_certificate("alice@example.org", error=down), AuthenticationUnavailable)

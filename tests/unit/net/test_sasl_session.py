@@ -25,7 +25,8 @@ def gate() -> LoginGate:
 
 
 def exchange(gate: LoginGate, name: str) -> SaslSession:
-    return SaslSession(gate, name, LoginPeer("192.0.2.1", 0, Terms(is_tls=True, bindings=BOUND, has_certificate=True)))
+    terms = Terms(is_tls=True, bindings=BOUND, certified="ann@example.org")
+    return SaslSession(gate, name, LoginPeer("192.0.2.1", 0, terms))
 
 
 def asked(step: Awaitable[Challenge | Admission]) -> bytes:

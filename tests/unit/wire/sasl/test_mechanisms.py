@@ -27,7 +27,7 @@ from mailbox_d.wire.sasl.mechanisms import MECHANISMS, Terms, mechanism, offered
 from mailbox_d.wire.sasl.passwords import Login, Plain
 from mailbox_d.wire.sasl.scram import ScramKeys, ScramSha256
 
-BOUND = Terms(is_tls=True, bindings={"tls-exporter": b"x" * 32}, has_certificate=True)
+BOUND = Terms(is_tls=True, bindings={"tls-exporter": b"x" * 32}, certified="ann@example.org")
 KEYS = ScramKeys(4096, b"salt", b"s" * 32, b"k" * 32)
 
 
