@@ -6,8 +6,10 @@ import base64
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -67,8 +69,8 @@ EXCHANGES = (
 
 
 def hang_up(site: Site, exchange: Exchange, context: ssl.SSLContext, *, reset: bool) -> None:
-    """Begin it, and close the connection, or reset it, in the middle. Raises `ConnectionError` where the server ended
-    it before."""
+    """Begin it, and close the connection, or reset it, in the middle. Raises `ConnectionAbortedError` where the server
+    has too many, `ConnectionError` where it ended it before."""
     with socket.create_connection((HOST, site.ports[exchange.kind]), LONG) as plain:
         if reset:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -105,5 +107,10 @@ class Crew:
                 pass
 
     def _one(self, number: int) -> None:
+        """Logins that nobody waits for count as connections until they are done: who finds too many comes again."""
         turn, which = divmod(number, len(self._exchanges))
-        hang_up(self._site, self._exchanges[which], self._context, reset=bool(turn % 2))
+        while True:
+            with suppress(ConnectionAbortedError):
+                hang_up(self._site, self._exchanges[which], self._context, reset=bool(turn % 2))
+                return
+            time.sleep(0.02)
