@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from mailbox_d.auth.tokens.claims import MAX_TOKEN, Claims, TokenRefused, read_claims
+from mailbox_d.printable import one_line
 
 PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
@@ -24,6 +25,10 @@ KIND_OF_KEY: Mapping[str, type[PublicKey]] = MappingProxyType(
 
 KEYS_MAX = 64
 """Keys of one set that are read."""
+
+TYPES = frozenset({"jwt", "at+jwt"})
+"""What a token may say that it is, if it does (RFC 7519 section 5.1, RFC 9068 section 2.1). One for another purpose,
+such as to log out, is signed with the same key."""
 
 TRIES_MAX = 8
 """Keys that a token without a key's name is tried with."""
@@ -75,6 +80,8 @@ def read_header(token: str, algorithms: Collection[str]) -> Header:
         raise TokenRefused("the token is signed by an algorithm that is not taken")
     if "crit" in header or not isinstance(key, str):
         raise TokenRefused("the token wants what is not known here")
+    if (kind := _type(header)) not in TYPES:
+        raise TokenRefused(f"the token is for another purpose: {one_line(kind[:100])}")
     return Header(str(algorithm), key)
 
 
@@ -96,20 +103,37 @@ def verify(token: str, header: Header, keys: Sequence[Key]) -> Claims:
     raise TokenRefused("the token is not signed by its issuer")
 
 
+def _type(header: Mapping[str, Any]) -> str:
+    """A media type, of which `application/` may be left out (RFC 7515 section 4.1.9); empty where it is no text."""
+    said = header.get("typ", "JWT")
+    return said.lower().removeprefix("application/") if isinstance(said, str) else ""
+
+
 def _usable(entries: Sequence[Any]) -> Iterator[Key]:
     for entry in entries:
-        if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or entry.get("kty") == "oct":
+        if not isinstance(entry, dict) or not _is_for_signatures(entry):
             continue
         try:
             public = jwt.PyJWK(entry).key
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        except Exception:  # whatever is odd about one key, the others count
             continue
         name = entry.get("kid", "")
-        if isinstance(name, str) and _is_strong(public):
+        if isinstance(name, str) and _is_strong(public) and _is_of_algorithm(public, entry.get("alg")):
             yield Key(name, public)
 
 
-def _is_strong(key: object) -> bool:
+def _is_for_signatures(entry: Mapping[str, Any]) -> bool:
+    """RFC 7517 sections 4.2 and 4.3."""
+    operations = entry.get("key_ops", ["verify"])
+    return entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+
+
+def _is_of_algorithm(key: PublicKey, algorithm: object) -> bool:
+    """Whether a key may be used as it is here; one that names no algorithm may."""
+    return algorithm is None or any(algorithm == name and isinstance(key, kind) for name, kind in KIND_OF_KEY.items())
+
+
+def _is_strong(key: object) -> TypeGuard[PublicKey]:
     if isinstance(key, RSAPublicKey):
         return key.key_size in RSA_BITS
     return isinstance(key, Ed25519PublicKey) or (

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 
 from mailbox_d.auth.tokens.claims import Expected, TokenRefused
 from mailbox_d.auth.tokens.keys import KEPT_MOST, PAUSE, PAUSE_AFTER_FAILURE, KeptKeys
-from mailbox_d.auth.tokens.signatures import read_key_set
+from mailbox_d.auth.tokens.signatures import TRIES_MAX, read_key_set
 from mailbox_d.auth.tokens.signed import SignedTokens
 from mailbox_d.errors import AuthenticationUnavailable
 from tests.unit.auth.tokens.signing import AUDIENCE, EC, ED, ISSUER, NOW, RSA, Signer, claims, key_set
@@ -126,7 +126,22 @@ def test_an_algorithm_that_is_known_and_not_configured_is_refused() -> None:
         outcome(tokens.address_of(Signer().token()))
 
 
-@pytest.mark.parametrize("header", [{"crit": ["x"], "x": 1}, {"crit": ["b64"], "b64": False}, {"crit": []}])
+def test_a_shared_secret_proves_nothing_even_where_it_is_configured() -> None:
+    keys = KeptKeys(Issuer(Signer())._fetch, at_once, lambda: 0.0, refresh=REFRESH)
+    tokens = SignedTokens(keys, EXPECTED, ("ES256", "HS256"), at_once, lambda: NOW)
+    with pytest.raises(TokenRefused):
+        outcome(tokens.address_of(unsigned({"alg": "HS256", "kid": "first"}) + ".AAAA"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["x"], "x": 1},
+        {"crit": ["b64"], "b64": False},
+        {"crit": ["b64"], "b64": True},  # what is known to the library is so too
+        {"crit": []},
+    ],
+)
 def test_what_the_header_wants_and_nobody_knows_is_refused(header: dict[str, Any]) -> None:
     start = unsigned({"alg": "ES256", "kid": "first", **header})
     signature = jwt.algorithms.get_default_algorithms()["ES256"].sign(start.encode(), EC)
@@ -134,8 +149,35 @@ def test_what_the_header_wants_and_nobody_knows_is_refused(header: dict[str, Any
         Issuer(Signer()).ask(f"{start}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}")
 
 
-def test_what_the_header_says_besides_does_not_matter() -> None:
-    assert Issuer(Signer()).ask(Signer().token({"typ": "at+jwt", "x": 1})) == "alice@example.org"
+@pytest.mark.parametrize("header", [{"x": 1}, {"zip": "DEF"}, {"jku": "https://else.example/"}])
+def test_what_the_header_says_besides_does_not_matter(header: dict[str, Any]) -> None:
+    assert Issuer(Signer()).ask(Signer().token(header)) == "alice@example.org"
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "application/jwt", None, ""])
+def test_a_token_for_access_or_of_no_said_kind_is_taken(kind: str | None) -> None:
+    """An empty or null type is left out by the library that signs."""
+    assert Issuer(Signer()).ask(Signer().token({"typ": kind})) == "alice@example.org"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["logout+jwt", "application/logout+jwt", "dpop+jwt", "secevent+jwt", "JOSE", "at+jwt2", "x" * 1000, 1, ["JWT"]],
+)
+def test_a_token_for_another_purpose_is_refused(kind: Any) -> None:
+    with pytest.raises(TokenRefused, match="for another purpose") as refused:
+        Issuer(Signer()).ask(Signer().token({"typ": kind}))
+    assert not isinstance(kind, str) or kind.lower().removeprefix("application/")[:100] in refused.value.cause
+    assert len(refused.value.cause) < 200
+
+
+def test_a_token_without_a_keys_name_is_tried_with_so_many_keys_and_no_more() -> None:
+    others = [Signer(key=ec.generate_private_key(ec.SECP256R1()), name=f"n{n}") for n in range(TRIES_MAX)]
+    last = jwt.encode(claims(), EC, "ES256")
+    assert Issuer(*others[1:], Signer()).ask(last) == "alice@example.org"
+    with pytest.raises(TokenRefused):
+        Issuer(*others, Signer()).ask(last)
+    assert Issuer(*others, Signer()).ask(Signer().token()) == "alice@example.org"
 
 
 @pytest.mark.parametrize("changed", [{"iss": "x"}, {"aud": "x"}, {"exp": NOW - 60}, {"exp": None}, {"email": None}])
@@ -254,6 +296,13 @@ WEAK = rsa.generate_private_key(65537, 1024)
         b"[" * 100_000,
         key_set(Signer("RS256", WEAK)),
         json.dumps({"keys": [Signer().jwk() | {"use": "enc"}]}).encode(),
+        json.dumps({"keys": [Signer().jwk() | {"key_ops": ["encrypt"]}]}).encode(),
+        json.dumps({"keys": [Signer().jwk() | {"key_ops": "verify"}]}).encode(),
+        json.dumps({"keys": [Signer().jwk() | {"alg": "ES384"}]}).encode(),
+        json.dumps({"keys": [Signer("RS256", RSA).jwk() | {"alg": "RS512"}]}).encode(),
+        json.dumps({"keys": [Signer("RS256", RSA).jwk() | {"alg": "PS256"}]}).encode(),
+        json.dumps({"keys": [Signer("RS256", RSA).jwk() | {"alg": "RSA-OAEP"}]}).encode(),
+        json.dumps({"keys": [Signer("RS256", RSA).jwk() | {"alg": "ES256"}]}).encode(),
         json.dumps({"keys": [Signer().jwk() | {"kid": 7}]}).encode(),
     ],
 )
@@ -262,6 +311,29 @@ def test_what_has_no_key_of_use(text: bytes) -> None:
         read_key_set(text)
 
 
-def test_keys_of_other_kinds_are_passed_over() -> None:
-    entries = [{"kty": "oct", "k": "c2VjcmV0"}, {"kty": "new"}, Signer().jwk()]
-    assert [key.name for key in read_key_set(json.dumps({"keys": entries}).encode())] == ["first"]
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"kty": "oct", "k": "c2VjcmV0"},
+        {"kty": "new"},
+        {"kty": ["RSA"]},
+        {"kty": "RSA", "alg": "none", "n": "AQAB", "e": "AQAB"},
+        {"kty": "OKP", "alg": "none"},
+        {"kty": "RSA", "alg": "HS256", "n": "AQAB", "e": "AQAB"},
+        {"kty": "RSA", "alg": {}, "n": "AQAB", "e": "AQAB"},
+        {"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"},
+        {"kty": "RSA", "n": "\ud800", "e": "AQAB"},
+        {"kty": "RSA", "n": 5, "e": "AQAB"},
+        {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+    ],
+)
+def test_a_key_that_is_odd_or_of_another_kind_is_passed_over(odd: dict[str, Any]) -> None:
+    assert [key.name for key in read_key_set(json.dumps({"keys": [odd, Signer().jwk()]}).encode())] == ["first"]
+
+
+@pytest.mark.parametrize(
+    "said", [{"alg": "ES256"}, {"alg": None}, {"key_ops": ["verify"]}, {"key_ops": ["x", "verify"]}]
+)
+def test_a_key_is_taken_for_what_it_says(said: dict[str, Any]) -> None:
+    (key,) = read_key_set(json.dumps({"keys": [Signer().jwk() | said]}).encode())
+    assert key.name == "first"
