@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mailbox_d.auth.guessing.guesses import GuessLimits
+from mailbox_d.auth.ldap_realm.bounds import LdapBounds
 from mailbox_d.config.limits import Limits
 from mailbox_d.imap.fetch.ahead import AheadLimits
 from mailbox_d.imap.fetch.contents import ContentLimits
@@ -80,6 +81,19 @@ def guess_limits(limits: Limits) -> GuessLimits:
         half_life=limits.login_failures_half_life,
         remembered=limits.login_failures_remembered,
         acquaintances=limits.login_acquaintances,
+    )
+
+
+def ldap_bounds(limits: Limits) -> LdapBounds:
+    """The configured limits on what LDAP directories may cost."""
+    return LdapBounds(
+        answer=limits.ldap_answer,
+        messages=limits.ldap_answer_messages,
+        members=limits.ldap_members,
+        connections=limits.ldap_connections,
+        idle=limits.ldap_idle,
+        rest=limits.ldap_rest,
+        remembered=limits.ldap_remembered,
     )
 
 

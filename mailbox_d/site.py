@@ -17,6 +17,7 @@ from mailbox_d.auth.guessing.guesses import Guesses
 from mailbox_d.auth.last_use import LAST_USE, LastUse, Use
 from mailbox_d.auth.lasting_secret import FILE_NAME as SECRET
 from mailbox_d.auth.lasting_secret import LastingSecret
+from mailbox_d.auth.ldap_realm.bounds import LdapBounds
 from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
 from mailbox_d.auth.ldap_realm.servers import ServedDirectory
 from mailbox_d.auth.passwords import ARGON2ID
@@ -33,7 +34,7 @@ from mailbox_d.config.limits import Limits
 from mailbox_d.config.model import Configuration, Quota
 from mailbox_d.imap.fetch.ahead import Crew
 from mailbox_d.imap.fetch.feeding import IndexFeeding
-from mailbox_d.limits import guess_limits, mime_limits
+from mailbox_d.limits import guess_limits, ldap_bounds, mime_limits
 from mailbox_d.net.certificate_reload import CertificateReload
 from mailbox_d.net.certificates import Certificates, declared_clients, declared_pairs
 from mailbox_d.net.children import Children
@@ -109,7 +110,7 @@ class Site:
 def build_site(configuration: Configuration, reactor: Any) -> Site:
     """Read what must be read before anything starts. Raises `ConfigurationError`, `NotServed`."""
     limits = configuration.limits
-    lanes = Lanes(reactor, percent_per_user=limits.threads_per_user)
+    lanes = Lanes(reactor, percent_per_user=limits.threads_per_user, questions=limits.ldap_questions)
     secret = LastingSecret()
     realms = build_realms(configuration, lanes, secret)
     watch = DirectoryWatch(reactor)
@@ -278,7 +279,7 @@ def build_realms(configuration: Configuration, lanes: Lanes, secret: LastingSecr
             if realm.yaml is not None:
                 realms[name] = _yaml_realm(name, realm.yaml, configuration, lanes, secret)
             elif realm.ldap is not None:
-                realms[name] = _ldap_realm(name, realm.ldap, lanes)
+                realms[name] = _ldap_realm(name, realm.ldap, lanes, ldap_bounds(configuration.limits))
         except ConfigurationError as error:
             faults.extend(error.faults)
     if faults:
@@ -314,5 +315,6 @@ def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpg
     )
 
 
-def _ldap_realm(name: str, settings: LdapRealm, lanes: Lanes) -> DirectoryRealm:
-    return DirectoryRealm(name, settings, ServedDirectory(settings), run=lanes.directory.run, clock=time.monotonic)
+def _ldap_realm(name: str, settings: LdapRealm, lanes: Lanes, bounds: LdapBounds) -> DirectoryRealm:
+    directory = ServedDirectory(settings, bounds)
+    return DirectoryRealm(name, settings, directory, run=lanes.directory.run, clock=time.monotonic, bounds=bounds)

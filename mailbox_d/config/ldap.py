@@ -116,4 +116,7 @@ class LdapRealm(Section):
     """How long a server may take to connect, and for each answer."""
 
     cache: Annotated[float, Duration(least=0, most=HOUR)] = MINUTE
-    """How long what the directory said of an address holds. Passwords are asked for each time."""
+    """How long what the directory said of an address holds."""
+
+    login_cache: Annotated[float, Duration(least=0, most=HOUR)] = MINUTE
+    """How long a password that the directory accepted is good without asking again; 0: not at all."""

@@ -115,6 +115,30 @@ class Limits(Section):
     login_acquaintances: Annotated[int, Count(least=100, most=1_000_000)] = 10_000
     """Users of whom is remembered from where they have logged in; of each the last 20 networks."""
 
+    ldap_questions: Annotated[int, Count(least=1, most=64)] = 8
+    """Questions to LDAP servers under way at once, over all realms."""
+
+    ldap_connections: Annotated[int, Count(least=0, most=64)] = 8
+    """Connections to a realm's LDAP servers kept for the next search, and as many for the next bind."""
+
+    ldap_idle: Annotated[float, Duration(least=1, most=HOUR)] = MINUTE
+    """How long such a connection is kept unused."""
+
+    ldap_rest: Annotated[float, Duration(least=0.1, most=MINUTE)] = 2.0
+    """How long an LDAP server that failed is left alone."""
+
+    ldap_answer: Annotated[int, Size(least=16 * KIB, most=16 * MIB)] = MIB
+    """All that an LDAP server may say to one question."""
+
+    ldap_answer_messages: Annotated[int, Count(least=3, most=1000)] = 16
+    """Entries and references in it, and its end; two entries are asked for."""
+
+    ldap_members: Annotated[int, Count(least=1, most=100_000)] = 1000
+    """Members of an LDAP group; aliases of an entry, and others as whom its user may send."""
+
+    ldap_remembered: Annotated[int, Count(least=100, most=1_000_000)] = 10_000
+    """Addresses of which an LDAP realm remembers what was said: of users, strangers, groups and logins so many each."""
+
     data_minimum_rate: Annotated[int, Size(most=MIB)] = 500
     """Octets a second below which a client that sends a message is cut off; 0: no limit."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from mailbox_d.auth.ldap_realm.servers import KEPT as KEPT_CONNECTIONS
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from tests.faults.directory_load import KEPT, LOGINS, ROTATING, UNKEPT
 from tests.integration.daemon import Daemon, running
 from tests.integration.directory_site import realm_keys, use
@@ -20,7 +20,7 @@ from tests.integration.unsteady_way import UnsteadyWay, unsteady_way
 LANE = 8
 """Threads for directories."""
 
-POOLS = 4 * KEPT_CONNECTIONS
+POOLS = 4 * DEFAULT_BOUNDS.connections
 """Connections that both realms may keep, for searches and for binds."""
 
 LIMITS = {

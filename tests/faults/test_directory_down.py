@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbox_d.auth.ldap_realm.servers import REST
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from tests.faults.directory_load import KEPT, Load, Said, at_work, questions, saying_noop
 from tests.faults.directory_place import LANE, POOLS, UnsteadyPlace, unsteady_place
 from tests.faults.tally import IN_FULL, count, tell
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.faults
 
 SECONDS = 60.0 if IN_FULL else 5.0
 TIMEOUT = 1.0
-WARM = 10
-"""Answers to each question before the fault begins: by then all threads that will be are there."""
+WARM = 150 if IN_FULL else 10
+"""Answers to each question before the fault begins: by then the process is as large as it gets."""
 LEAST = 3
 """Answers to each question while it lasts."""
 MEMORY = 16 * 1024
@@ -127,7 +127,7 @@ def test_fault_24_without_a_directory_under_load(place: UnsteadyPlace, begin: Ch
         back = (
             max(load.wait_for(ended, name, Said.YES).ended for name in load.answers if kind(name) == "unkept") - ended
         )
-        time.sleep(REST + TIMEOUT)
+        time.sleep(DEFAULT_BOUNDS.rest + TIMEOUT)
         again = time.monotonic()
         load.wait_for_answers(again, LEAST)
     assert_said(load, AT_PEACE, 0, began)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from mailbox_d.auth.ldap_realm.connection import LdapConnection, Way
 from mailbox_d.auth.ldap_realm.directory import Query
-from mailbox_d.auth.ldap_realm.servers import REST, OpenConnection, Servers
+from mailbox_d.auth.ldap_realm.servers import OpenConnection, Servers
 from mailbox_d.errors import AuthenticationUnavailable
 from tests.faults.directory_load import KEPT, LOGINS, RECIPIENTS, UNKEPT, Ask, Load, Said, at_work, questions
 from tests.faults.directory_place import LANE, POOLS, UnsteadyPlace, unsteady_place
@@ -33,6 +34,8 @@ pytestmark = pytest.mark.faults
 TURNS = 300 if IN_FULL else 4
 PACE = 0.4
 """Seconds of each half of a turn, in full."""
+WARM = 150 if IN_FULL else 5
+"""Answers to each question before anything is counted: by then the process is as large as it gets."""
 TURNS_OF_ONE = 300
 """Turns of one realm's connections, where no daemon is in the way and time is made up."""
 PER_CONNECTION = 4
@@ -155,7 +158,7 @@ def take_turns(place: UnsteadyPlace, load: Load) -> None:
 
 def test_fault_25_a_directory_that_comes_and_goes_leaves_nothing_behind(place: UnsteadyPlace) -> None:
     with at_work(questions(place.site)) as load:
-        load.wait_for_answers(0, 5)
+        load.wait_for_answers(0, WARM)
         before = vitals(place.daemon.pid)
         take_turns(place, load)
         ended = time.monotonic()
@@ -207,7 +210,7 @@ def test_fault_25_connections_to_a_directory_that_comes_and_goes_are_closed() ->
         before = vitals(os.getpid())
         for _ in range(TURNS_OF_ONE):
             turn(way, servers)
-            now[0] += REST
+            now[0] += DEFAULT_BOUNDS.rest
         assert len(opened) >= TURNS_OF_ONE  # none of which is forgotten yet, and closed by that
         assert_level(os.getpid(), before, memory=MEMORY, threads=4 * PER_CONNECTION, descriptors=4 * PER_CONNECTION)
     count("25: a directory that comes and goes", faults=TURNS_OF_ONE, messages=8 * TURNS_OF_ONE)

@@ -39,6 +39,7 @@ suffix "{suffix}"
 rootdn "{root}"
 rootpw {secret}
 directory {folder}/data
+maxsize 1073741824
 overlay memberof
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="{service}" read by self read by anonymous auth by * none

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ldap3 import ANONYMOUS, BASE, NONE, SUBTREE, Connection, Server
@@ -17,17 +18,13 @@ from ldap3.protocol.rfc4511 import AuthenticationChoice, Simple, Version
 from ldap3.strategy.sync import SyncStrategy
 from typing_extensions import ParamSpec
 
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS, LdapBounds
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
+from mailbox_d.auth.ldap_realm.host_addresses import HostAddresses, SocketAddress
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-MAX_ANSWER = 1 << 20
-"""Octets of all that a server says to one request."""
-
-MAX_MESSAGES = 16
-"""Entries, references and the end of a search, of which two entries are asked for."""
 
 SEQUENCE = b"\x30"
 """What every message begins with (X.690 section 8.9)."""
@@ -57,11 +54,14 @@ class AnswerFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How to come to a server: its URI, the TLS to speak with it (None: none), and seconds for each step."""
+    """How to come to a server: its URI, the TLS to speak with it (None: none), seconds for each step, what an answer
+    may be, and who tells hosts' addresses."""
 
     uri: str
     tls: ssl.SSLContext | None
     timeout: float
+    bounds: LdapBounds = DEFAULT_BOUNDS
+    addresses: HostAddresses = field(default_factory=HostAddresses)
 
 
 class LdapConnection:
@@ -89,7 +89,7 @@ class LdapConnection:
 
     def _guarded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`work` within the time; whatever goes wrong in it is the server's fault, as the octets are the server's."""
-        self._ldap.strategy.begin(self._way.timeout)
+        self._ldap.strategy.begin(self._way)
         try:
             return work(*args, **kwargs)
         except (ServerFault, AnswerFault):
@@ -155,6 +155,17 @@ def _entry(dn: str, attributes: dict[str, list[bytes]]) -> Entry:
     return Entry(dn, {name.lower(): tuple(values) for name, values in attributes.items()})
 
 
+def _step_of_handshake(wrapped: ssl.SSLSocket) -> int | None:
+    """What the handshake waits for next, in the words of poll(2); None where it is done."""
+    try:
+        wrapped.do_handshake()
+    except ssl.SSLWantReadError:
+        return select.POLLIN
+    except ssl.SSLWantWriteError:
+        return select.POLLOUT
+    return None
+
+
 class _Connection(Connection):  # type: ignore[misc]
     """ldap3's connection, which speaks through `_Strategy`."""
 
@@ -180,11 +191,14 @@ class _Connection(Connection):  # type: ignore[misc]
 class _Strategy(SyncStrategy):  # type: ignore[misc]
     """ldap3's blocking way to talk, but for how it connects and reads: within a time, and a number of octets."""
 
-    def begin(self, seconds: float) -> None:
+    def begin(self, way: Way) -> None:
         """A new request: what it may take in time, octets and messages."""
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.monotonic() + way.timeout
+        self._bounds = way.bounds
         self._octets = self._messages = 0
         self._unread = b""
+        if self.connection.socket is not None:
+            self.connection.socket.settimeout(way.timeout)
 
     def connect(self, way: Way) -> None:
         """Open the socket, with TLS at once where the URI says so."""
@@ -193,18 +207,30 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
         if parts.scheme == "ldapi":
             self.connection.socket = self._unix_socket(unquote(parts.netloc))
         else:
-            where = parts.hostname or "", parts.port or (636 if parts.scheme == "ldaps" else 389)
-            self.connection.socket = socket.create_connection(where, self._left())
+            port = parts.port or (636 if parts.scheme == "ldaps" else 389)
+            self.connection.socket = self._tcp_socket(way.addresses.of(parts.hostname or "", port, self._left()))
         self.connection.closed = False
         self.connection.listening = True
         if parts.scheme == "ldaps":
             self.begin_tls(way)
 
+    def _tcp_socket(self, addresses: Sequence[SocketAddress]) -> socket.socket:
+        """A connection to the first address that takes one."""
+        last: OSError = ConnectionRefusedError("the host has no address")
+        for family, kind, protocol, address in addresses:
+            try:
+                return self._connected(socket.socket(family, kind, protocol), address)
+            except OSError as error:
+                last = error
+        raise last
+
     def _unix_socket(self, path: str) -> socket.socket:
-        plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        return self._connected(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path)
+
+    def _connected(self, plain: socket.socket, address: Any) -> socket.socket:
         try:
             plain.settimeout(self._left())
-            plain.connect(path)
+            plain.connect(address)
         except BaseException:
             plain.close()
             raise
@@ -217,12 +243,26 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
             raise ServerFault(f"{way.uri}: more than one answer before TLS")
         plain = self.connection.socket
         try:
-            plain.settimeout(self._left())
-            self.connection.socket = way.tls.wrap_socket(plain, server_hostname=urlsplit(way.uri).hostname)
+            host = urlsplit(way.uri).hostname
+            wrapped = way.tls.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+            self.connection.socket = wrapped
+            self._shake_hands(wrapped)
         except BaseException:
             plain.close()
             self.close()
             raise
+
+    def _shake_hands(self, wrapped: ssl.SSLSocket) -> None:
+        """Within the time, however many octets that takes."""
+        wrapped.settimeout(0)
+        wanted: int | None = 0
+        while wanted is not None:
+            wanted = _step_of_handshake(wrapped)
+            if wanted:
+                ready = select.poll()
+                ready.register(wrapped, wanted)
+                ready.poll(self._left() * 1000)
+        wrapped.settimeout(self._left())
 
     def receiving(self) -> list[bytes]:
         """One message, whole."""
@@ -230,13 +270,13 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
             if self._unread[:1] not in (b"", SEQUENCE):
                 raise ServerFault("this is not LDAP")
             size = self.compute_ldap_message_size(self._unread)
-            if size > MAX_ANSWER:
+            if size > self._bounds.answer:
                 raise ServerFault(f"an answer of {size} octets")
             if 0 <= size <= len(self._unread):
                 break
             self._read_more()
         self._messages += 1
-        if self._messages > MAX_MESSAGES:
+        if self._messages > self._bounds.messages:
             raise ServerFault("more entries than were asked for")
         message, self._unread = self._unread[:size], self._unread[size:]
         return [message]
@@ -250,8 +290,8 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
         if not data:
             raise ConnectionGone("the server ended the connection")
         self._octets += len(data)
-        if self._octets > MAX_ANSWER:
-            raise ServerFault(f"an answer of more than {MAX_ANSWER} octets")
+        if self._octets > self._bounds.answer:
+            raise ServerFault(f"an answer of more than {self._bounds.answer} octets")
         self._unread += data
 
     def _left(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from mailbox_d.auth.realm import SenderGrant, User, why_no_folder
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.ldap import LdapAttributes
@@ -13,7 +14,6 @@ from mailbox_d.config.units import parse_size
 from mailbox_d.errors import AddressError
 from mailbox_d.store.layout import check_place
 
-MAX_ALIASES = 1_000
 _PREFIX = "smtp:"
 """What stands before each mail address in Active Directory's proxyAddresses."""
 
@@ -40,11 +40,13 @@ def attribute_names(names: LdapAttributes) -> tuple[str, ...]:
     return tuple(name for name in given if name is not None)
 
 
-def user_of(entry: Entry, names: LdapAttributes) -> User:
-    """The user whom an entry describes, enabled and allowed everything. Raises `EntryFault`."""
+def user_of(entry: Entry, names: LdapAttributes, *, most: int = DEFAULT_BOUNDS.members) -> User:
+    """The user whom an entry describes, enabled and allowed everything, with `most` aliases and grants. Raises
+    `EntryFault`."""
+    for name in (names.aliases, names.senders):
+        if len(entry.values(name)) > most:
+            raise EntryFault(f"{name} has more than {most} values")
     aliases = tuple(addresses(entry, names.aliases))
-    if len(aliases) > MAX_ALIASES:
-        raise EntryFault(f"{names.aliases} has more than {MAX_ALIASES} values")
     return User(
         own_address(entry, names.address),
         quota=_size(entry, names.quota),
@@ -82,7 +84,7 @@ def addresses(entry: Entry, name: str | None) -> Iterator[EmailAddress]:
 
 
 def _grants(entry: Entry, name: str | None) -> Iterator[SenderGrant]:
-    for value in entry.values(name)[:MAX_ALIASES]:
+    for value in entry.values(name):
         try:
             yield SenderGrant.parse(value.decode("utf-8", "surrogateescape"))
         except AddressError:

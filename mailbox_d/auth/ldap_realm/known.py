@@ -10,15 +10,12 @@ from mailbox_d.address import EmailAddress
 
 T = TypeVar("T")
 
-MOST = 10_000
-"""Addresses."""
-
 
 class Known(Generic[T]):
     """Answers by address; the oldest go first. An answer out of date is no longer told by `fresh`, but still by
     `latest`. `clock` is monotonic, in seconds. Safe to read from any thread, written from one."""
 
-    def __init__(self, clock: Callable[[], float], *, seconds: float, most: int = MOST) -> None:
+    def __init__(self, clock: Callable[[], float], *, seconds: float, most: int) -> None:
         self._clock = clock
         self._seconds = seconds
         self._most = most

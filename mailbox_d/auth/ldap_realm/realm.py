@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.ldap_realm.bound_logins import BoundLogins
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS, LdapBounds
 from mailbox_d.auth.ldap_realm.directory import LdapDirectory, Query
 from mailbox_d.auth.ldap_realm.entries import (
-    MAX_ALIASES,
     Entry,
     EntryFault,
     addresses,
@@ -23,6 +24,7 @@ from mailbox_d.auth.ldap_realm.entries import (
 )
 from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter
 from mailbox_d.auth.ldap_realm.known import Known
+from mailbox_d.auth.ldap_realm.lookups import Lookups
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.scram_keys import made_up_keys
 from mailbox_d.config.ldap import LdapGroups, LdapRealm
@@ -42,7 +44,7 @@ class _Found:
 
 class DirectoryRealm:
     """Users of an LDAP directory. What it says is held to be so for `settings.cache` seconds, of users and strangers
-    alike; passwords are never kept.
+    alike; that it accepted a password, for `settings.login_cache` seconds. No password is kept.
 
     `directory` is asked through `run`, a lane. `clock` is monotonic, in seconds.
     """
@@ -50,16 +52,28 @@ class DirectoryRealm:
     _log = Logger()
 
     def __init__(
-        self, name: str, settings: LdapRealm, directory: LdapDirectory, *, run: RunInLane, clock: Callable[[], float]
+        self,
+        name: str,
+        settings: LdapRealm,
+        directory: LdapDirectory,
+        *,
+        run: RunInLane,
+        clock: Callable[[], float],
+        bounds: LdapBounds = DEFAULT_BOUNDS,
     ) -> None:
         self.name = name
         self._settings = settings
         self._directory = directory
         self._run = run
-        self._users: Known[_Found] = Known(clock, seconds=settings.cache)
-        self._strangers: Known[None] = Known(clock, seconds=settings.cache)
+        self._bounds = bounds
+        most = bounds.remembered
+        self._users: Known[_Found] = Known(clock, seconds=settings.cache, most=most)
+        self._strangers: Known[None] = Known(clock, seconds=settings.cache, most=most)
         """Apart, so that whoever makes up addresses drives no user out."""
-        self._groups: Known[tuple[EmailAddress, ...] | None] = Known(clock, seconds=settings.cache)
+        self._groups: Known[tuple[EmailAddress, ...] | None] = Known(clock, seconds=settings.cache, most=most)
+        self._logins = BoundLogins(clock, seconds=settings.login_cache, most=most)
+        self._finding: Lookups[_Found | None] = Lookups(self._ask_for_user)
+        self._following: Lookups[tuple[EmailAddress, ...] | None] = Lookups(self._ask_for_group)
         self._decoy_key = os.urandom(32)
 
     async def find_user(self, address: EmailAddress) -> User | None:
@@ -79,9 +93,7 @@ class DirectoryRealm:
             return None
         if (kept := self._groups.fresh(address)) is not None:
             return kept[0]
-        targets = await self._run(self._read_group, address, self._settings.groups)
-        self._groups.keep(address, targets)
-        return targets
+        return await self._following.of(address)
 
     async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         if not password.strip() or b"\0" in password:  # a bind without a password succeeds (RFC 4513 section 5.1.2)
@@ -89,10 +101,21 @@ class DirectoryRealm:
         found = await self._find(address)
         user = found.user if found is not None and found.user.address == address else None
         dn = found.dn if found is not None and user is not None else self._decoy(address)
-        accepted = await self._run(self._directory.accepts, dn, password)
+        accepted = await self._accepts(user, dn, password)
         if user is None or not user.may_use(service) or not accepted:
             raise AuthenticationFailed("Authentication failed", cause=_why_not(user, service))
         return LoggedIn(user)
+
+    async def _accepts(self, user: User | None, dn: str, password: bytes) -> bool:
+        """Whether this is the entry's password, as the directory says now or said of the user a moment ago."""
+        if user is not None and self._logins.holds(user.address, dn, password):
+            return True
+        accepted = await self._run(self._directory.accepts, dn, password)
+        if user is not None and accepted:
+            self._logins.accepted(user.address, dn, password)
+        elif user is not None:
+            self._logins.refused(user.address)
+        return accepted
 
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         """No directory tells its passwords: all keys are made up."""
@@ -103,12 +126,14 @@ class DirectoryRealm:
         self._users.forget()
         self._strangers.forget()
         self._groups.forget()
+        self._logins.forget()
 
     async def _find(self, address: EmailAddress) -> _Found | None:
         """Whoever has this address, as their own or as an alias."""
         kept = self._users.fresh(address) or self._strangers.fresh(address)
-        if kept is not None:
-            return kept[0]
+        return kept[0] if kept is not None else await self._finding.of(address)
+
+    async def _ask_for_user(self, address: EmailAddress) -> _Found | None:
         found = await self._run(self._read_user, address)
         if found is not None:
             self._users.note(found.user.address, found)  # whose mailbox it is, also of mail to an alias
@@ -116,6 +141,12 @@ class DirectoryRealm:
         else:
             self._strangers.keep(address, None)
         return found
+
+    async def _ask_for_group(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
+        assert self._settings.groups is not None
+        targets = await self._run(self._read_group, address, self._settings.groups)
+        self._groups.keep(address, targets)
+        return targets
 
     def _read_user(self, address: EmailAddress) -> _Found | None:
         """Blocks."""
@@ -137,7 +168,7 @@ class DirectoryRealm:
 
     def _checked(self, entry: Entry, address: EmailAddress) -> User:
         try:
-            return user_of(entry, self._settings.attributes)
+            return user_of(entry, self._settings.attributes, most=self._bounds.members)
         except EntryFault as fault:
             raise self._unusable(address, f"{entry.dn}: {fault}") from fault
 
@@ -157,8 +188,8 @@ class DirectoryRealm:
         entry = self._one(Query(groups.base, fill_filter(groups.filter, address), (groups.member,)), address)
         if entry is None:
             return None
-        if len(entry.values(groups.member)) > MAX_ALIASES:
-            raise self._unusable(address, f"{entry.dn} has more than {MAX_ALIASES} members")
+        if len(entry.values(groups.member)) > self._bounds.members:
+            raise self._unusable(address, f"{entry.dn} has more than {self._bounds.members} members")
         members = dict.fromkeys(self._members(entry, groups))
         return tuple(member for member in members if member != address)
 

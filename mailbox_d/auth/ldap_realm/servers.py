@@ -10,24 +10,17 @@ from typing import Protocol, TypeVar
 
 from twisted.logger import Logger
 
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS, LdapBounds
 from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, LdapConnection, ServerFault, Way
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
+from mailbox_d.auth.ldap_realm.host_addresses import HostAddresses
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.files import read_regular_file
 from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.errors import AuthenticationUnavailable
 
 T = TypeVar("T")
-
-REST = 2.0
-"""Seconds for which a server that failed is not tried again: those who wait are answered at once meanwhile."""
-
-IDLE = 60.0
-"""Seconds after which a connection that nobody used is ended: a firewall may have forgotten it."""
-
-KEPT = 8
-"""Connections kept for the next question, for searches and for binds each."""
 
 MAX_PASSWORD_FILE = 4096
 
@@ -56,7 +49,9 @@ class Servers:
         connect: Callable[[str], OpenConnection],
         *,
         clock: Callable[[], float] = time.monotonic,
+        bounds: LdapBounds = DEFAULT_BOUNDS,
     ) -> None:
+        self._bounds = bounds
         self._uris = uris
         self._connect = connect
         self._clock = clock
@@ -103,13 +98,13 @@ class Servers:
                 if not self._idle:
                     return None
                 since, connection = self._idle.pop()
-            if self._clock() - since < IDLE and not self._is_resting(connection.uri):
+            if self._clock() - since < self._bounds.idle and not self._is_resting(connection.uri):
                 return connection
             connection.close()
 
     def _put_back(self, connection: OpenConnection) -> None:
         with self._lock:
-            if len(self._idle) < KEPT:
+            if len(self._idle) < self._bounds.connections:
                 self._idle.append((self._clock(), connection))
                 return
         connection.close()
@@ -120,7 +115,7 @@ class Servers:
     def _rest(self, uri: str, fault: ServerFault) -> str:
         if not self._is_resting(uri):
             self._log.error("The directory server {uri} fails: {cause!r}", uri=uri, cause=str(fault))
-        self._resting[uri] = self._clock() + REST
+        self._resting[uri] = self._clock() + self._bounds.rest
         return str(fault)
 
 
@@ -128,11 +123,13 @@ class ServedDirectory:
     """The directory of a realm's settings. Searches go by connections bound with the daemon's name, passwords are tried
     on others."""
 
-    def __init__(self, settings: LdapRealm) -> None:
+    def __init__(self, settings: LdapRealm, bounds: LdapBounds = DEFAULT_BOUNDS) -> None:
         self._settings = settings
+        self._bounds = bounds
+        self._addresses = HostAddresses()
         self._tls = _context(settings)
-        self._searching = Servers(settings.uris, self._connect_bound)
-        self._binding = Servers(settings.uris, self._connect)
+        self._searching = Servers(settings.uris, self._connect_bound, bounds=bounds)
+        self._binding = Servers(settings.uris, self._connect, bounds=bounds)
 
     def search(self, query: Query) -> tuple[Entry, ...]:
         return self._searching.do(lambda connection: connection.search(query))
@@ -142,7 +139,8 @@ class ServedDirectory:
 
     def _connect(self, uri: str) -> LdapConnection:
         clear = uri.startswith("ldap:") and self._settings.starttls == "none"
-        return LdapConnection(Way(uri, None if clear else self._tls, self._settings.timeout))
+        tls = None if clear else self._tls
+        return LdapConnection(Way(uri, tls, self._settings.timeout, self._bounds, self._addresses))
 
     def _connect_bound(self, uri: str) -> LdapConnection:
         connection = self._connect(uri)

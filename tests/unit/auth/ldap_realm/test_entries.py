@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.ldap_realm.entries import MAX_ALIASES, Entry, EntryFault, attribute_names, user_of
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
+from mailbox_d.auth.ldap_realm.entries import Entry, EntryFault, attribute_names, user_of
 from mailbox_d.auth.realm import SenderGrant, User
 from mailbox_d.config.ldap import LdapAttributes
 
+MANY = [f"a{number}@example.org" for number in range(DEFAULT_BOUNDS.members + 1)]
 ALICE = EmailAddress.parse("alice@example.org")
 NAMES = LdapAttributes(aliases="proxyAddresses", quota="mailQuota", quota_messages="mailCount", senders="mailSender")
 
@@ -65,7 +67,10 @@ def test_an_address_is_enough() -> None:
         {"mail": "alice@example.org", "mailQuota": "9" * 5000},
         {"mail": "alice@example.org", "mailCount": "-1"},
         {"mail": "alice@example.org", "mailCount": ["1", "2"]},
-        {"mail": "alice@example.org", "proxyAddresses": [f"a{n}@example.org" for n in range(MAX_ALIASES + 1)]},
+        {
+            "mail": "alice@example.org",
+            "proxyAddresses": MANY,
+        },
     ],
 )
 def test_what_cannot_be(attributes: dict[str, str | bytes | list[str]]) -> None:

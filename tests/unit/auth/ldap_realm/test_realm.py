@@ -10,9 +10,9 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
-from mailbox_d.auth.ldap_realm.known import MOST
 from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
 from mailbox_d.auth.realm import Service, User
 from mailbox_d.config.ldap import LdapRealm
@@ -65,6 +65,7 @@ class Place:
 
     def __init__(self, **more: object) -> None:
         self.now = 1000.0
+        self.held: list[Deferred[None]] | None = None
         self.directory = FakeDirectory()
         for address, entry in ((ALICE, ALICE_ENTRY), (SMITH, ALICE_ENTRY), (BOB, BOB_ENTRY)):
             self.holds(f"(mail={address})", entry)
@@ -77,7 +78,15 @@ class Place:
     def holds(self, filter_: str, *entries: Entry, base: str = "dc=example") -> None:
         self.directory.answers[base, filter_] = entries
 
+    def hold(self) -> list[Deferred[None]]:
+        """From now on work waits until one of these fires."""
+        self.held = []
+        return self.held
+
     async def run(self, work: Callable[..., T], /, *args: object) -> T:
+        if self.held is not None:
+            self.held.append(Deferred())
+            await self.held[-1]
         return work(*args)
 
     def login(self, address: EmailAddress, password: bytes, service: Service = Service.IMAP) -> User:
@@ -137,19 +146,112 @@ def test_answers_hold_for_their_time_also_while_the_directory_is_down() -> None:
 def test_made_up_addresses_drive_no_user_out() -> None:
     place = Place()
     result(place.realm.find_user(ALICE))
-    for number in range(MOST + 1):
+    for number in range(DEFAULT_BOUNDS.remembered + 1):
         result(place.realm.find_user(EmailAddress(f"made.up{number}", "example.org")))
     assert place.realm.known_user(ALICE) is not None
 
 
-def test_login_by_bind_and_never_from_memory() -> None:
+def test_whose_mail_comes_by_an_alias_is_known_too() -> None:
     place = Place()
+    result(place.realm.user_of_alias(SMITH))
+    assert place.realm.known_user(ALICE) == User(ALICE, aliases=(SMITH,))
+    result(place.realm.find_user(ALICE))
+    assert len(place.directory.searches) == 2  # it may be another entry
+
+
+def test_login_by_bind_alone() -> None:
+    place = Place(login_cache=0)
     assert place.login(ALICE, b"pass").address == ALICE
     place.directory.passwords[ALICE_DN] = b"new"
     assert place.refusal(ALICE, b"pass").public == "Authentication failed"
     place.directory.down = True
     with pytest.raises(AuthenticationUnavailable):
         raise_failure(place.realm.authenticate(ALICE, b"new", Service.IMAP))
+
+
+def test_a_bind_holds_for_its_time_also_while_the_directory_is_down() -> None:
+    place = Place(login_cache="30 s", cache="1 h")
+    place.login(ALICE, b"pass")
+    place.directory.passwords[ALICE_DN] = b"new"
+    place.now += 29
+    place.directory.down = True
+    assert place.login(ALICE, b"pass").address == ALICE
+    assert len(place.directory.binds) == 1
+    for password in (b"new", b"wrong"):
+        with pytest.raises(AuthenticationUnavailable):
+            raise_failure(place.realm.authenticate(ALICE, password, Service.IMAP))
+    place.directory.down = False
+    place.now += 1
+    place.refusal(ALICE, b"pass")
+
+
+def test_who_is_not_to_be_is_not_let_in_by_a_bind_of_before() -> None:
+    place = Place(login_cache="1 h", cache="1 min", disabled="(locked=yes)", services={"pop3": "(may=pop3)"})
+    place.login(ALICE, b"pass")
+    place.refusal(ALICE, b"pass", Service.POP3)
+    place.holds("(locked=yes)", ALICE_ENTRY, base=ALICE_DN)
+    place.now += 60
+    assert place.refusal(ALICE, b"pass").cause == "the user is disabled"
+
+
+def test_attack_40_two_users_with_one_password() -> None:
+    place = Place()
+    place.login(ALICE, b"pass")
+    place.refusal(BOB, b"pass")
+    place.directory.passwords[BOB_ENTRY.dn] = b"pass"
+    assert place.login(BOB, b"pass").address == BOB
+    place.directory.passwords[BOB_ENTRY.dn] = b"word"
+    place.login(ALICE, b"pass")
+    place.refusal(BOB, b"wor")
+
+
+def test_another_password_s_bind_and_a_failed_one_end_what_was_kept() -> None:
+    place = Place()
+    place.login(ALICE, b"pass")
+    place.directory.passwords[ALICE_DN] = b"new"
+    place.login(ALICE, b"new")
+    place.refusal(ALICE, b"pass")
+    assert len(place.directory.binds) == 3
+    place.login(ALICE, b"new")
+    assert len(place.directory.binds) == 4  # after a failure it has to be proved again
+    result(place.realm.refresh())
+    place.login(ALICE, b"new")
+    assert len(place.directory.binds) == 5
+
+
+def test_equal_look_ups_under_way_are_one() -> None:
+    place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"})
+    waiting = place.hold()
+    asked = [Deferred.fromCoroutine(place.realm.find_user(ALICE)) for _ in range(1000)]
+    asked += [Deferred.fromCoroutine(place.realm.user_of_alias(ALICE)) for _ in range(10)]
+    members = [Deferred.fromCoroutine(place.realm.alias(SALES)) for _ in range(10)]
+    other = Deferred.fromCoroutine(place.realm.find_user(BOB))
+    gone = asked.pop(0)
+    gone.addErrback(lambda failure: None)
+    gone.cancel()
+    assert len(waiting) == 3
+    for one in waiting:
+        one.callback(None)
+    assert {each.result.address for each in asked[:999]} == {ALICE}  # type: ignore[attr-defined]
+    assert [each.result for each in members] == [None] * 10
+    assert other.result is not None
+    assert len(place.directory.searches) == 3
+
+
+def test_a_look_up_that_fails_fails_for_all_who_wait_and_is_made_anew() -> None:
+    place = Place()
+    waiting = place.hold()
+    failures: list[Any] = []
+    asked = [Deferred.fromCoroutine(place.realm.find_user(ALICE)) for _ in range(3)]
+    for one in asked:
+        one.addErrback(failures.append)
+    place.directory.down = True
+    waiting.pop().callback(None)
+    assert [failure.type for failure in failures] == [AuthenticationUnavailable] * 3
+    place.directory.down = False
+    again = Deferred.fromCoroutine(place.realm.find_user(ALICE))
+    waiting.pop().callback(None)
+    assert again.result is not None
 
 
 @pytest.mark.parametrize("password", [b"", b" ", b"\t\r\n ", b"\0", b"pass\0", b"\0pass"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, ServerFault
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
-from mailbox_d.auth.ldap_realm.servers import IDLE, KEPT, REST, OpenConnection, Servers
+from mailbox_d.auth.ldap_realm.servers import OpenConnection, Servers
 from mailbox_d.errors import AuthenticationUnavailable
 
 QUERY = Query("dc=example", "(mail=x)")
@@ -69,7 +70,7 @@ def test_the_next_one_takes_over_and_the_first_is_tried_again_later() -> None:
     assert site.opened == ["a", "b"]
     assert site.closed == ["a"]
     site.down.clear()
-    site.now += IDLE
+    site.now += DEFAULT_BOUNDS.idle
     assert site.ask() == "a"
 
 
@@ -90,12 +91,12 @@ def test_while_all_are_down_nobody_waits_for_one() -> None:
         with pytest.raises(AuthenticationUnavailable):
             site.ask()
     assert site.opened == ["a", "b"]
-    site.now += REST
+    site.now += DEFAULT_BOUNDS.rest
     with pytest.raises(AuthenticationUnavailable):
         site.ask()
     assert site.opened == ["a", "b"] * 2
     site.down.clear()
-    site.now += REST
+    site.now += DEFAULT_BOUNDS.rest
     assert site.ask() == "a"
 
 
@@ -120,7 +121,7 @@ def test_what_nobody_foresaw_ends_the_connection() -> None:
 def test_a_connection_that_is_old_is_ended() -> None:
     site = Site("a")
     site.ask()
-    site.now += IDLE
+    site.now += DEFAULT_BOUNDS.idle
     site.ask()
     assert (site.opened, site.closed) == (["a", "a"], ["a"])
 
@@ -131,5 +132,5 @@ def test_no_more_connections_are_kept_than_were_meant() -> None:
     def nested(depth: int) -> None:
         site.servers.do(lambda _: nested(depth - 1) if depth else None)
 
-    nested(2 * KEPT)
-    assert len(site.opened) - len(site.closed) == KEPT
+    nested(2 * DEFAULT_BOUNDS.connections)
+    assert len(site.opened) - len(site.closed) == DEFAULT_BOUNDS.connections
