@@ -1,35 +1,50 @@
-"""`python -m bench.logins [--quick] [--only SCHEME]`: logins per second, and what others feel of them.
+"""`python -m bench.logins [--quick] [--only SCHEME] [--rounds N] [--failures N]`: logins per second, and what others
+feel of them, beside a Dovecot where one is installed.
 
-For each scheme of stored passwords: logins per second with and without the cache of logins that succeeded. Then a
-thousand logins within ten seconds, none of them cached, while another session says NOOP; and when answers to failed
-logins leave, by why they failed, which nobody should be able to tell. Ends with 1 where a goal is missed.
+For each scheme of stored passwords, and for an OpenLDAP server: logins per second with and without the cache of logins
+that succeeded. Then a thousand logins within ten seconds, none of them cached, while another session says NOOP; and
+when answers to failed logins leave, by why they failed, which nobody should be able to tell. Ends with 1 where a goal
+is missed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import math
 import multiprocessing
 import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.login_site import SCHEMES, LoginSite, serving
+from bench.access_servers import DovecotAccess
+from bench.login_site import LDAP, STORED, LoginSite, schemes, serving, serving_by_dovecot
+from bench.processes import cpu_seconds
 from bench.servers import DOMAIN, PASSWORD
 from tests.integration.ports import HOST
 
+SECONDS = 5.0
+"""How long each is measured."""
 PARALLEL = 16
+FAILING = 2
 OFFERED_SECONDS = 10.0
 NOOP_PAUSE = 0.005
 NOOP_GOAL = 100.0
 """Milliseconds that 99 of 100 NOOPs stay under."""
 TELLING = 1.0
 """Milliseconds by which the medians of failures of different kinds may differ."""
+LEGEND = """\
+A cell: logins per second (ms of the server's CPU for each). The ratio says how many times as many we have. A Dovecot
+begins a process for each session; of its processes, one checks passwords, where we have two threads for it.
+"""
 
 
 async def try_login(site: LoginSite, user: str, password: str = PASSWORD) -> tuple[bool, float]:
@@ -47,26 +62,66 @@ async def try_login(site: LoginSite, user: str, password: str = PASSWORD) -> tup
         writer.close()
 
 
-async def all_in(site: LoginSite, users: Iterable[str]) -> float:
-    """Log in each of them, some at a time; logins per second."""
-    places, began, count = asyncio.Semaphore(PARALLEL), time.perf_counter(), 0
+async def all_in(site: LoginSite, users: Iterable[str], seconds: float = math.inf) -> float:
+    """Log in each of them, some at a time, until so much time has passed; logins per second."""
+    began, waiting, count = time.perf_counter(), iter(users), 0
 
-    async def one(user: str) -> None:
-        async with places:
+    async def client() -> None:
+        nonlocal count
+        while time.perf_counter() - began < seconds and (user := next(waiting, None)) is not None:
             assert (await try_login(site, user))[0], user
-
-    async with asyncio.TaskGroup() as group:
-        for user in users:
-            group.create_task(one(user))
             count += 1
+
+    await asyncio.gather(*(client() for _ in range(PARALLEL)))
     return count / (time.perf_counter() - began)
 
 
-def rate(folder: Path, scheme: str, logins: int, *, cached: bool) -> float:
-    """Logins per second of users who were all there before."""
-    with serving(folder, scheme, cached=cached) as site:
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Logins per second, and the milliseconds of the server's CPU for each."""
+
+    rate: float
+    cost: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:.0f} ({self.cost:.1f})"
+
+
+def speed(server: AbstractContextManager[LoginSite], seconds: float) -> Speed:
+    """Of users who have all been there before."""
+    with server as site:
         asyncio.run(all_in(site, site.users))
-        return asyncio.run(all_in(site, (site.users[number % len(site.users)] for number in range(logins))))
+        before, began = cpu_seconds(site.pid), time.perf_counter()
+        rate = asyncio.run(all_in(site, itertools.cycle(site.users), seconds))
+        logins = rate * (time.perf_counter() - began)
+        return Speed(rate, 1000 * (cpu_seconds(site.pid) - before) / logins)
+
+
+def median(speeds: Sequence[Speed]) -> Speed:
+    return Speed(*(statistics.median(getattr(speed, name) for speed in speeds) for name in ("rate", "cost")))
+
+
+def row(folder: Path, scheme: str, rounds: int, seconds: float, *, beside: bool) -> str:
+    """A line of the table: each server in turn, round after round, so that both see the same machine."""
+    measured: dict[str, list[Speed]] = {}
+    for number in range(rounds):
+        for cached in (False, True):
+            place = folder / f"{scheme}-{number}-{cached}"
+            ours = speed(serving(place / "mailboxd", scheme, cached=cached), seconds)
+            measured.setdefault(f"ours {cached}", []).append(ours)
+            if beside and scheme in STORED:
+                theirs = speed(serving_by_dovecot(place / "dovecot", scheme, cached=cached), seconds)
+                measured.setdefault(f"theirs {cached}", []).append(theirs)
+    medians = {name: median(speeds) for name, speeds in measured.items()}
+    return f"| {scheme} |" + "".join(f" {cell} |" for cached in (False, True) for cell in _cells(medians, cached))
+
+
+def _cells(medians: Mapping[str, Speed], cached: bool) -> Iterator[str]:
+    """Ours, Dovecot's, and how many times as many logins we have."""
+    ours, theirs = medians[f"ours {cached}"], medians.get(f"theirs {cached}")
+    yield str(ours)
+    yield "" if theirs is None else str(theirs)
+    yield "" if theirs is None else f"{ours.rate / theirs.rate:.2f}"
 
 
 async def offer(site: LoginSite, logins: int) -> tuple[float, float]:
@@ -141,45 +196,81 @@ def failures(folder: Path, scheme: str, each: int) -> dict[str, float]:
             "unknown domain": "user0@elsewhere.example",
             "no address": "nobody at all",
         }
-        took: dict[str, list[float]] = {kind: [] for kind in kinds}
         order = [*kinds] * each
         random.shuffle(order)
-        for kind in order:
-            let_in, seconds = asyncio.run(try_login(site, kinds[kind], "wrong"))
-            assert not let_in
-            took[kind].append(1000 * seconds)
+        took = asyncio.run(_fail(site, [(kind, kinds[kind]) for kind in order]))
     return {kind: statistics.median(times) for kind, times in took.items()}
+
+
+async def _fail(site: LoginSite, tries: Iterable[tuple[str, str]]) -> dict[str, list[float]]:
+    """Milliseconds of each answer, by kind; a few at a time, so that no two wait for one another."""
+    took: dict[str, list[float]] = {}
+    waiting = iter(tries)
+
+    async def client() -> None:
+        for kind, user in waiting:
+            let_in, seconds = await try_login(site, user, "wrong")
+            assert not let_in
+            took.setdefault(kind, []).append(1000 * seconds)
+
+    await asyncio.gather(*(client() for _ in range(FAILING)))
+    return took
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.logins", description="Logins, and what others feel of them.")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the logins")
+    parser.add_argument("--quick", action="store_true", help="a short time, and a tenth of the logins")
     parser.add_argument("--only", default="", help="only the schemes whose names have this text in them")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each server is measured, in turn")
+    parser.add_argument("--failures", type=int, default=500, help="how many logins fail, of all kinds together")
     return parser.parse_args()
+
+
+def tell_speed(folder: Path, chosen: Sequence[str], rounds: int, seconds: float) -> None:
+    missing = DovecotAccess.missing()
+    print(f"No Dovecot beside it: {missing}.\n" if missing else LEGEND)
+    columns = (
+        "scheme",
+        *(f"{what}, {how}" for how in ("uncached", "cached") for what in ("logins/s", "Dovecot", "ratio")),
+    )
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    for scheme in chosen:
+        print(row(folder, scheme, rounds, seconds, beside=not missing), flush=True)
+
+
+def tell_burst(folder: Path, scheme: str, logins: int) -> bool:
+    """Whether the goal is met."""
+    seconds, longest, noop = burst(folder, scheme, logins)
+    print(f"\n{logins} logins of {scheme}, offered within {OFFERED_SECONDS:.0f} s, are in after {seconds:.1f} s,")
+    print(
+        f"the longest wait {longest:.1f} s; meanwhile NOOP p99 {noop:.1f} ms (goal: under {NOOP_GOAL:.0f}).", flush=True
+    )
+    return noop < NOOP_GOAL
+
+
+def tell_failures(folder: Path, scheme: str, each: int) -> bool:
+    """Whether the goal is met."""
+    medians = failures(folder, scheme, each)
+    apart = max(medians.values()) - min(medians.values())
+    said = ", ".join(f"{kind} {took:.2f}" for kind, took in sorted(medians.items()))
+    print(f"\nFailed logins of {scheme}, {each} of each kind, median ms: {said};")
+    print(f"{apart:.2f} apart (goal: under {TELLING:.0f}).", flush=True)
+    return apart < TELLING
 
 
 def main() -> int:
     options = arguments()
-    share = 10 if options.quick else 1
-    schemes = [scheme for scheme in SCHEMES if options.only.upper() in scheme]
+    share = 0.1 if options.quick else 1.0
+    chosen = [scheme for scheme in schemes() if options.only.upper() in scheme]
+    slow = [scheme for scheme in chosen if scheme in ("ARGON2ID", LDAP)] or chosen[:1]
+    each = max(1, round(options.failures * share / 5 / len(slow)))
     with tempfile.TemporaryDirectory(prefix="mailboxd-logins-") as name:
         folder = Path(name)
-        print("| scheme | logins/s, hashed | logins/s, cached |\n| --- | --- | --- |")
-        for scheme in schemes:
-            hashed = rate(folder / scheme / "hashed", scheme, 500 // share, cached=False)
-            cached = rate(folder / scheme / "cached", scheme, 2000 // share, cached=True)
-            print(f"| {scheme} | {hashed:.0f} | {cached:.0f} |", flush=True)
-        logins = 1000 // share
-        seconds, longest, noop = burst(folder / "burst", schemes[0], logins)
-        print(
-            f"\n{logins} logins of {schemes[0]}, offered within {OFFERED_SECONDS:.0f} s, are in after {seconds:.1f} s,"
-        )
-        print(f"the longest wait {longest:.1f} s; meanwhile NOOP p99 {noop:.1f} ms (goal: under {NOOP_GOAL:.0f}).")
-        medians = failures(folder / "failures", schemes[0], 100 // share)
-    apart = max(medians.values()) - min(medians.values())
-    print(f"\nFailed logins, median ms: {', '.join(f'{kind} {took:.2f}' for kind, took in medians.items())};")
-    print(f"{apart:.2f} apart (goal: under {TELLING:.0f}).")
-    return int(noop >= NOOP_GOAL or apart >= TELLING)
+        folder.chmod(0o755)
+        tell_speed(folder, chosen, options.rounds, max(1, SECONDS * share))
+        met = [tell_burst(folder / f"burst-{scheme}", scheme, round(1000 * share)) for scheme in slow]
+        met += [tell_failures(folder / f"failures-{scheme}", scheme, each) for scheme in slow]
+    return int(not all(met))
 
 
 if __name__ == "__main__":
