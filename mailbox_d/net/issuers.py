@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from mailbox_d.config.files import read_regular_file
 from mailbox_d.config.tokens import Introspection, Jwt, Tokens
 from mailbox_d.errors import AuthenticationUnavailable
 from mailbox_d.net.https_client import HttpsClient, NoAnswer
-from mailbox_d.net.lanes import Lanes
+from mailbox_d.net.lanes import Lanes, sleep
 
 KEY_SET_MAX = 256 * 1024
 ANSWER_MAX = 64 * 1024
@@ -36,7 +37,8 @@ def token_checker(settings: Tokens, lanes: Lanes, reactor: Any) -> TokenChecker:
 
 def _signed(settings: Tokens, jwt: Jwt, lanes: Lanes, reactor: Any) -> SignedTokens:
     run = lanes.hashing.run
-    keys = KeptKeys(_key_set(settings, jwt, lanes, reactor), run, time.monotonic, refresh=jwt.keys_refresh)
+    fetch, pause = _key_set(settings, jwt, lanes, reactor), partial(sleep, reactor)
+    keys = KeptKeys(fetch, run, time.monotonic, pause, refresh=jwt.keys_refresh)
     expected = Expected(settings.address_claim, jwt.issuer, jwt.audience, settings.leeway)
     return SignedTokens(keys, expected, jwt.algorithms, run, time.time)
 

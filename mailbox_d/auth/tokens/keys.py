@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailbox_d.auth.realm import RunInLane
@@ -13,42 +13,52 @@ from mailbox_d.auth.tokens.signatures import Header, Key, candidates, read_key_s
 from mailbox_d.errors import AuthenticationUnavailable
 from mailbox_d.printable import one_line
 
-PAUSE = 60.0
-"""Seconds between two looks at the issuer's keys for one that is not known: anybody can make up names of keys."""
-
-PAUSE_AFTER_FAILURE = 5.0
-"""Seconds after which an issuer is asked again that could not be asked."""
+PAUSE = 5.0
+"""Seconds from one look at the issuer's keys to the next: anybody can make up names of keys. After a look that failed,
+nobody waits for the next one."""
 
 KEPT_MOST = 86400.0
 """Seconds for which keys count whose issuer cannot be asked any more."""
 
 
 class KeptKeys:
-    """`fetch` gives a JWK set, or raises `AuthenticationUnavailable`; `clock` is monotonic; `refresh` in seconds."""
+    """`fetch` gives a JWK set, or raises `AuthenticationUnavailable`; `clock` is monotonic; `refresh` in seconds.
+
+    There is one look at a time, and all who want one wait for it. Who is cancelled leaves it to the others.
+    """
 
     _log = Logger()
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[bytes]], run: RunInLane, clock: Callable[[], float], *, refresh: float
+        self,
+        fetch: Callable[[], Awaitable[bytes]],
+        run: RunInLane,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        *,
+        refresh: float,
     ) -> None:
         self._fetch = fetch
         self._run = run
         self._clock = clock
+        self._sleep = sleep
         self._refresh = refresh
         self._keys: tuple[Key, ...] = ()
         self._fetched = -KEPT_MOST
         self._asked = -KEPT_MOST
         self._failed: str | None = None
-        self._lock = DeferredLock()
+        self._looks = 0
+        """How often the issuer was asked, or is being asked."""
+        self._waiting: list[Deferred[None]] | None = None
+        """Who waits for the look that is under way, None where there is none."""
 
     async def find(self, header: Header) -> tuple[Key, ...]:
         """The keys that a token may be signed with, never none. Raises `TokenRefused`, and `AuthenticationUnavailable`
         where it takes the issuer to know."""
-        if self._wants(header):
-            if self._must_wait(header):
-                await self._asking(header)
-            elif not self._lock.locked:
-                self._asking(header).addErrback(lambda failure: self._log.failure("keys were not fetched", failure))
+        if not candidates(self._keys, header):
+            await self._look_for(header)
+        elif self._age >= self._refresh and self._rest <= 0:
+            await self._look_anew()
         found = candidates(self._keys, header)
         if found and self._age < KEPT_MOST:
             return found
@@ -60,31 +70,62 @@ class KeptKeys:
     def _age(self) -> float:
         return self._clock() - self._fetched
 
-    def _wants(self, header: Header) -> bool:
-        """Whether the issuer is to be asked now."""
-        wanted = self._age >= self._refresh or not candidates(self._keys, header)
-        pause = PAUSE if self._failed is None else PAUSE_AFTER_FAILURE
-        return wanted and self._clock() - self._asked >= pause
+    @property
+    def _rest(self) -> float:
+        """Seconds until the issuer may be asked again."""
+        return self._asked + PAUSE - self._clock()
 
-    def _must_wait(self, header: Header) -> bool:
-        """Whether what is known is not enough. Keys that are only old are fetched behind the login's back: an issuer
-        that is slow holds nobody up. Where nobody has logged in for long, they may be much older, and are not taken."""
-        return not candidates(self._keys, header) or (self._failed is None and self._age >= 2 * self._refresh)
+    async def _look_for(self, header: Header) -> None:
+        """Until the key is there, or the issuer was asked after the token came: an older answer may lack the key of a
+        token that is good."""
+        looks = self._looks
+        while not candidates(self._keys, header) and self._looks == looks:
+            if self._failed is not None and self._rest > 0:
+                return
+            await self._look()
 
-    def _asking(self, header: Header) -> Deferred[None]:
-        return self._lock.run(lambda: Deferred.fromCoroutine(self._ask(header)))
+    async def _look_anew(self) -> None:
+        """Keys that are only old are fetched behind the login's back: an issuer that is slow holds nobody up. Where
+        nobody has logged in for long, they may be much older, and are not taken."""
+        if self._failed is None and self._age >= min(2 * self._refresh, KEPT_MOST):
+            await self._look()
+        else:
+            self._begin()
 
-    async def _ask(self, header: Header) -> None:
-        if not self._wants(header):  # somebody else was first
+    def _look(self) -> Deferred[None]:
+        """Fires when the look that is under way has ended, or the one that begins now."""
+        waiting: Deferred[None] = Deferred()
+        self._begin(waiting)
+        return waiting
+
+    def _begin(self, *waiting: Deferred[None]) -> None:
+        """Have a look, unless one is under way, for those who wait."""
+        if self._waiting is not None:
+            self._waiting.extend(waiting)
             return
+        self._waiting = list(waiting)
+        Deferred.fromCoroutine(self._ask())
+
+    async def _ask(self) -> None:
+        """Look as soon as the issuer may be asked again. Raises nothing: a fault is one of the issuer's."""
         try:
+            if self._rest > 0:
+                await self._sleep(self._rest)
+            self._looks += 1
             self._keys = await self._run(read_key_set, await self._fetch())
             self._fetched, self._failed = self._clock(), None
         except AuthenticationUnavailable as error:
             self._fail(error.cause)
-        except ValueError as error:
-            self._fail(str(error))
-        self._asked = self._clock()
+        except Exception as error:
+            self._fail(repr(error))
+        finally:
+            self._asked = self._clock()
+            self._tell()
+
+    def _tell(self) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        for one in waiting:
+            one.callback(None)
 
     def _fail(self, cause: str) -> None:
         self._failed = f"the issuer's keys cannot be had: {one_line(cause)}"

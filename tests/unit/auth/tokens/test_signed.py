@@ -7,19 +7,22 @@ import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from mailbox_d.auth.tokens.claims import Expected, TokenRefused
-from mailbox_d.auth.tokens.keys import KEPT_MOST, PAUSE, PAUSE_AFTER_FAILURE, KeptKeys
+from mailbox_d.auth.tokens.keys import KEPT_MOST, PAUSE, KeptKeys
 from mailbox_d.auth.tokens.signatures import TRIES_MAX, read_key_set
 from mailbox_d.auth.tokens.signed import SignedTokens
 from mailbox_d.errors import AuthenticationUnavailable
+from mailbox_d.net.lanes import sleep
 from tests.unit.auth.tokens.signing import AUDIENCE, EC, ED, ISSUER, NOW, RSA, Signer, claims, key_set
 
 EXPECTED = Expected(issuer=ISSUER, audience=AUDIENCE)
@@ -31,16 +34,20 @@ async def at_once(work: Callable[..., Any], *args: Any) -> Any:
     return work(*args)
 
 
+async def never(seconds: float) -> None:
+    raise AssertionError("nobody waits")
+
+
 class Issuer:
     """Has a key set, unless it is down; counts who asks."""
 
-    def __init__(self, *signers: Signer) -> None:
+    def __init__(self, *signers: Signer, refresh: float = REFRESH) -> None:
         self.signers = signers
         self.down = False
         self.asked = 0
-        self.time = 1000.0
+        self.clock = Clock()
         self.pending: list[Deferred[bytes]] | None = None
-        keys = KeptKeys(self._fetch, at_once, lambda: self.time, refresh=REFRESH)
+        keys = KeptKeys(self._fetch, at_once, self.clock.seconds, partial(sleep, self.clock), refresh=refresh)
         self.tokens = SignedTokens(keys, EXPECTED, ("RS256", "ES256", "EdDSA"), at_once, lambda: NOW)
 
     async def _fetch(self) -> bytes:
@@ -55,6 +62,12 @@ class Issuer:
 
     def ask(self, token: str) -> str:
         return str(outcome(self.tokens.address_of(token)))
+
+    def login(self, token: str) -> list[Any]:
+        """What comes of one that may take time: empty until it is known, then an address or a Failure."""
+        told: list[Any] = []
+        Deferred.fromCoroutine(self.tokens.address_of(token)).addBoth(told.append)
+        return told
 
 
 def outcome(work: Awaitable[Any]) -> Any:
@@ -98,6 +111,7 @@ def test_a_token_is_for_nobody_who_did_not_sign_it() -> None:
         good + "A" * 9000,
     ]
     for token in forged:
+        issuer.clock.advance(PAUSE)
         with pytest.raises(TokenRefused):
             issuer.ask(token)
 
@@ -120,14 +134,14 @@ def test_a_public_key_is_no_secret_to_sign_with(form: PublicFormat) -> None:
 
 
 def test_an_algorithm_that_is_known_and_not_configured_is_refused() -> None:
-    keys = KeptKeys(Issuer(Signer())._fetch, at_once, lambda: 0.0, refresh=REFRESH)
+    keys = KeptKeys(Issuer(Signer())._fetch, at_once, lambda: 0.0, never, refresh=REFRESH)
     tokens = SignedTokens(keys, EXPECTED, ("RS256",), at_once, lambda: NOW)
     with pytest.raises(TokenRefused):
         outcome(tokens.address_of(Signer().token()))
 
 
 def test_a_shared_secret_proves_nothing_even_where_it_is_configured() -> None:
-    keys = KeptKeys(Issuer(Signer())._fetch, at_once, lambda: 0.0, refresh=REFRESH)
+    keys = KeptKeys(Issuer(Signer())._fetch, at_once, lambda: 0.0, never, refresh=REFRESH)
     tokens = SignedTokens(keys, EXPECTED, ("ES256", "HS256"), at_once, lambda: NOW)
     with pytest.raises(TokenRefused):
         outcome(tokens.address_of(unsigned({"alg": "HS256", "kid": "first"}) + ".AAAA"))
@@ -193,21 +207,95 @@ def test_keys_are_fetched_once_and_kept() -> None:
     assert issuer.asked == 1
 
 
-def test_a_key_that_is_not_known_is_looked_for_once_a_minute() -> None:
+NEW = Signer(key=OTHER, name="second")
+
+
+def test_a_key_that_is_not_known_is_looked_for() -> None:
     issuer = Issuer(Signer())
-    new = Signer(key=OTHER, name="second")
     issuer.ask(Signer().token())
-    issuer.signers = (new,)
-    for _ in range(3):
-        with pytest.raises(TokenRefused):
-            issuer.ask(new.token())
-    assert issuer.asked == 1
-    issuer.time += PAUSE
-    assert issuer.ask(new.token()) == "alice@example.org"
+    issuer.signers = (NEW,)
+    issuer.clock.advance(PAUSE)
+    assert issuer.ask(NEW.token()) == "alice@example.org"
     assert issuer.asked == 2
+    old = issuer.login(Signer().token())
+    issuer.clock.advance(PAUSE)
+    assert isinstance(old[0].value, TokenRefused)  # it is taken no more
+    assert issuer.asked == 3
+
+
+def test_a_new_key_is_found_whatever_names_strangers_make_up() -> None:
+    """Their guesses are wrong, and count; the owner of a good token waits, and is never told that it is wrong."""
+    issuer = Issuer(Signer())
+    issuer.ask(Signer().token())
+    issuer.clock.advance(PAUSE)
     with pytest.raises(TokenRefused):
-        issuer.ask(Signer().token())  # the old one is taken no more
+        issuer.ask(Signer(key=OTHER, name="made up").token())
+    issuer.signers = (Signer(), NEW)
+    told = [issuer.login(Signer(key=OTHER, name=f"made up {number}").token()) for number in range(20)]
+    good = issuer.login(NEW.token())
+    assert not good
     assert issuer.asked == 2
+    issuer.clock.advance(PAUSE)
+    assert str(good[0]) == "alice@example.org"
+    assert all(isinstance(one[0].value, TokenRefused) for one in told)
+    assert issuer.asked == 3
+
+
+def test_an_issuer_is_asked_no_more_often_than_there_are_pauses() -> None:
+    issuer = Issuer(Signer())
+    told = []
+    for number in range(120):
+        told += issuer.login(Signer(key=OTHER, name=f"made up {number}").token())
+        issuer.clock.advance(PAUSE / 10)
+    assert issuer.asked <= 13
+
+
+def test_a_look_that_began_before_a_token_came_does_not_count_against_it() -> None:
+    issuer = Issuer(Signer())
+    issuer.pending = []
+    issuer.login(Signer().token())
+    good = issuer.login(NEW.token())
+    issuer.pending[0].callback(key_set(Signer()))  # as it was when it was asked
+    assert not good
+    issuer.clock.advance(PAUSE)
+    issuer.pending[1].callback(key_set(Signer(), NEW))
+    assert str(good[0]) == "alice@example.org"
+
+
+def test_who_gives_up_leaves_the_look_to_the_others() -> None:
+    issuer = Issuer(Signer())
+    issuer.pending = []
+    login = Deferred.fromCoroutine(issuer.tokens.address_of(Signer().token()))
+    other = issuer.login(Signer().token())
+    login.addErrback(lambda failure: failure.trap(CancelledError))
+    login.cancel()
+    issuer.pending[0].callback(key_set(Signer()))
+    assert str(other[0]) == "alice@example.org"
+    assert issuer.asked == 1
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"<html>"])
+def test_a_set_that_cannot_be_read_says_nothing_of_a_token(text: bytes) -> None:
+    issuer = Issuer(Signer())
+    issuer.pending = []
+    told = issuer.login(Signer().token())
+    issuer.pending[0].callback(text)
+    assert isinstance(told[0].value, AuthenticationUnavailable)
+
+
+def test_a_fault_that_nobody_thought_of_is_the_issuers_and_is_not_asked_for_at_each_login() -> None:
+    issuer = Issuer(Signer())
+    issuer.pending = []
+    told = issuer.login(Signer().token())
+    issuer.pending[0].errback(NotImplementedError("what is this"))
+    assert isinstance(told[0].value, AuthenticationUnavailable)
+    for _ in range(3):
+        with pytest.raises(AuthenticationUnavailable, match="what is this"):
+            issuer.ask(Signer().token())
+    assert issuer.asked == 1
+    issuer.pending = None
+    issuer.clock.advance(PAUSE)
+    assert issuer.ask(Signer().token()) == "alice@example.org"
 
 
 def test_an_issuer_that_is_down_says_nothing_of_a_token() -> None:
@@ -218,7 +306,7 @@ def test_an_issuer_that_is_down_says_nothing_of_a_token() -> None:
             issuer.ask(Signer().token())
     assert issuer.asked == 1
     issuer.down = False
-    issuer.time += PAUSE_AFTER_FAILURE
+    issuer.clock.advance(PAUSE)
     assert issuer.ask(Signer().token()) == "alice@example.org"
 
 
@@ -226,12 +314,12 @@ def test_known_keys_count_while_the_issuer_is_down_but_not_for_ever() -> None:
     issuer = Issuer(Signer())
     issuer.ask(Signer().token())
     issuer.down = True
-    issuer.time += REFRESH
+    issuer.clock.advance(REFRESH)
     assert issuer.ask(Signer().token()) == "alice@example.org"
     assert issuer.asked == 2
     with pytest.raises(AuthenticationUnavailable):
         issuer.ask(Signer(key=OTHER, name="second").token())
-    issuer.time += KEPT_MOST
+    issuer.clock.advance(KEPT_MOST)
     with pytest.raises(AuthenticationUnavailable):
         issuer.ask(Signer().token())
 
@@ -240,7 +328,7 @@ def test_a_key_that_was_taken_back_is_forgotten_in_time() -> None:
     issuer = Issuer(Signer())
     issuer.ask(Signer().token())
     issuer.signers = (Signer(key=OTHER, name="second"),)
-    issuer.time += REFRESH
+    issuer.clock.advance(REFRESH)
     with pytest.raises(TokenRefused):
         issuer.ask(Signer().token())
 
@@ -249,21 +337,20 @@ def test_keys_that_are_old_are_fetched_behind_the_logins_back_once() -> None:
     issuer = Issuer(Signer())
     issuer.ask(Signer().token())
     issuer.pending = []
-    issuer.time += REFRESH
+    issuer.clock.advance(REFRESH)
     assert [issuer.ask(Signer().token()) for _ in range(3)] == ["alice@example.org"] * 3
     assert len(issuer.pending) == 1
-    issuer.pending[0].callback(key_set(Signer(key=OTHER, name="second")))
-    with pytest.raises(TokenRefused):
-        issuer.ask(Signer().token())
+    issuer.pending[0].callback(key_set(NEW))
+    assert issuer.ask(NEW.token()) == "alice@example.org"
 
 
-def test_keys_that_are_much_older_are_waited_for() -> None:
-    issuer = Issuer(Signer())
+@pytest.mark.parametrize(("refresh", "age"), [(REFRESH, 2 * REFRESH), (KEPT_MOST, KEPT_MOST)])
+def test_keys_that_are_much_older_are_waited_for(refresh: float, age: float) -> None:
+    issuer = Issuer(Signer(), refresh=refresh)
     issuer.ask(Signer().token())
     issuer.pending = []
-    issuer.time += 2 * REFRESH
-    told: list[Any] = []
-    Deferred.fromCoroutine(issuer.tokens.address_of(Signer().token())).addBoth(told.append)
+    issuer.clock.advance(age)
+    told = issuer.login(Signer().token())
     assert not told
     issuer.pending[0].callback(key_set(Signer()))
     assert str(told[0]) == "alice@example.org"
@@ -272,12 +359,10 @@ def test_keys_that_are_much_older_are_waited_for() -> None:
 def test_many_who_come_at_once_wait_for_one_fetch() -> None:
     issuer = Issuer(Signer())
     issuer.pending = []
-    told: list[Any] = []
-    for _ in range(5):
-        Deferred.fromCoroutine(issuer.tokens.address_of(Signer().token())).addBoth(told.append)
+    told = [issuer.login(Signer().token()) for _ in range(5)]
     assert len(issuer.pending) == 1
     issuer.pending[0].callback(key_set(Signer()))
-    assert list(map(str, told)) == ["alice@example.org"] * 5
+    assert [str(one[0]) for one in told] == ["alice@example.org"] * 5
 
 
 WEAK = rsa.generate_private_key(65537, 1024)
