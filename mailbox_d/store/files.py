@@ -40,6 +40,7 @@ if _renameat2 is not None:
     _renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_ATTRIBUTE = frozenset({errno.ENODATA, errno.EOPNOTSUPP})
 _NO_LINK = frozenset({errno.EINVAL, errno.ENOENT, errno.ENOTDIR})
 
 
@@ -144,6 +145,22 @@ class FileSystem:
 
     def chown(self, descriptor: int, user: int, group: int) -> None:
         os.fchown(descriptor, user, group)
+
+    def attribute(self, target: int | bytes, name: str) -> bytes | None:
+        """An extended attribute of a descriptor or a path; None where it has none of this name."""
+        try:
+            return os.getxattr(target, name, follow_symlinks=isinstance(target, int))
+        except OSError as error:
+            if error.errno in _NO_ATTRIBUTE:
+                return None
+            raise
+
+    def set_attribute(self, descriptor: int, name: str, value: bytes | None) -> None:
+        """Let an extended attribute have a value, or be no more."""
+        if value is None:
+            os.removexattr(descriptor, name)
+        else:
+            os.setxattr(descriptor, name, value)
 
     def try_lock(self, descriptor: int) -> bool:
         """Lock an open file until it is closed; false where another one has it. True where the file system has no such

@@ -11,8 +11,11 @@ from typing import Any
 
 from mailbox_d.store.files import FileSystem
 
-LOOKING = ["read", "fstat", "lstat", "names", "directories", "free_octets"]
-MAKING = ["open", "close", "write", "rename", "rename_new", "link", "unlink", "mkdir", "rmdir", "chmod", "utime"]
+LOOKING = ["read", "fstat", "lstat", "attribute", "names", "directories", "free_octets"]
+MAKING = [
+    *("open", "close", "write", "rename", "rename_new", "link", "symlink", "unlink", "mkdir", "rmdir"),
+    *("chmod", "chown", "set_attribute", "utime"),
+]
 SYNCING = ["fsync", "fsync_directory"]
 OPERATIONS = [*LOOKING, *MAKING, *SYNCING]
 CHANGING = frozenset([*MAKING, *SYNCING])
@@ -45,7 +48,7 @@ class WatchedFiles(FileSystem):
 
     def watched(self, operation: str, args: tuple[Any, ...]) -> Any:
         first = self.paths.get(args[0], "?") if isinstance(args[0], int) else os.fsdecode(args[0])
-        destination = os.fsdecode(args[1]) if operation in ("rename", "rename_new", "link") else ""
+        destination = os.fsdecode(args[1]) if operation in ("rename", "rename_new", "link", "symlink") else ""
         call = Call(operation.removesuffix("_new"), first, destination)
         self.before(call)
         try:

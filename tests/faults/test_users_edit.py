@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.passwords import StoredPassword
 from mailbox_d.auth.users_edit.changes import CannotEdit, Put
-from mailbox_d.auth.users_edit.edits import add_user, replace_password, set_user
+from mailbox_d.auth.users_edit.edits import add_user, remove_user, replace_password, set_user
 from mailbox_d.auth.users_edit.replacing import Editing, edit_users
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.config.faults import ConfigurationError
@@ -25,13 +28,15 @@ BOB = EmailAddress.parse("bob@example.org")
 OLD = '# people\nusers:\n  alice@example.org: {password: "{PLAIN}x"}\n'
 NEW = '# people\nusers:\n  alice@example.org: {password: "{PLAIN}x", enabled: false}\n'
 DISABLE = set_user(ALICE, "enabled", False)
+NO_BOB = repr(CannotEdit("there is no user bob@example.org"))
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "users.yaml"
     path.write_text(OLD)
-    path.chmod(0o640)
+    path.chmod(0o2640)
     return path
 
 
@@ -43,6 +48,11 @@ def folder(path: Path) -> set[str]:
     return {entry.name for entry in path.parent.iterdir()} - {"users.yaml.lock"}
 
 
+def _can_fail(call: Call) -> bool:
+    """Whatever is said of it, to close a lock gives it back."""
+    return call.operation in OPERATIONS and (call.operation != "close" or not call.path.endswith(".lock"))
+
+
 def test_each_operation_that_fails_leaves_the_old_file(path: Path) -> None:
     recording = RecordingFiles()
     edit_users(path, DISABLE, editing(recording))
@@ -50,7 +60,7 @@ def test_each_operation_that_fails_leaves_the_old_file(path: Path) -> None:
     for number in range(1, len(recording.calls) + 1):
         path.write_text(OLD)
         code = ERRNOS[number % len(ERRNOS)]
-        files = FailingFiles(number, code, lambda call: call.operation in OPERATIONS)
+        files = FailingFiles(number, code, _can_fail)
         files.armed = True
         allowed = {NEW}
         try:
@@ -77,16 +87,136 @@ def test_a_process_that_ends_at_any_step_leaves_one_or_the_other(path: Path, *, 
         assert path.read_text() in (OLD, NEW)
         edit_users(path, DISABLE, editing(FileSystem()))
         assert path.read_text() == NEW
+        assert folder(path) == {"users.yaml"}
         if status == 0:
             assert number > 8
             return
     pytest.fail("it never ends")
 
 
+def as_user(user: int, work: Callable[[], object]) -> str:
+    """What this user gets who does it: nothing, or an error."""
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+        try:
+            work()
+        except BaseException as error:
+            os.write(writing, repr(error).encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as said:
+        return said.read().decode()
+
+
+@pytest.fixture
+def daemons() -> Iterator[Path]:
+    """A users file in a folder where the user 4711 may look, theirs both."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o700)
+        path = Path(folder) / "users.yaml"
+        path.write_text(OLD)
+        path.chmod(0o600)
+        for made in (Path(folder), path):
+            os.chown(made, 4711, 4711)
+        yield path
+
+
+@only_root
+def test_root_who_is_killed_at_any_step_shuts_nobody_out(daemons: Path) -> None:
+    lock = daemons.parent / "users.yaml.lock"
+    for number in range(1, 30):
+        lock.unlink(missing_ok=True)
+        if (child := os.fork()) == 0:
+            files = MortalFiles(number, before=False)
+            files.armed = True
+            edit_users(daemons, add_user(BOB, {"password": "{PLAIN}y"}), editing(files))
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        for plan in (set_user(BOB, "quota", "1 GiB"), remove_user(BOB)):
+            assert as_user(4711, lambda plan=plan: edit_users(daemons, plan)) in ("", NO_BOB)  # type: ignore[misc]
+        if status == 0:
+            return
+    pytest.fail("it never ends")
+
+
+@only_root
+def test_a_lock_that_somebody_else_made_is_given_to_the_owner_of_the_file(daemons: Path) -> None:
+    lock = daemons.parent / "users.yaml.lock"
+    lock.touch(0o600)
+    assert "PermissionError" in as_user(4711, lambda: edit_users(daemons, DISABLE))
+    edit_users(daemons, DISABLE)
+    assert (lock.stat().st_uid, lock.stat().st_gid) == (4711, 4711)
+
+
+@only_root
+def test_what_is_no_lock_file_is_given_to_nobody(daemons: Path) -> None:
+    lock, secret = daemons.parent / "users.yaml.lock", daemons.parent / "secret"
+    secret.write_text("of root's")
+    lock.hardlink_to(secret)
+    edit_users(daemons, DISABLE)
+    secret.with_name("full").write_text("of root's")
+    secret.with_name("full").replace(lock)
+    edit_users(daemons, set_user(ALICE, "enabled", None))
+    assert secret.stat().st_uid == lock.stat().st_uid == 0
+
+
+@only_root
+def test_who_may_not_give_the_file_away_leaves_no_lock(daemons: Path) -> None:
+    daemons.parent.chmod(0o777)
+    daemons.chmod(0o666)
+    assert "PermissionError" in as_user(4712, lambda: edit_users(daemons, DISABLE))
+    assert {entry.name for entry in daemons.parent.iterdir()} == {"users.yaml"}
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    """The kernel's form of an access control list: tag, rights and number of each entry."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, rights, who) for tag, rights, who in entries)
+
+
+OWNER, USER, GROUP, MASK, OTHER, NOBODY = 1, 2, 4, 0x10, 0x20, 0xFFFFFFFF
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+READABLE = acl((OWNER, 6, NOBODY), (USER, 4, 4711), (GROUP, 0, NOBODY), (MASK, 4, NOBODY), (OTHER, 0, NOBODY))
+
+
+def give(path: Path, name: str, value: bytes) -> None:
+    try:
+        os.setxattr(path, name, value)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            pytest.skip("this file system has no access control lists")
+        raise
+
+
+def test_an_access_control_list_stays(path: Path) -> None:
+    give(path, ACCESS, READABLE)
+    edit_users(path, DISABLE)
+    assert path.read_text() == NEW and os.getxattr(path, ACCESS) == READABLE
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640  # the list's mask: the group itself may nothing
+
+
+def test_what_the_folder_gives_to_new_files_is_not_given_to_this_one(path: Path) -> None:
+    give(path.parent, DEFAULT, READABLE)
+    edit_users(path, DISABLE)
+    assert path.read_text() == NEW and ACCESS not in os.listxattr(path)
+
+
+def test_where_an_access_control_list_cannot_be_kept_nothing_is_written(path: Path) -> None:
+    give(path, ACCESS, READABLE)
+    files = FailingFiles(1, errno.EPERM, lambda call: call.operation == "set_attribute")
+    files.armed = True
+    with pytest.raises(PermissionError):
+        edit_users(path, DISABLE, editing(files))
+    assert path.read_text() == OLD and folder(path) == {"users.yaml"}
+
+
 def test_what_is_new_is_on_the_disk_before_it_has_the_name_and_the_name_after(path: Path) -> None:
     files = RecordingFiles()
     edit_users(path, DISABLE, editing(files))
-    steps = [call.operation for call in files.calls]
+    steps = [call.operation for call in files.calls if ".lock" not in call.path]
     assert steps.index("write") < steps.index("fsync") < steps.index("rename") < steps.index("fsync_directory")
 
 
@@ -99,7 +229,7 @@ def test_mode_and_links_stay(path: Path) -> None:
     assert stat.S_IMODE((path.parent / "users.yaml.lock").stat().st_mode) == 0o600
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@only_root
 def test_the_owner_stays_and_has_the_lock_too(path: Path) -> None:
     os.chown(path, 4711, 4712)
     edit_users(path, DISABLE)

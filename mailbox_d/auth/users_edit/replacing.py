@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -23,6 +24,8 @@ Plan: TypeAlias = Callable[[Plain], Sequence[Change]]
 
 _BOM = "\ufeff"
 _PAUSE = 0.05
+_RIGHTS = ("system.posix_acl_access", "security.selinux")
+"""Extended attributes that say who may read a file, beside its owner, group and mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,10 @@ def _after(text: str, plan: Plan, limits: UsersFileLimits) -> str:
 def _replace(editing: Editing, real: bytes, before: os.stat_result, content: bytes, path: Path) -> None:
     """Put the content in the file's place, if the daemon's reader takes it and nobody else wrote meanwhile."""
     files = editing.files
-    fresh = parent(real) + b"/.%s.%d" % (real.rpartition(b"/")[2], os.getpid())
-    forget(files, fresh)
+    fresh = _beside(real, b"new")
+    forget(files, fresh)  # of an edit that was killed
     try:
-        _write_like(files, fresh, content, before)
+        _write_like(files, fresh, content, real, before)
         _require_readable(Path(os.fsdecode(fresh)), path, editing.limits)
         if _identity(files.lstat(real)) != _identity(before):
             raise CannotEdit(f"{path} was changed by somebody else meanwhile: try again")
@@ -85,11 +88,19 @@ def _replace(editing: Editing, real: bytes, before: os.stat_result, content: byt
     files.fsync_directory(parent(real))
 
 
-def _write_like(files: FileSystem, fresh: bytes, content: bytes, like: os.stat_result) -> None:
-    """A new file of the same owner, group and mode; it is its owner's alone until it has them."""
+def _beside(real: bytes, what: bytes) -> bytes:
+    return parent(real) + b"/.%s.%s" % (real.rpartition(b"/")[2], what)
+
+
+def _write_like(files: FileSystem, fresh: bytes, content: bytes, real: bytes, like: os.stat_result) -> None:
+    """A new file of the same owner, group, mode and further rights; it is its owner's alone until it has them."""
     descriptor = files.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         _own_like(files, descriptor, like)
+        for name in _RIGHTS:
+            wanted = files.attribute(real, name)
+            if files.attribute(descriptor, name) != wanted:  # also one that the folder gives to what is made in it
+                files.set_attribute(descriptor, name, wanted)
         files.chmod(descriptor, like.st_mode & 0o777)
         files.write(descriptor, content)
         files.fsync(descriptor)
@@ -118,9 +129,10 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
 @contextmanager
 def _locked(editing: Editing, real: bytes) -> Iterator[None]:
     """Hold the lock beside the file. Its lock file stays: who waits for it has it open."""
-    files, until = editing.files, editing.clock() + editing.patience
-    descriptor = _open_lock(files, real)
+    files, until, like = editing.files, editing.clock() + editing.patience, editing.files.lstat(real)
+    descriptor = _open_lock(files, real, like)
     try:
+        _mend_lock(files, descriptor, like)
         while not files.try_lock(descriptor):
             if editing.clock() >= until:
                 raise CannotEdit(f"{os.fsdecode(real)} is being changed by somebody else: try again later")
@@ -130,18 +142,31 @@ def _locked(editing: Editing, real: bytes) -> Iterator[None]:
         files.close(descriptor)
 
 
-def _open_lock(files: FileSystem, real: bytes) -> int:
-    """The lock file, made where there is none, and then the same one's as the file: root is not to shut others out."""
-    lock, like = real + b".lock", files.lstat(real)
+def _open_lock(files: FileSystem, real: bytes, like: os.stat_result) -> int:
+    lock = real + b".lock"
     if find(files, lock) is None:
-        try:
-            descriptor = files.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        except FileExistsError:
-            return files.open(lock, os.O_RDWR)
-        try:
-            _own_like(files, descriptor, like)
-        except OSError:
-            files.close(descriptor)
-            raise
-        return descriptor
+        with suppress(FileExistsError):  # somebody else was quicker
+            _make_lock(files, lock, _beside(real, b"lock.%d" % os.getpid()), like)
     return files.open(lock, os.O_RDWR)
+
+
+def _make_lock(files: FileSystem, lock: bytes, fresh: bytes, like: os.stat_result) -> None:
+    """It is the same one's as the file before it has its name: root is not to shut others out."""
+    forget(files, fresh)
+    descriptor = files.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        _own_like(files, descriptor, like)
+        files.rename_new(fresh, lock)
+    except BaseException:
+        forget(files, fresh)
+        raise
+    finally:
+        files.close(descriptor)
+
+
+def _mend_lock(files: FileSystem, descriptor: int, like: os.stat_result) -> None:
+    """Give a lock file that somebody else made to the file's owner; nothing else that has its name."""
+    status = files.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size == 0:
+        with suppress(PermissionError):  # who may open it may hold it
+            _own_like(files, descriptor, like)
