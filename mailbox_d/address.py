@@ -66,6 +66,21 @@ class EmailAddress:
             raise AddressError("The address is too long")
         return address
 
+    @classmethod
+    def parse_as_spelt(cls, text: str) -> EmailAddress:
+        """As `parse`, for who must not pass for somebody else: but for case, `text` is the address itself. Nothing in
+        it is folded or quoted in vain, and an IDN is in one of its two forms. Raises `AddressError`."""
+        address = cls.parse(text)
+        local_part, _, domain = text.rpartition("@")
+        folds_to_others = not unicodedata.is_normalized("NFKC", local_part) or (
+            address.key.isascii() and not local_part.isascii()
+        )
+        if folds_to_others or local_part != str(address).rpartition("@")[0]:
+            raise AddressError("The address is spelt otherwise")
+        if not domain.isascii() and domain.lower() != idna.decode(address.domain):
+            raise AddressError("The domain is spelt otherwise")
+        return address
+
     @property
     def written(self) -> tuple[str, str]:
         """The local part as it was written, and the domain: by these other sites may tell their addresses apart."""
@@ -95,6 +110,8 @@ def fold(local_part: str) -> str:
 
 def canonical_domain(text: str) -> str:
     """A domain in lower-case A-labels, or an address literal in lower case. Raises `AddressError`."""
+    if _NOT_UTF_8.search(text):
+        raise AddressError("The domain is not UTF-8")
     if len(text.encode()) > MAX_DOMAIN:
         raise AddressError("The domain is too long")
     if _ADDRESS_LITERAL.fullmatch(text):

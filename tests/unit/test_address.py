@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbox_d.address import EmailAddress
+from mailbox_d.address import EmailAddress, canonical_domain
 from mailbox_d.errors import AddressError
 
 
@@ -49,6 +49,61 @@ def test_attack_96_forms_of_one_address_are_equal(text: str) -> None:
     alice = EmailAddress.parse("alice@example.org")
     assert EmailAddress.parse(text) == alice
     assert hash(EmailAddress.parse(text)) == hash(alice)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alice@example.org",
+        "Alice@Example.ORG",
+        '"a b"@example.org',
+        '"a@b"@example.org',
+        "a@[IPv6:2001:db8::1]",
+        "élise@exämple.org",
+        "ÉLISE@EXÄMPLE.org",
+        "γιώργος@example.org",
+        "alice@xn--exmple-cua.org",
+        "alice@faß.example",
+    ],
+)
+def test_an_address_as_it_is_spelt(text: str) -> None:
+    assert EmailAddress.parse_as_spelt(text) == EmailAddress.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\uff41lice@example.org",  # full width
+        "alice@\uff45xample.org",
+        "alice@example\u3002org",
+        "alice@ex\u00adample.org",
+        "e\u0301lise@example.org",  # in two characters
+        "alice@exa\u0308mple.org",
+        "\ufb01sh@example.org",  # a ligature
+        "stra\u00dfe@example.org",  # which is strasse's, too
+        '"alice"@example.org',
+        '"al\\ice"@example.org',
+    ],
+)
+def test_what_stands_for_an_address_and_is_spelt_otherwise(text: str) -> None:
+    EmailAddress.parse(text)
+    with pytest.raises(AddressError):
+        EmailAddress.parse_as_spelt(text)
+
+
+@pytest.mark.parametrize("text", ["\udcff.example", "\ud800", "[\udcff]", "a.\udcff"])
+def test_a_domain_that_is_not_utf_8(text: str) -> None:
+    with pytest.raises(AddressError):
+        canonical_domain(text)
+
+
+@given(st.text(alphabet='aAßé\u017f\ufb01\u0301".@\u3002ä\udcff-', max_size=12))
+def test_any_text_is_spelt_or_is_an_error(text: str) -> None:
+    try:
+        address = EmailAddress.parse_as_spelt(text)
+    except AddressError:
+        return
+    assert address.key.isascii() == address.local_part.isascii()
 
 
 def test_the_suffix_behind_a_plus() -> None:

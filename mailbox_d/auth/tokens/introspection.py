@@ -110,7 +110,8 @@ class IntrospectedTokens:
             claims = await self._open.run(lambda: Deferred.fromCoroutine(self._claims(token)))
         if not claims:
             raise TokenRefused("the issuer says that the token is not active")
-        if str(claims.get("token_type", "bearer")).lower() not in ("bearer", "access_token"):
+        kind = claims.get("token_type")
+        if kind is not None and str(kind).lower() not in ("bearer", "access_token"):
             raise TokenRefused("the token is no bearer token")
         check_claims(claims, self._expected, self._now())
         return address_of(claims, self._expected)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbox_d.address import EmailAddress
 from mailbox_d.auth.tokens.claims import Expected, TokenRefused, address_of, check_claims, read_claims
 from tests.unit.auth.tokens.signing import AUDIENCE, ISSUER, NOW, claims
 
@@ -30,12 +31,19 @@ ANYTHING = st.recursive(
         {"nbf": NOW + 29},
         {"nbf": None},
         {"email_verified": True},
+        {"email_verified": "true"},
+        {"email": "Alice@Example.ORG"},
     ],
 )
 def test_what_is_good(changed: dict[str, Any]) -> None:
     said = claims(**changed)
     check_claims(said, EXPECTED, NOW)
-    assert str(address_of(said, EXPECTED)) == "alice@example.org"
+    assert address_of(said, EXPECTED) == EmailAddress.parse("alice@example.org")
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "cnf"])
+def test_what_is_null_is_not_said(name: str) -> None:
+    check_claims(claims() | {name: None}, EXPECTED, NOW)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +82,13 @@ def test_what_is_refused(changed: dict[str, Any]) -> None:
         {"email": "a" * 2000 + "@example.org"},
         {"email": "alice@example.org\0"},
         {"email": "\ud800@example.org"},
+        {"email": "\uff41lice@example.org"},
+        {"email": "alice@example\u3002org"},
+        {"email": '"alice"@example.org'},
         {"email_verified": False},
         {"email_verified": "false"},
+        {"email_verified": "True"},
+        {"email_verified": []},
     ],
 )
 def test_what_is_no_address_that_counts(changed: dict[str, Any]) -> None:

@@ -77,12 +77,20 @@ def test_the_question_is_what_the_rfc_prescribes() -> None:
         {"email_verified": False},
         {"token_type": "refresh_token"},
         {"token_type": "DPoP"},
+        {"token_type": ""},
+        {"token_type": []},
+        {"email_verified": None},
         {"cnf": {"jkt": "x"}},
     ],
 )
 def test_what_is_no_good_token(said: dict[str, Any]) -> None:
     with pytest.raises(TokenRefused):
         Issuer(**said).ask()
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "cnf", "token_type", "aud", "iss", "scope"])
+def test_what_is_null_is_not_said(name: str) -> None:
+    assert Issuer(**{name: None}).ask() == "alice@example.org"
 
 
 @pytest.mark.parametrize(
