@@ -61,6 +61,7 @@ DIRECTORY = """\
       bind_password_file: ldap.secret
       base: ou=people,{suffix}
       disabled: (employeeType=former)
+      login_cache: {cache}
 """
 
 DOVECOT = """\
@@ -144,9 +145,9 @@ def schemes() -> list[str]:
 def serving(folder: Path, scheme: str, *, cached: bool, delay: float = 0.1) -> Iterator[LoginSite]:
     """mailboxd for as long as the block. `disabled@example.org` is a user who may not log in."""
     folder.mkdir(parents=True)
-    with _realm(folder, scheme) as realm:
+    cache = "5 min" if cached else "0 s"
+    with _realm(folder, scheme, cache) as realm:
         (port,) = free_ports(1)
-        cache = "5 min" if cached else "0 s"
         configuration = folder / "mailboxd.yaml"
         files = make_certificate(folder / "tls", ("mail.example.org",))
         values = {"port": port, "delay": f"{delay * 1000:.0f} ms", "cache": cache, "realm": realm}
@@ -172,7 +173,7 @@ def serving_by_dovecot(folder: Path, scheme: str, *, cached: bool) -> Iterator[L
 
 
 @contextmanager
-def _realm(folder: Path, scheme: str) -> Iterator[str]:
+def _realm(folder: Path, scheme: str, cache: str) -> Iterator[str]:
     """The keys of a realm with all users, for as long as the block."""
     users = [f"user{number}" for number in range(USERS)]
     if scheme != LDAP:
@@ -187,7 +188,7 @@ def _realm(folder: Path, scheme: str) -> Iterator[str]:
     (folder / "ldap.secret").write_text(SECRET)
     (folder / "ldap.secret").chmod(0o600)
     with serving_directory(make_slapd(folder / "slapd"), entries) as slapd:
-        values = {"service": SERVICE_DN, "suffix": SUFFIX, "authority": slapd.authority}
+        values = {"service": SERVICE_DN, "suffix": SUFFIX, "authority": slapd.authority, "cache": cache}
         yield DIRECTORY.format(uri=slapd.uris["ldaps"], **values)
 
 

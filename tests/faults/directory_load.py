@@ -22,7 +22,7 @@ PAUSE = 0.02
 """Seconds between two questions of one client."""
 
 KEPT, UNKEPT = "example.org", "unkept.example"
-"""A domain whose users are remembered once they were found, and one where they are asked for each time."""
+"""A domain whose users and logins are remembered once they were good, and one where they are asked for each time."""
 
 ROTATING = 60
 """Users of a kind whom a client takes in turn, so that hardly one has just logged in."""
@@ -96,7 +96,7 @@ def questions(site: Site) -> dict[str, Ask]:
         turn = itertools.cycle([f"{service}{number}@{UNKEPT}" for number in range(ROTATING)])
         asked[f"{service}: the same"] = lambda do=log_in, user=f"{service}@{KEPT}": do(site, user)
         asked[f"{service}: in turn"] = lambda do=log_in, turn=turn: do(site, next(turn))
-        asked[f"{service}: wrong"] = lambda do=log_in, user=f"{service}@{KEPT}": do(site, user, "wrong")
+        asked[f"{service}: wrong"] = lambda do=log_in: do(site, f"alice@{KEPT}", "wrong")
     for service, ask in RECIPIENTS.items():
         strangers = (f"nobody{number}@{KEPT}" for number in itertools.count())
         asked[f"{service}: remembered"] = lambda ask=ask: ask(site, f"alice@{KEPT}")

@@ -53,11 +53,12 @@ def everybody() -> str:
 
 
 def use_both(site: Site, slapd: Slapd, way: UnsteadyWay, timeout: str) -> None:
-    """Have both domains served by the directory: what it says of one is kept for an hour, of the other not at all."""
+    """Have both domains served by the directory: what it says of users and logins of one is kept for an hour, of the
+    other not at all."""
     keys = {**realm_keys(slapd), "uris": [f"ldaps://localhost:{way.port}"], "timeout": timeout}
-    use(site, slapd, {**keys, "cache": "1 h"})
+    use(site, slapd, {**keys, "cache": "1 h", "login_cache": "1 h"})
     configuration = yaml.safe_load(site.configuration.read_text())
-    configuration["realms"]["unkept"] = {"ldap": {**keys, "cache": 0}}
+    configuration["realms"]["unkept"] = {"ldap": {**keys, "cache": 0, "login_cache": 0}}
     configuration["domains"][UNKEPT] = {"realm": "unkept"}
     configuration["limits"] |= LIMITS
     site.configuration.write_text(yaml.safe_dump(configuration))

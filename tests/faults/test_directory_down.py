@@ -46,8 +46,8 @@ AT_PEACE = {
 WITHOUT = {
     "a file": {Said.YES},
     "remembered": {Said.YES},
-    "the same": {Said.YES, Said.LATER},
-    "in turn": {Said.YES, Said.LATER},
+    "the same": {Said.YES},
+    "in turn": {Said.LATER},
     "wrong": {Said.LATER},
     "unkept": {Said.LATER},
     "strangers": {Said.LATER},
