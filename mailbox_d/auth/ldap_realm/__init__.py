@@ -6,11 +6,3 @@ not followed; every answer is bounded in time, octets and entries. A directory t
 be (two users of one address, an entry without one) is `AuthenticationUnavailable`: never "no such user", never "wrong
 password". All that waits for a server is work for a lane; nothing else here blocks.
 """
-
-import warnings
-
-with warnings.catch_warnings():  # ldap3 asks pyasn1 for two of its tables by names that they had before 0.5
-    warnings.filterwarnings("ignore", "(tag|type)Map is deprecated", DeprecationWarning)
-    import ldap3
-
-__all__ = ["ldap3"]

@@ -11,17 +11,28 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from ldap3 import ANONYMOUS, BASE, NONE, SUBTREE, Connection, Server
-from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidDnError, LDAPInvalidFilterError
-from ldap3.operation.bind import BindRequest
-from ldap3.protocol.rfc4511 import AuthenticationChoice, Simple, Version
-from ldap3.strategy.sync import SyncStrategy
 from typing_extensions import ParamSpec
 
 from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS, LdapBounds
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
 from mailbox_d.auth.ldap_realm.host_addresses import HostAddresses, SocketAddress
+from mailbox_d.auth.ldap_realm.library import (
+    ANONYMOUS,
+    BASE,
+    NONE,
+    SUBTREE,
+    AuthenticationChoice,
+    BindRequest,
+    Connection,
+    LDAPExceptionError,
+    LDAPInvalidDnError,
+    LDAPInvalidFilterError,
+    Server,
+    Simple,
+    SyncStrategy,
+    Version,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")

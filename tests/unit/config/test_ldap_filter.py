@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.ldap_realm import ldap3
 from mailbox_d.auth.ldap_realm.escaping import fill_filter
+from mailbox_d.auth.ldap_realm.library import ldap3
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.ldap_filter import DnTemplate, LdapFilter
 

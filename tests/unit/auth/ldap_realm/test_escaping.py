@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.ldap_realm import ldap3
 from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter, filter_value
+from mailbox_d.auth.ldap_realm.library import ldap3
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 FILTER = "(&(objectClass=inetOrgPerson)(mail={address}))"
