@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.lasting_secret import LastingSecret
-from mailbox_d.auth.passwords import NOBODYS_PASSWORD
+from mailbox_d.auth.passwords import NOBODYS_PASSWORD, StoredPassword
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.schemes import SCRAM
 from mailbox_d.auth.scram_keys import made_up_keys, make_keys, read_keys
@@ -22,10 +22,13 @@ from mailbox_d.auth.upgrades import HashUpgrades
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, Login, Users, UsersFileLimits, read_users
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.config.file_identity import FileIdentity, identify
-from mailbox_d.errors import AuthenticationFailed
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 DEFAULT_INTERVAL = 1.0
+ROUNDS = 3
+"""How often a login is looked at while its user changes."""
+
 LOGGED = 1000
 """Characters of faults in one line of the log."""
 
@@ -97,13 +100,17 @@ class YamlRealm:
 
     async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         await self._look()
-        login = self._users.logins.get(address)
-        may = login is not None and login.user.may_use(service)
-        if login is not None and may and (cached := self._remembered(login, password, service)) is not None:
-            return cached
-        candidates = (login or self._decoy(address)).passwords_for(service)
-        # Each is looked at, also behind the one that fits, so that the time taken does not tell which it was.
-        fitting = [(name, stored) for name, stored in candidates if await self._verify(stored.verify, password)]
+        for _ in range(ROUNDS):
+            login = self._users.logins.get(address)
+            may = login is not None and login.user.may_use(service)
+            if login is not None and may and (cached := self._remembered(login, password, service)) is not None:
+                return cached
+            fitting = await self._fitting(login or self._decoy(address), password, service)
+            await self._look()
+            if self._users.logins.get(address) == login:
+                break  # otherwise the user has changed while a hash waited for others: all is looked at again
+        else:
+            raise AuthenticationUnavailable("Authentication is not possible now", cause="the user changes all the time")
         if login is None or not may or not fitting:
             raise AuthenticationFailed("Authentication failed", cause=_why_not(login, may=may))
         name, stored = fitting[0]
@@ -111,6 +118,12 @@ class YamlRealm:
         if self._upgrades is not None and not name:
             self._upgrades.consider(login.user.address, stored, password)
         return LoggedIn(login.user, name)
+
+    async def _fitting(self, login: Login, password: bytes, service: Service) -> list[tuple[str, StoredPassword]]:
+        """Those of a user's passwords that this is. Each is looked at, also behind the one that fits, so that the time
+        taken does not tell which it was."""
+        candidates = login.passwords_for(service)
+        return [(name, stored) for name, stored in candidates if await self._verify(stored.verify, password)]
 
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         await self._look()
@@ -125,7 +138,7 @@ class YamlRealm:
             return made_up, False
         if login is None:
             return replace(made_up, iterations=keys.iterations, salt=_as_long(made_up.salt, keys.salt)), False
-        return keys, True
+        return keys, self._users.logins.get(address) == login  # who may have changed while the keys were made
 
     async def refresh(self) -> None:
         """Look at the file now, and read it if it is not the one known."""

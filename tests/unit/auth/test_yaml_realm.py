@@ -444,3 +444,76 @@ def test_a_lane_that_fails_is_no_wrong_password(tmp_path: Path) -> None:
     for address in (ALICE, NOBODY):
         with pytest.raises(AuthenticationUnavailable):
             result(realm.authenticate(address, b"pass", Service.IMAP))
+
+
+class SlowHashes:
+    """A lane whose work waits until it is let go on, one after the other."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.waiting: list[Deferred[None]] = []
+        self.realm = YamlRealm(
+            "staff",
+            site.path,
+            site.realm.users,
+            identify(site.path),
+            read=site.run_reading,
+            verify=self.run,
+            clock=lambda: site.now,
+        )
+
+    async def run(self, work: Callable[..., T], /, *args: object) -> T:
+        self.waiting.append(Deferred())
+        await self.waiting[-1]
+        return work(*args)
+
+    def go_on(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0).callback(None)
+
+    def after_a_change(self, password: bytes, *texts: str) -> Any:
+        """What comes of alice's login by IMAP where the file changes to each text in turn while a hash waits."""
+        outcome: list[Any] = []
+        Deferred.fromCoroutine(self.realm.authenticate(ALICE, password, Service.IMAP)).addBoth(outcome.append)
+        for text in texts:
+            assert not outcome
+            self.site.write(text)
+            self.site.now += 1
+            self.waiting.pop(0).callback(None)
+        self.go_on()
+        assert outcome, "the login waits for something"
+        return outcome[0].value if hasattr(outcome[0], "value") else outcome[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        users_yaml().replace("quota: 1 GiB", "enabled: false"),
+        users_yaml().replace("quota: 1 GiB", "services: [pop3]"),
+        users_yaml(OTHER_HASH),
+        "users: {}",
+    ],
+    ids=["disabled", "service taken away", "password changed", "removed"],
+)
+def test_attack_40_what_is_taken_away_while_the_hash_waits_lets_nobody_in(site: Site, text: str) -> None:
+    slow = SlowHashes(site)
+    assert isinstance(slow.after_a_change(b"pass", text), AuthenticationFailed)
+
+
+def test_attack_40_an_app_password_that_is_revoked_while_its_hash_waits_lets_nobody_in(devices: Site) -> None:
+    revoked = with_app_passwords().replace("phone:", "tablet:").replace(APP_PASSWORDS["phone"], OTHER_HASH)
+    assert isinstance(SlowHashes(devices).after_a_change(b"phone", revoked), AuthenticationFailed)
+
+
+def test_a_password_that_is_stored_anew_while_its_hash_waits_is_right_still(site: Site) -> None:
+    """As another login of the same user has it done (`HashUpgrades`)."""
+    again = hash_password(b"pass", HashCost(1, 8, 1))
+    assert SlowHashes(site).after_a_change(b"pass", users_yaml(again)).user.address == ALICE
+
+
+def test_a_user_who_changes_all_the_time_is_put_off(site: Site) -> None:
+    texts = [users_yaml().replace("1 GiB", f"{n} GiB") for n in (2, 3, 4)]
+    assert isinstance(SlowHashes(site).after_a_change(b"pass", *texts), AuthenticationUnavailable)
+    site.write(users_yaml())
+    site.now += 1
+    assert isinstance(SlowHashes(site).after_a_change(b"pass", *texts[:2]).user.address, EmailAddress)
