@@ -58,9 +58,12 @@ class LoginRefused(AuthenticationFailed, UnauthorizedLogin):
 
 @dataclass(slots=True)
 class LoginMind:
-    """What cred calls a mind, the client's side of a login: it learns by which app password they came in."""
+    """What cred calls a mind, the client's side of a login: it learns by which app password they came in. `proved` is
+    called once they have shown who they are, before an avatar is made."""
 
     by: str = ""
+    logged_in: LoggedIn | None = None
+    proved: Callable[[], None] = lambda: None
 
 
 class Authenticator(Protocol):
@@ -68,6 +71,9 @@ class Authenticator(Protocol):
 
     async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         """The user who has this password."""
+
+    async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:
+        """The user who has proved it by keys."""
 
     async def user_for(self, address: EmailAddress, service: Service) -> User:
         """The user who has proved that this is their address."""
@@ -115,8 +121,8 @@ class DirectoryChecker:
         match proof:
             case Credentials(authcid, password):
                 return await self._directory.authenticate(_address(authcid), self._bounded(password), service)
-            case Proven(authcid):
-                return LoggedIn(await self._directory.user_for(_address(authcid), service))
+            case Proven(authcid, stored_key):
+                return await self._directory.by_keys(_address(authcid), stored_key, service)
             case ByCertificate(authcid, authzid):
                 check_identity(authzid, authcid)
                 return LoggedIn(await self._directory.user_for(_address(authcid), service))
@@ -149,7 +155,8 @@ class AvatarRealm:
         if served is None:
             raise NotImplementedError(f"there is no avatar for {interfaces}")
         if isinstance(mind, LoginMind):
-            mind.by = logged_in.by
+            mind.by, mind.logged_in = logged_in.by, logged_in
+            mind.proved()
         return Deferred.fromCoroutine(self._avatar(served, logged_in.user))
 
     async def _avatar(

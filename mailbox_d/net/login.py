@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailbox_d.auth.guessing.guesses import Guesses
+from mailbox_d.auth.guessing.guesses import Attempt, Guesses
 from mailbox_d.auth.portal import LoginMind, ProofOfUser
 from mailbox_d.auth.realm import Service
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
@@ -77,16 +79,13 @@ class LoginGate:
         """
         began, user = self.deadline.clock(), _name_of(proof)
         attempt = self.guesses.attempt(user, peer.address)
-        if not attempt.begin():
+        if not await self._begin(attempt):
             await self._refuse(user, peer, began)
-        mind = LoginMind()
-        try:
-            avatar, logout = await self._log_in(proof, mind)
-        except (UnauthorizedLogin, AuthenticationFailed):
-            attempt.fail()
+        mind = LoginMind(proved=attempt.succeed)
+        logged_in = await self._try(attempt, proof, mind)
+        if logged_in is None:
             await self._refuse(user, peer, began)
-        finally:
-            attempt.end()
+        avatar, logout = logged_in
         self.guesses.succeeded(str(avatar.address), peer.address)
         return self._count(avatar, logout, peer, mind.by)
 
@@ -101,6 +100,29 @@ class LoginGate:
         if not attempt.is_too_early:
             attempt.fail()
         await self._refuse(user, peer, began)
+
+    async def _begin(self, attempt: Attempt) -> bool:
+        """Whether it may be tried. Who comes while another login decides that waits for what comes of it, so that
+        several with the right password at once are all let in. Raises `AuthenticationUnavailable`."""
+        while not attempt.begin():
+            if attempt.is_too_early:
+                return False
+            if attempt.is_one_too_many:
+                raise AuthenticationUnavailable("Too many logins at once", cause="so many of the user are under way")
+            over: Deferred[None] = Deferred()
+            attempt.when_over(partial(over.callback, None))
+            await over
+        return True
+
+    async def _try(self, attempt: Attempt, proof: Proof, mind: LoginMind) -> tuple[Any, Callable[[], None]] | None:
+        """None where the proof is wrong."""
+        try:
+            return await self._log_in(proof, mind)
+        except (UnauthorizedLogin, AuthenticationFailed):
+            attempt.fail()
+            return None
+        finally:
+            attempt.end()
 
     async def _log_in(self, proof: Proof, mind: LoginMind) -> tuple[Any, Callable[[], None]]:
         login: Any = ProofOfUser(proof, self.service)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,32 +57,41 @@ class Counts:
         self._most = most
         self._at_once = at_once
         self._under_way: Counter[str] = Counter()
+        self._queues: dict[str, deque[Callable[[], None]]] = {}
+        self._calling: set[str] = set()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def must_wait(self, name: str) -> bool:
         """Whether a try comes before its time."""
-        if self._at_once and self._under_way[name] >= self._at_once:
-            return True
         entry = self._entries.get(name)
         if entry is None:
             return False
         self._entries.move_to_end(name)
         return self._clock() < entry.next_try
 
+    def is_full(self, name: str) -> bool:
+        """Whether as many tries as may be are under way, or wait for one that is."""
+        return 0 < self._at_once <= self._under_way[name] + len(self._queues.get(name, ()))
+
+    def is_busy(self, name: str) -> bool:
+        """Whether a try is under way, and the next one may come only once it is known what came of this one: so it is
+        for those who must wait between two. What is tried at the same moment is no way around that."""
+        return self._under_way[name] > 0 and self._waits.after(self.failures(name)) > 0
+
     def begin(self, name: str) -> None:
-        """A try is under way, until it is over. Of those who must wait between two, the next is as far away as if it
-        had failed: what is tried at the same moment is no way around it."""
-        if self._at_once:
-            self._under_way[name] += 1
-        entry = self._entries.get(name)
-        if entry is not None:
-            self._put_off(entry, self.failures(name))
+        """A try is under way, until it is over."""
+        self._under_way[name] += 1
 
     def end(self, name: str) -> None:
         """A try is over, whatever came of it."""
         self._under_way[name] -= 1
         if self._under_way[name] <= 0:
             del self._under_way[name]
+        self._call_next(name)
+
+    def when_over(self, name: str, call: Callable[[], None]) -> None:
+        """Call back once the try that keeps the name busy is over; those who came first are called first."""
+        self._queues.setdefault(name, deque()).append(call)
 
     def fail(self, name: str) -> None:
         """A try has failed."""
@@ -93,6 +102,11 @@ class Counts:
         self._put_off(entry, failures)
         while len(self._entries) > self._most:
             self._entries.popitem(last=False)
+
+    def forgive(self, name: str) -> None:
+        """Take one failure back. When the next try may come stays as it is."""
+        if (entry := self._entries.get(name)) is not None:
+            entry.failures, entry.at = max(0.0, self.failures(name) - 1), self._clock()
 
     def failures(self, name: str) -> float:
         """What is left of them by now."""
@@ -121,6 +135,18 @@ class Counts:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def _call_next(self, name: str) -> None:
+        """One after the other, until one of them has begun; who is over at once leaves the rest to the first call."""
+        if name in self._calling or name not in self._queues:
+            return
+        queue = self._queues[name]
+        self._calling.add(name)
+        while queue and not self.is_busy(name):
+            queue.popleft()()
+        self._calling.discard(name)
+        if not queue:
+            del self._queues[name]
 
     def _put_off(self, entry: _Entry, failures: float) -> None:
         entry.next_try = max(entry.next_try, self._clock() + self._waits.after(failures))

@@ -86,7 +86,7 @@ class Guesses:
             address, network = [(self._addresses, blocks.narrow)], [(self._networks, blocks.wide)]
         if name and blocks is not None and self._acquaintances.knows(name, blocks.narrow):
             own = (self._acquainted, f"{blocks.narrow} {name}")
-            return Attempt(held=(own,), counted=(own, *address))
+            return Attempt(held=(own,), counted=(own, *address), forgiven=(own,))
         names = (*address, *network, *([(self._users, name)] if name else []))
         return Attempt(held=names, counted=names)
 
@@ -111,7 +111,7 @@ class Guesses:
             self._acquaintances.met(name, blocks.narrow)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """What one login counts for."""
 
@@ -119,6 +119,9 @@ class Attempt:
     """To whose waits it is held."""
     counted: tuple[_Name, ...]
     """Whose failure it is."""
+    forgiven: tuple[_Name, ...] = ()
+    """Of whose failures one is taken back where it succeeds."""
+    _is_under_way: bool = False
 
     @property
     def is_too_early(self) -> bool:
@@ -126,23 +129,51 @@ class Attempt:
         waiting = [counts.must_wait(name) for counts, name in self.held]
         return any(waiting)
 
+    @property
+    def is_one_too_many(self) -> bool:
+        """Whether there is no room for it among those that are under way."""
+        return any(counts.is_full(name) for counts, name in self.held)
+
     def begin(self) -> bool:
         """Whether it may be tried now; if so it is under way, until `end`."""
-        if self.is_too_early:
+        if self.is_too_early or self.is_one_too_many or self._in_its_way() is not None:
             return False
+        self._is_under_way = True
         for counts, name in self.held:
             counts.begin(name)
         return True
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Call back once it is known what came of the try that is in the way of this one."""
+        in_its_way = self._in_its_way()
+        if in_its_way is None:
+            call()
+        else:
+            counts, name = in_its_way
+            counts.when_over(name, call)
 
     def fail(self) -> None:
         """It was tried, and failed."""
         for counts, name in self.counted:
             counts.fail(name)
 
+    def succeed(self) -> None:
+        """It was tried, and the password was right: it is over. A program with an old password beside those that know
+        the new one shuts nobody out."""
+        for counts, name in self.forgiven:
+            counts.forgive(name)
+        self.end()
+
     def end(self) -> None:
-        """It is over, whatever came of it."""
+        """It is over, whatever came of it; also where it was over before."""
+        if not self._is_under_way:
+            return
+        self._is_under_way = False
         for counts, name in self.held:
             counts.end(name)
+
+    def _in_its_way(self) -> _Name | None:
+        return next(((counts, name) for counts, name in self.held if counts.is_busy(name)), None)
 
 
 def _folded(user: str) -> str:

@@ -24,7 +24,7 @@ from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.failure_deadline import FailureDeadline
 from mailbox_d.net.lanes import sleep
 from mailbox_d.net.limits import GrowingDelay, UserSessions
-from mailbox_d.net.login import FAILED, LoginGate, LoginPeer
+from mailbox_d.net.login import FAILED, Admission, LoginGate, LoginPeer
 from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.wire.sasl.exchange import Challenge, Credentials
 from tests.dialogues.imap_server import keys_of
@@ -76,6 +76,8 @@ class Gate:
     def __init__(self, limits: GuessLimits = NO_PENALTIES, *, first: float = 2.0) -> None:
         self.clock = Clock()
         self.realm = Realm(self.clock)
+        self.hangs: Deferred[None] | None = None
+        """What a user's store waits for."""
         self.gate = LoginGate(
             Service.IMAP,
             IAvatar,
@@ -90,6 +92,8 @@ class Gate:
         )
 
     async def _avatar(self, user: User) -> Avatar:
+        if self.hangs is not None:
+            await self.hangs
         return Avatar(user.address)
 
     def offer(self, user: str, password: bytes = b"wrong", host: str = "192.0.2.1", failures: int = 0) -> list[Any]:
@@ -216,6 +220,67 @@ def test_attack_36_the_owner_is_let_in_from_where_they_have_been() -> None:
         town.guess(host=f"10.0.{number}.1")
     assert not town.guess(ANN, b"secret", "10.9.9.9")
     assert town.guess(ANN, b"secret", "192.0.2.1")
+
+
+def test_right_passwords_at_the_same_moment_are_all_right() -> None:
+    """A program with an old password tries each minute, from where its owner's others have the new one."""
+    town = Gate(GuessLimits(per_user=3, longest_wait=15))
+    assert town.guess(ANN, b"secret")
+    town.realm.seconds = 0.5
+    for _ in range(10):
+        town.offer(ANN)
+        town.clock.advance(20)
+    for _ in range(10):
+        town.offer(ANN)
+        town.clock.advance(20)
+        outcomes = [town.offer(ANN, b"secret") for _ in range(5)]
+        for _ in range(5):
+            town.clock.advance(0.5)
+        outcomes.append(town.offer(ANN, b"secret"))
+        town.clock.advance(37.5)
+        assert [isinstance(outcome[0], Admission) for outcome in outcomes] == [True] * 6
+
+
+def test_attack_36_guesses_at_the_same_moment_are_one() -> None:
+    town = Gate(GuessLimits(per_user=3, per_address=10**6, per_network=10**6))
+    for _ in range(4):
+        town.guess()
+    town.clock.advance(15)
+    town.realm.seconds, town.realm.looked = 0.5, 0
+    outcomes = [town.offer(ANN) for _ in range(20)]
+    outcomes += [town.offer(ANN, b"secret")]
+    town.clock.advance(0.5)
+    town.clock.advance(1.5)
+    assert [outcome[0].public for outcome in outcomes] == [FAILED] * 21
+    assert town.realm.looked == 1
+
+
+def test_who_has_fifty_logins_under_way_is_not_told_that_the_password_is_wrong() -> None:
+    town = Gate()
+    town.realm.seconds = 60
+    outcomes = [town.offer(ANN, b"secret", f"192.0.2.{number}") for number in range(60)]
+    town.clock.advance(15)
+    assert [type(outcome[0]) for outcome in outcomes if outcome] == [AuthenticationUnavailable] * 10
+    town.clock.advance(45)
+    assert all(isinstance(outcome[0], Admission) for outcome in outcomes[:50])
+
+
+def test_a_store_that_hangs_shuts_nobody_out() -> None:
+    town = Gate()
+    town.hangs = Deferred()
+    outcomes = [town.offer(ANN, b"secret", f"192.0.2.{number}") for number in range(60)]
+    town.hangs.callback(None)
+    assert all(isinstance(outcome[0], Admission) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(("user", "password"), [(ANN, b"wrong"), (ANN, b"secret"), ("broken@example.org", b"")])
+def test_a_login_is_over_whatever_came_of_it(user: str, password: bytes) -> None:
+    town = Gate()
+    for _ in range(60):
+        town.offer(user, password)
+        town.clock.advance(60)
+    attempt = town.gate.guesses.attempt(user, "192.0.2.1")
+    assert attempt.begin() and not attempt.is_too_early
 
 
 def test_what_cannot_be_checked_now_is_no_failure_and_told_at_once() -> None:

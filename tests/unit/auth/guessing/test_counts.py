@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -58,20 +59,86 @@ def test_attack_36_what_is_tried_at_the_same_moment_is_no_way_around_a_wait(cloc
     for _ in range(5):
         counted.fail("ann")
     clock.advance(4)
-    assert not counted.must_wait("ann")
+    assert not counted.must_wait("ann") and not counted.is_busy("ann")
     counted.begin("ann")
+    assert counted.is_busy("ann") and not counted.is_busy("bob")
+    counted.fail("ann")
+    counted.end("ann")
+    assert counted.must_wait("ann") and not counted.is_busy("ann")
+
+
+def test_who_never_failed_keeps_nobody_waiting(clock: Clock) -> None:
+    counted = counts(clock)
+    for _ in range(3):
+        counted.fail("ann")
+    counted.begin("ann")
+    assert not counted.is_busy("ann")
+
+
+def test_those_who_wait_for_a_try_are_called_one_after_the_other(clock: Clock) -> None:
+    counted = counts(clock)
+    for _ in range(5):
+        counted.fail("ann")
+    counted.begin("ann")
+    called: list[int] = []
+
+    def next_one(number: int) -> None:
+        called.append(number)
+        if number != 1:  # which is refused, and begins nothing
+            counted.begin("ann")
+        if number == 2:  # which is over at once
+            counted.end("ann")
+
+    for number in range(5):
+        counted.when_over("ann", partial(next_one, number))
+    assert not called
+    counted.end("ann")
+    assert called == [0]
+    counted.end("ann")
+    assert called == [0, 1, 2, 3]
+    counted.end("ann")
+    counted.end("ann")
+    assert called == [0, 1, 2, 3, 4]
+    assert not counted._queues and not counted._under_way
+
+
+def test_many_who_are_over_at_once_are_no_recursion(clock: Clock) -> None:
+    counted = counts(clock)
+    for _ in range(5):
+        counted.fail("ann")
+    counted.begin("ann")
+
+    def over_at_once() -> None:
+        counted.begin("ann")
+        counted.end("ann")
+
+    for _ in range(5000):
+        counted.when_over("ann", over_at_once)
+    counted.end("ann")
+    assert not counted._queues
+
+
+def test_one_failure_is_taken_back_and_no_wait(clock: Clock) -> None:
+    counted = counts(clock)
+    for _ in range(5):
+        counted.fail("ann")
+    counted.forgive("ann")
+    counted.forgive("bob")
+    assert counted.failures("ann") == 4 and counted.failures("bob") == 0
     assert counted.must_wait("ann")
+    for _ in range(9):
+        counted.forgive("ann")
+    assert counted.failures("ann") == 0
 
 
-def test_so_many_tries_of_one_name_may_be_under_way(clock: Clock) -> None:
+def test_so_many_tries_of_one_name_may_be_under_way_or_wait(clock: Clock) -> None:
     counted = counts(clock, at_once=2)
     counted.begin("ann")
-    counted.begin("ann")
-    assert counted.must_wait("ann")
-    assert not counted.must_wait("bob")
+    counted.when_over("ann", lambda: None)
+    assert counted.is_full("ann")
+    assert not counted.is_full("bob")
     counted.end("ann")
-    assert not counted.must_wait("ann")
-    counted.end("ann")
+    assert not counted.is_full("ann")
     assert not counted._under_way
 
 
@@ -93,9 +160,10 @@ def test_no_more_tries_get_through_than_the_waits_let_through(steps: list[tuple[
     times: list[float] = []
     for tries, pause in steps:
         clock.advance(pause)
-        if tries and not counted.must_wait("ann"):
+        if tries and not counted.must_wait("ann") and not counted.is_busy("ann"):
             counted.begin("ann")
             counted.fail("ann")
+            counted.end("ann")
             times.append(clock.seconds())
     waits = [later - earlier for earlier, later in pairwise(times[5:])]
     assert all(wait >= 2.0 for wait in waits)

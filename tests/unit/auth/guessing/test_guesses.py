@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from twisted.internet.task import Clock
 
 from mailbox_d.auth.guessing.acquaintances import Acquaintances
-from mailbox_d.auth.guessing.guesses import Guesses, GuessLimits
+from mailbox_d.auth.guessing.guesses import Guesses, GuessLimits, Kind
 
 LIMITS = GuessLimits(per_address=3, per_network=6, per_user=4)
 ANN = "ann@example.org"
@@ -127,3 +129,27 @@ def test_logins_that_succeed_cost_nothing(town: Town) -> None:
 def test_tries_at_the_same_moment_are_bounded(town: Town) -> None:
     attempts = [town.guesses.attempt(ANN, f"10.0.{number}.1") for number in range(200)]
     assert sum(attempt.begin() for attempt in attempts) == 50
+    assert attempts[100].is_one_too_many and not attempts[100].is_too_early
+    attempts[0].end()
+    attempts[0].end()
+    assert sum(attempt.begin() for attempt in attempts[50:]) == 1
+
+
+def test_what_succeeds_is_over_and_takes_back_one_failure_where_its_user_is_known(town: Town) -> None:
+    town.guesses.succeeded(ANN, "192.0.2.1")
+    for host, tried in (("192.0.2.1", 5), ("198.51.100.1", 4)):  # a stranger's address has its own count
+        assert town.fail(9, ANN, host) == tried
+        town.clock.advance(2)
+        attempt = town.guesses.attempt(ANN, host)
+        assert attempt.begin()
+        other = town.guesses.attempt(ANN, host)
+        assert not other.begin() and not other.is_too_early
+        called: list[None] = []
+        other.when_over(partial(called.append, None))
+        assert not called
+        attempt.succeed()
+        assert called and other.begin()
+        other.succeed()
+    (known, unknown) = (town.guesses.counts()[kind] for kind in (Kind.ACQUAINTED, Kind.USER))
+    assert known.failures(known.names()[0]) == pytest.approx(3, abs=0.1)
+    assert unknown.failures(ANN) == pytest.approx(4, abs=0.1)
