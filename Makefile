@@ -25,7 +25,8 @@ help:  ## say what can be made
 	@echo "make dovecot  three minutes of load on one Maildir, by mailboxd and a Dovecot (which must be installed) at once"
 	@echo "make bench    a table of speed and memory, beside a Postfix where one is installed (BENCH=--quick: short)"
 	@echo "make bench-access  how fast mailboxes are read and changed, beside a Dovecot where one is installed (the same)"
-	@echo "make bench-logins  logins per second by scheme, and what other sessions feel of a thousand at once (the same)"
+	@echo "make bench-logins  logins per second by scheme, beside a Dovecot, and over an OpenLDAP server, where one is"
+	@echo "              installed, and what other sessions feel of a thousand at once (the same)"
 	@echo "make lock     pin the newest dependencies in requirements*.lock"
 	@echo "make clean    remove what can be made again: .venv, build, caches (never mail, keys and users)"
 
@@ -56,7 +57,7 @@ bench: $(VENV)/ready
 bench-access: $(VENV)/ready
 	$(BIN)/python -m bench.access $(BENCH)
 
-bench-logins: $(VENV)/ready
+bench-logins: $(VENV)/ready-dev  # the OpenLDAP server is that of the tests
 	$(BIN)/python -m bench.logins $(BENCH)
 
 $(BIN)/python:

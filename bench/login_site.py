@@ -138,7 +138,7 @@ class LoginSite:
 
 def schemes() -> list[str]:
     """What can be measured here."""
-    return [*STORED, *([LDAP] if shutil.which("slapd") else [])]
+    return [*STORED, *([LDAP] if shutil.which("slapd") and shutil.which("ldapadd") else [])]
 
 
 @contextmanager
