@@ -20,7 +20,7 @@ from mailbox_d.auth.scram_keys import made_up_keys, make_keys, read_keys
 from mailbox_d.auth.success_cache import SuccessCache
 from mailbox_d.auth.upgrades import HashUpgrades
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, Login, Users, UsersFileLimits, read_users
-from mailbox_d.config.faults import ConfigurationError
+from mailbox_d.config.faults import ConfigurationError, Unreadable
 from mailbox_d.config.file_identity import FileIdentity, identify
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.wire.sasl.scram import ScramKeys
@@ -28,6 +28,9 @@ from mailbox_d.wire.sasl.scram import ScramKeys
 DEFAULT_INTERVAL = 1.0
 ROUNDS = 3
 """How often a login is looked at while its user changes."""
+
+PAUSE_SHARE = 20
+"""How many times as long as it took to find no memory for the file, or the like, it is not tried again."""
 
 LOGGED = 1000
 """Characters of faults in one line of the log."""
@@ -74,6 +77,7 @@ class YamlRealm:
         self._upgrades = upgrades
         self._looked = clock() if known is not None else float("-inf")
         self._refreshing = DeferredLock()
+        self._trouble = ""
         self._secret = secret or LastingSecret()
         self._serve(users)
 
@@ -141,14 +145,13 @@ class YamlRealm:
         return keys, self._users.logins.get(address) == login  # who may have changed while the keys were made
 
     async def refresh(self) -> None:
-        """Look at the file now, and read it if it is not the one known."""
+        """Look at the file now, and read it if it is not the one known. What could not be read for a reason that may
+        pass stays unknown, and is read at the next look."""
         async with self._refreshing:
             self._looked = self._clock()
             identity = await self._read(identify, self.path)
-            if identity == self._known:
-                return
-            self._known = identity
-            await self._reread()
+            if identity != self._known and await self._reread():
+                self._known = identity
 
     async def _look(self) -> None:
         """Refresh if it is time to; who comes while another does it is served from what is known."""
@@ -156,22 +159,36 @@ class YamlRealm:
             return
         try:
             await self.refresh()
-        except Exception:
-            self._log.failure("The realm {realm} could not look at its file", realm=self.name)
+        except Exception as error:
+            if self._is_news(repr(error)):
+                self._log.failure("The realm {realm} could not look at its file", realm=self.name)
 
-    async def _reread(self) -> None:
+    async def _reread(self) -> bool:
+        """Whether what the file says is known now, be it that it is at fault."""
+        began = self._clock()
         try:
             users = await self._read(read_users, self.path, self._limits)
         except ConfigurationError as error:
             faults = "; ".join(map(str, error.faults))[:LOGGED]
-            self._log.error(
-                "The users of the realm {realm} stay as they were: {faults}", realm=self.name, faults=faults
-            )
-        except Exception:
-            self._log.failure("The realm {realm} keeps the users that it has", realm=self.name)
-        else:
-            self._serve(users)
-            self._log.info("The realm {realm} was read again: {users} users", realm=self.name, users=len(users.logins))
+            if self._is_news(faults):
+                self._log.error(
+                    "The users of the realm {realm} stay as they were: {faults}", realm=self.name, faults=faults
+                )
+            return not isinstance(error, Unreadable)
+        except Exception as error:
+            if self._is_news(repr(error)):
+                self._log.failure("The realm {realm} keeps the users that it has", realm=self.name)
+            self._looked = self._clock() + PAUSE_SHARE * (self._clock() - began)
+            return False
+        self._is_news("")
+        self._serve(users)
+        self._log.info("The realm {realm} was read again: {users} users", realm=self.name, users=len(users.logins))
+        return True
+
+    def _is_news(self, trouble: str) -> bool:
+        """Whether this is something else than the last time: what is tried each second is told once."""
+        before, self._trouble = self._trouble, trouble
+        return trouble != before
 
     def _serve(self, users: Users) -> None:
         self._users = users

@@ -54,6 +54,10 @@ class ConfigurationError(TemporaryError):
         return "\n".join(map(str, self.faults))
 
 
+class Unreadable(ConfigurationError):
+    """The file cannot be read at all, which may pass: nothing is known of what it says."""
+
+
 def dotted(path: KeyPath) -> str:
     """A key path as people write it: `tls.certificates[0].key`; odd keys in quotes."""
     text = ""

@@ -28,7 +28,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from mailbox_d.config.faults import ConfigurationError, Fault, KeyPath, Refusal, dotted, shown
+from mailbox_d.config.faults import ConfigurationError, Fault, KeyPath, Refusal, Unreadable, dotted, shown
 from mailbox_d.config.files import read_regular_file
 
 Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
@@ -107,11 +107,12 @@ def read_document(path: Path, limits: DocumentLimits = DEFAULT_LIMITS) -> Docume
 
 
 def read_text(path: Path, limits: DocumentLimits = DEFAULT_LIMITS) -> str:
-    """The text of a regular file of UTF-8, at most `limits.size` octets. Raises `ConfigurationError`."""
+    """The text of a regular file of UTF-8, at most `limits.size` octets. Raises `ConfigurationError`, `Unreadable`
+    where nothing of it can be had."""
     try:
         data = read_regular_file(path, limits.size)
     except Refusal as refusal:
-        raise _refusal(path, b"", refusal.problem, "a readable YAML file") from None
+        raise Unreadable([Fault(str(path), 1, 1, "", refusal.problem, "a readable YAML file")]) from None
     if len(data) > limits.size:
         raise _refusal(path, data[: limits.size], f"the file goes on after {limits.size} octets", "a smaller file")
     try:

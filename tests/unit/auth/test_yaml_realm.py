@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -386,14 +389,52 @@ def test_a_line_in_the_log_is_bounded(site: Site) -> None:
 
 
 def test_any_fault_of_ours_in_reading_leaves_the_old_file_serving(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[float] = []
+
     def read_broken(path: Path, limits: UsersFileLimits) -> None:
+        read.append(site.now)
+        site.now += 3
         raise MemoryError
 
     monkeypatch.setattr("mailbox_d.auth.yaml_realm.read_users", read_broken)
     site.write("users: {}")
-    site.now += 1
-    assert result(site.realm.find_user(ALICE)) is not None
+    for _ in range(100):
+        site.now += 1
+        assert result(site.realm.find_user(ALICE)) is not None
     assert len(site.logged(LogLevel.critical)) == 1
+    assert [after - before for before, after in pairwise(read)] == [3 * 21 + 1] * (len(read) - 1) and len(read) == 2
+    monkeypatch.undo()
+    site.now += 100
+    assert result(site.realm.find_user(ALICE)) is None
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_attack_40_a_change_that_cannot_be_read_at_first_holds_as_soon_as_it_can(
+    site: Site, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def open_nothing(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    site.write(users_yaml().replace("quota: 1 GiB", "enabled: false"))
+    monkeypatch.setattr("builtins.open", open_nothing)
+    for _ in range(3):
+        site.now += 1
+        assert result(site.realm.authenticate(ALICE, b"pass", Service.IMAP))
+    monkeypatch.undo()
+    (event,) = site.logged(LogLevel.error)
+    assert os.strerror(number) in event["faults"]
+    site.now += 1
+    site.refusal(ALICE, b"pass")
+    assert site.read[-2:] == ["identify", "read_users"]
+
+
+def test_each_trouble_is_told_anew(site: Site) -> None:
+    for _ in range(2):
+        site.path.unlink()
+        result(site.realm.refresh())
+        site.write("users: {}")
+        result(site.realm.refresh())
+    assert len(site.logged(LogLevel.error)) == 2
 
 
 def test_a_lane_that_fails_to_look_leaves_the_old_file_serving(site: Site) -> None:
