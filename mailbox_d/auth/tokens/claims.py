@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mailbox_d.address import EmailAddress
+from mailbox_d.address import MAX_PATH, EmailAddress
 from mailbox_d.errors import AddressError, AuthenticationFailed
 
 MAX_TOKEN = 8192
 """Characters; those of issuers that are known have some hundreds to 4,000."""
 
-MAX_ADDRESS = 1000
-"""Characters; no address has as many."""
-
 _END_OF_TIME = 1 << 48
 """Seconds since 1970; NaN, infinity and numbers of a thousand digits are no time."""
+
+_SHORT = 20
+"""Characters; no text that is good in a claim has more, but for an address, an issuer or an audience."""
 
 Claims: TypeAlias = Mapping[str, Any]
 
@@ -56,6 +56,19 @@ def expiry(claims: Claims) -> float:
     return _time(claims, "exp")
 
 
+def looked_at(claims: Claims, expected: Expected) -> Claims:
+    """Of what an issuer says of a token only that which is looked at, some hundreds of octets at most: it may say much
+    more. Whatever is good in it stays so, and what is not is not."""
+    names = "exp", "nbf", "cnf", "token_type", "email_verified"
+    kept = {name: _bounded(claims[name], _SHORT) for name in names if name in claims}
+    kept[expected.address_claim] = _bounded(claims.get(expected.address_claim), MAX_PATH)
+    if expected.issuer is not None and claims.get("iss") == expected.issuer:
+        kept["iss"] = expected.issuer
+    if expected.audience is not None and expected.audience in _audiences(claims):
+        kept["aud"] = expected.audience
+    return kept
+
+
 def check_claims(claims: Claims, expected: Expected, now: float) -> None:
     """Hold what a token says against what it must say; `now` in seconds since 1970. What is null is not said. Raises
     `TokenRefused`."""
@@ -74,7 +87,7 @@ def check_claims(claims: Claims, expected: Expected, now: float) -> None:
 def address_of(claims: Claims, expected: Expected) -> EmailAddress:
     """The address that a token proves. Raises `TokenRefused`, also where the issuer has not verified it."""
     text = claims.get(expected.address_claim)
-    if not isinstance(text, str) or len(text) > MAX_ADDRESS:
+    if not isinstance(text, str) or len(text) > MAX_PATH:
         raise TokenRefused(f"the token has no {expected.address_claim}")
     if expected.address_claim == "email" and claims.get("email_verified", True) not in (True, "true"):
         raise TokenRefused("the issuer has not verified the address")
@@ -87,6 +100,13 @@ def address_of(claims: Claims, expected: Expected) -> EmailAddress:
 def _audiences(claims: Claims) -> list[Any]:
     audience = claims.get("aud")
     return audience if isinstance(audience, list) else [audience]
+
+
+def _bounded(value: Any, most: int) -> Any:
+    """The value, or false for what is neither null, nor a time, nor a text of so many characters."""
+    is_text = isinstance(value, str) and len(value) <= most
+    is_number = isinstance(value, float) or (isinstance(value, int) and 0 <= value < _END_OF_TIME)
+    return value if value is None or is_text or is_number else False
 
 
 def _time(claims: Claims, name: str) -> float:

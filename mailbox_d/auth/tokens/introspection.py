@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ from mailbox_d.auth.tokens.claims import (
     TokenRefused,
     address_of,
     check_claims,
+    looked_at,
     read_claims,
 )
 from mailbox_d.errors import AuthenticationUnavailable
@@ -68,11 +70,17 @@ class KeptAnswers:
         name = self._name(token)
         self._answers[name] = (self._clock() + self._seconds, claims)
         self._answers.move_to_end(name)
-        while len(self._answers) > self._size:
+        while len(self._answers) > self._size or self._oldest_until <= self._clock():
             self._answers.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._answers)
+
+    @property
+    def _oldest_until(self) -> float:
+        """Until when the answer counts that was kept first; one that has just been kept may count no more."""
+        until, _ = next(iter(self._answers.values()), (math.inf, None))
+        return until
 
     def _name(self, token: str) -> bytes:
         return hmac.digest(self._key, token.encode("utf-8", "surrogatepass"), hashlib.sha256)
@@ -125,7 +133,7 @@ class IntrospectedTokens:
         known = self._known(token)  # somebody else may have asked while we waited
         if known is not None:
             return known
-        claims = _read(await self._ask(self._question(token)))
+        claims = _read(await self._ask(self._question(token)), self._expected)
         (self._good if claims else self._bad).keep(token, claims)
         return claims
 
@@ -138,7 +146,8 @@ class IntrospectedTokens:
         return Question(headers, urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii"))
 
 
-def _read(answer: bytes) -> Claims:
+def _read(answer: bytes, expected: Expected) -> Claims:
+    """What is to be kept of an answer, never empty where the token is active."""
     try:
         claims = read_claims(answer)
         active = claims["active"]
@@ -148,7 +157,7 @@ def _read(answer: bytes) -> Claims:
         raise AuthenticationUnavailable(
             "Authentication is not possible now", cause="the issuer's answer does not say whether a token is active"
         )
-    return claims if active else NOT_ACTIVE
+    return looked_at(claims, expected) if active else NOT_ACTIVE
 
 
 def _basic(name: str, password: str) -> str:

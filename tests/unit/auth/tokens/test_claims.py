@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.tokens.claims import Expected, TokenRefused, address_of, check_claims, read_claims
+from mailbox_d.auth.tokens.claims import (
+    Claims,
+    Expected,
+    TokenRefused,
+    address_of,
+    check_claims,
+    looked_at,
+    read_claims,
+)
 from tests.unit.auth.tokens.signing import AUDIENCE, ISSUER, NOW, claims
 
 EXPECTED = Expected(issuer=ISSUER, audience=AUDIENCE, leeway=30.0)
@@ -109,7 +117,38 @@ def test_what_is_no_object(text: bytes) -> None:
         read_claims(text)
 
 
-@given(st.dictionaries(st.sampled_from(["iss", "aud", "exp", "nbf", "email", "email_verified", "cnf"]), ANYTHING))
+NAMES = ["iss", "aud", "exp", "nbf", "email", "email_verified", "cnf"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ANYTHING), st.sampled_from([EXPECTED, Expected(), Expected("aud")]))
+def test_what_is_looked_at_is_all_that_counts(changed: dict[str, Any], expected: Expected) -> None:
+    said = read_claims(json.dumps(claims() | changed).encode())
+    assert _outcome(looked_at(said, expected), expected) == _outcome(said, expected)
+
+
+def _outcome(said: Claims, expected: Expected) -> str | None:
+    try:
+        check_claims(said, expected, NOW)
+        return str(address_of(said, expected))
+    except TokenRefused:
+        return None
+
+
+LONG: list[Any] = ["x" * 60_000, [{}] * 9000, {"x": ["y"] * 9000}, 10**4000, -(10**4000)]
+
+
+@pytest.mark.parametrize("long", LONG, ids=["text", "list", "object", "number", "negative"])
+def test_what_is_looked_at_is_little(long: Any) -> None:
+    for name in (*NAMES, "token_type", "groups"):
+        kept = looked_at(claims() | {name: long}, EXPECTED)
+        assert len(repr(kept)) < 400
+        assert "groups" not in kept
+    kept = looked_at(claims(aud=[AUDIENCE, *map(str, range(9000))]), EXPECTED)
+    assert len(repr(kept)) < 400
+    check_claims(kept, EXPECTED, NOW)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ANYTHING))
 def test_whatever_an_issuer_says_is_taken_or_refused(changed: dict[str, Any]) -> None:
     said = read_claims(json.dumps(claims() | changed).encode())
     try:

@@ -157,6 +157,44 @@ def test_what_is_kept_is_bounded_and_no_token() -> None:
     assert len(issuer.good) == len(issuer.bad) == 3
 
 
+def test_of_an_answer_little_is_kept() -> None:
+    """Issuers may tell of hundreds of groups, or whatever they like."""
+    issuer = Issuer(groups=[f"/staff/department-{number}" for number in range(300)], x=[{}] * 9000)
+    issuer.ask("abc")
+    assert len(repr(vars(issuer.good))) < 2000
+    assert issuer.ask("abc") == "alice@example.org"
+    assert len(issuer.asked) == 1
+
+
+def test_an_answer_that_says_nothing_but_active_is_kept_as_such() -> None:
+    issuer = Issuer(email=None)
+    for _ in range(2):
+        with pytest.raises(TokenRefused, match="no email"):
+            issuer.ask()
+    assert len(issuer.asked) == len(issuer.good) == 1
+
+
+def test_old_answers_go_when_another_comes() -> None:
+    issuer = Issuer()
+    issuer.ask("first")
+    issuer.time += 1
+    issuer.ask("second")
+    issuer.time += CACHE - 1
+    issuer.ask("third")
+    assert len(issuer.good) == 2
+    issuer.time += CACHE
+    issuer.ask("fourth")
+    assert len(issuer.good) == 1
+
+
+def test_answers_may_count_for_no_time_at_all() -> None:
+    issuer = Issuer()
+    issuer.good = issuer.bad = KeptAnswers(lambda: issuer.time, seconds=0)
+    tokens = IntrospectedTokens(issuer._ask, ("x", "x"), Expected(), lambda: NOW, good=issuer.good, bad=issuer.bad)
+    assert str(outcome(tokens.address_of("abc"))) == "alice@example.org"
+    assert len(issuer.good) == 0
+
+
 @pytest.mark.parametrize("token", ["a" * 9000, "ä"])
 def test_a_token_that_nobody_makes_is_not_asked_about(token: str) -> None:
     issuer = Issuer()
