@@ -33,6 +33,8 @@ class UnsteadyWay:
         (self.port,) = free_ports(1)
         self.flow = Flow.ALL
         self.delay = 0.0
+        self.taken = 0
+        """Connections so far."""
         self._goal = goal
         self._lock = threading.Lock()
         self._open_ends: set[socket.socket] = set()
@@ -67,6 +69,7 @@ class UnsteadyWay:
         with suppress(OSError):
             while True:
                 client, _ = listening.accept()
+                self.taken += 1
                 threading.Thread(target=self._lead, args=(client, listening), daemon=True).start()
 
     def _lead(self, client: socket.socket, listening: socket.socket) -> None:
