@@ -179,6 +179,7 @@ def test_users_are_listed(site: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "enabled": False,
         "quota": None,
         "quota_messages": None,
+        "maildir": None,
         "services": ["imap", "pop3", "submission"],
         "aliases": [],
         "scheme": "PLAIN",
@@ -187,6 +188,12 @@ def test_users_are_listed(site: Path, capsys: pytest.CaptureFixture[str]) -> Non
     }
     assert answers[1]["quota"] == 5 << 20 and answers[1]["app_passwords"][0]["name"] == "phone"
     assert "secret" not in out and "$argon2" not in out
+
+
+def test_where_mail_lies_is_listed(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file(site).write_text(USERS.replace("    password:", "    maildir: staff/alice\n    password:"))
+    assert ctl(site, "user", "list") == 0
+    assert capsys.readouterr().out == "alice@example.org: mail in staff/alice\n"
 
 
 def test_it_is_told_when_a_password_was_last_used(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
