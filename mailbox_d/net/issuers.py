@@ -6,8 +6,11 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+
+from mailbox_d.address import EmailAddress
 from mailbox_d.auth.tokens.claims import Expected
 from mailbox_d.auth.tokens.introspection import IntrospectedTokens, KeptAnswers, Question
 from mailbox_d.auth.tokens.keys import KeptKeys
@@ -24,11 +27,32 @@ ANSWER_MAX = 64 * 1024
 SECRET_MAX = 4096
 """Octets of a key set, of an issuer's answer, and of the password by which it knows us."""
 
-TokenChecker: TypeAlias = SignedTokens | IntrospectedTokens
+
+class TokenChecker:
+    """Checks tokens, each within so many seconds, of which the wait for a place among the questions to the issuer, or
+    for the next look at its keys, is a part. What is under way in a lane is not broken off."""
+
+    def __init__(self, tokens: SignedTokens | IntrospectedTokens, reactor: Any, *, timeout: float) -> None:
+        self._tokens = tokens
+        self._reactor = reactor
+        self._timeout = timeout
+
+    async def address_of(self, token: str) -> EmailAddress:
+        """The address that a token proves. Raises `TokenRefused`, `AuthenticationUnavailable`."""
+        checking = Deferred.fromCoroutine(self._tokens.address_of(token))
+        checking.addTimeout(self._timeout, self._reactor)
+        try:
+            return await checking
+        except (TimeoutError, CancelledError):
+            raise _unavailable("it takes too long to check a token") from None
 
 
 def token_checker(settings: Tokens, lanes: Lanes, reactor: Any) -> TokenChecker:
     """What checks tokens as `settings` say. Reads files; raises `ConfigurationError`."""
+    return TokenChecker(_tokens(settings, lanes, reactor), reactor, timeout=settings.timeout)
+
+
+def _tokens(settings: Tokens, lanes: Lanes, reactor: Any) -> SignedTokens | IntrospectedTokens:
     if settings.jwt is not None:
         return _signed(settings, settings.jwt, lanes, reactor)
     assert settings.introspection is not None
