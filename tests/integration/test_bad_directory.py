@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,6 +20,7 @@ from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, Ld
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
 from tests.integration.bad_directory import Answer, answering, entry, message, result, tlv
+from tests.integration.ports import HOST
 
 QUERY = Query("dc=example", "(mail=alice@example.org)", ("mail",))
 BIND, ENTRY, DONE, REFERENCE, EXTENDED = 0x61, 0x64, 0x65, 0x73, 0x78
@@ -156,6 +159,32 @@ def test_nothing_that_was_said_before_tls_counts_after_it() -> None:
     answer = says(result(EXTENDED, 0), result(BIND, 0))
     with answering(answer) as directory, pytest.raises(ServerFault, match="before TLS"):
         LdapConnection(Way(directory.uri, ssl.create_default_context(), PATIENCE))
+
+
+def test_a_handshake_that_trickles_ends_in_time() -> None:
+    """Each octet comes soon enough, and there is no end of them."""
+    with socket.create_server((HOST, 0)) as listening:
+        listening.settimeout(PATIENCE)
+        ended = threading.Event()
+        thread = threading.Thread(target=trickle, args=(listening, ended))
+        thread.start()
+        try:
+            with pytest.raises(ServerFault, match="in time"):
+                LdapConnection(Way(f"ldaps://{HOST}:{listening.getsockname()[1]}", ssl.create_default_context(), SHORT))
+            assert not ended.is_set()
+        finally:
+            thread.join(PATIENCE)
+
+
+def trickle(listening: socket.socket, ended: threading.Event) -> None:
+    """Begin a long handshake message, an octet at a time, for as long as anybody listens, and not for ever."""
+    client, _ = listening.accept()
+    with client, suppress(OSError):
+        client.sendall(b"\x16\x03\x03\x3f\xff")
+        for _ in range(int(PATIENCE / 0.02)):
+            client.sendall(b"\2")
+            time.sleep(0.02)
+        ended.set()
 
 
 @pytest.mark.parametrize(("code", "accepted"), [(0, True), (49, False), (19, False), (32, False)])
