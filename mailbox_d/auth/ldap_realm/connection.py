@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import time
@@ -166,17 +165,6 @@ def _entry(dn: str, attributes: dict[str, list[bytes]]) -> Entry:
     return Entry(dn, {name.lower(): tuple(values) for name, values in attributes.items()})
 
 
-def _step_of_handshake(wrapped: ssl.SSLSocket) -> int | None:
-    """What the handshake waits for next, in the words of poll(2); None where it is done."""
-    try:
-        wrapped.do_handshake()
-    except ssl.SSLWantReadError:
-        return select.POLLIN
-    except ssl.SSLWantWriteError:
-        return select.POLLOUT
-    return None
-
-
 class _Connection(Connection):  # type: ignore[misc]
     """ldap3's connection, which speaks through `_Strategy`."""
 
@@ -254,26 +242,11 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
             raise ServerFault(f"{way.uri}: more than one answer before TLS")
         plain = self.connection.socket
         try:
-            host = urlsplit(way.uri).hostname
-            wrapped = way.tls.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-            self.connection.socket = wrapped
-            self._shake_hands(wrapped)
+            self.connection.socket = way.tls.wrap_socket(plain, server_hostname=urlsplit(way.uri).hostname)
         except BaseException:
             plain.close()
             self.close()
             raise
-
-    def _shake_hands(self, wrapped: ssl.SSLSocket) -> None:
-        """Within the time, however many octets that takes."""
-        wrapped.settimeout(0)
-        wanted: int | None = 0
-        while wanted is not None:
-            wanted = _step_of_handshake(wrapped)
-            if wanted:
-                ready = select.poll()
-                ready.register(wrapped, wanted)
-                ready.poll(self._left() * 1000)
-        wrapped.settimeout(self._left())
 
     def receiving(self) -> list[bytes]:
         """One message, whole."""
