@@ -155,7 +155,7 @@ def test_a_lock_that_somebody_else_made_is_given_to_the_owner_of_the_file(daemon
 @only_root
 def test_what_is_no_lock_file_is_given_to_nobody(daemons: Path) -> None:
     lock, secret = daemons.parent / "users.yaml.lock", daemons.parent / "secret"
-    secret.write_text("of root's")
+    secret.touch(0o600)
     lock.hardlink_to(secret)
     edit_users(daemons, DISABLE)
     secret.with_name("full").write_text("of root's")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailbox_d.auth.users_edit.changes import CannotEdit
@@ -62,10 +63,11 @@ def fill_empty(text: str, root: AnyPlace, owner: EntryPlace, key: str, value: Pl
     return [Cut(empty.start - blank, empty.end), _lines_behind(text, end, lines)]
 
 
-def append_item(text: str, items: ListPlace, value: Plain) -> list[Cut]:
-    """Behind the last item of a list that has one."""
+def append_items(text: str, items: ListPlace, values: Sequence[Plain]) -> list[Cut]:
+    """Behind the last item of a list that has one, a line for each."""
     indent = column(text, items.start)
-    return [_lines_behind(text, end_of_entry(text, items.end, indent), [f"{' ' * indent}- {in_line(value)}"])]
+    lines = [f"{' ' * indent}- {in_line(value)}" for value in values]
+    return [_lines_behind(text, end_of_entry(text, items.end, indent), lines)]
 
 
 def remove_lines(text: str, start: int, end: int) -> Cut:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -24,10 +25,10 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Add an item to a list that is there."""
+    """Add items to a list that is there."""
 
     path: KeyPath
-    value: Plain
+    values: tuple[Plain, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,12 @@ class Remove:
 Change: TypeAlias = Put | Append | Remove
 
 
-def changed(document: Plain, change: Change) -> Plain:
-    """What a document is to be after a change. Raises `CannotEdit` where the change does not fit."""
+def changed(document: Plain, changes: Sequence[Change]) -> Plain:
+    """What a document is to be after changes, one after the other. Raises `CannotEdit` where one does not fit."""
     after = deepcopy(document)
     try:
-        _change(after, change)
+        for change in changes:
+            _change(after, change)
     except (KeyError, IndexError, TypeError):
         raise CannotEdit("there is nothing at this place of the file") from None
     return after
@@ -55,7 +57,7 @@ def _change(document: Plain, change: Change) -> None:
         items = _at(document, change.path)
         if not isinstance(items, list):
             raise TypeError
-        items.append(deepcopy(change.value))
+        items.extend(deepcopy(change.values))
         return
     above, last = _at(document, change.path[:-1]), change.path[-1]
     if isinstance(above, dict) and isinstance(last, str):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailbox_d.auth.users_edit import block_style, flow_style
 from mailbox_d.auth.users_edit.block_style import Cut
 from mailbox_d.auth.users_edit.changes import Append, CannotEdit, Change, Put, Remove, changed
@@ -11,28 +13,43 @@ from mailbox_d.config.faults import ConfigurationError, KeyPath
 from mailbox_d.config.source import DEFAULT_LIMITS, DocumentLimits, Plain, parse_document
 
 
-def edited(text: str, change: Change, limits: DocumentLimits = DEFAULT_LIMITS) -> str:
-    """The text after a change, which then says what it said, changed so, and nothing else.
+def edited(text: str, *changes: Change, limits: DocumentLimits = DEFAULT_LIMITS) -> str:
+    """The text after changes, one after the other, which then says what it said, changed so, and nothing else.
 
     Raises `CannotEdit` where the text is laid out so that this cannot be done, `ConfigurationError` where it cannot be
     read.
     """
-    return edited_saying(text, value_of(text, limits), change, limits)[0]
+    return edited_from(text, value_of(text, limits), changes, limits)
 
 
-def edited_saying(text: str, value: Plain, change: Change, limits: DocumentLimits) -> tuple[str, Plain]:
-    """The same with what the text says before, and with what it says after."""
-    meant = changed(value, change)
-    root = find_places(text)
-    for cut in sorted(_cuts(text, root, change), key=lambda cut: cut.start, reverse=True):
-        text = text[: cut.start] + cut.new + text[cut.end :]
-    try:
-        said = value_of(text, limits)
-    except ConfigurationError:
-        said = None
-    if said != meant:
+def edited_from(text: str, value: Plain, changes: Sequence[Change], limits: DocumentLimits) -> str:
+    """The same where it is known what the text says. It is read once again, however many changes there are."""
+    meant = changed(value, changes)
+    root, before = None, None
+    for change in changes:
+        if root is None or not _leaves_place(before, change):
+            root = find_places(text)
+        for cut in sorted(_cuts(text, root, change), key=lambda cut: cut.start, reverse=True):
+            text = text[: cut.start] + cut.new + text[cut.end :]
+        before = change
+    if _said(text, limits) != meant:
         raise CannotEdit("the file is laid out so that this cannot be changed safely: change it by hand")
-    return text, said
+    return text
+
+
+def _leaves_place(before: Change | None, change: Change) -> bool:
+    """Whether one change leaves what the next one is about in its place: an item that stood before a removed one."""
+    if not isinstance(before, Remove) or not isinstance(change, Remove) or before.path[:-1] != change.path[:-1]:
+        return False
+    behind, index = before.path[-1], change.path[-1]
+    return isinstance(behind, int) and isinstance(index, int) and index < behind
+
+
+def _said(text: str, limits: DocumentLimits) -> Plain:
+    try:
+        return value_of(text, limits)
+    except ConfigurationError:
+        return None
 
 
 def value_of(text: str, limits: DocumentLimits) -> Plain:
@@ -45,7 +62,7 @@ def value_of(text: str, limits: DocumentLimits) -> Plain:
 
 def _cuts(text: str, root: AnyPlace, change: Change) -> list[Cut]:
     if isinstance(change, Append):
-        return _append(text, place_at(root, change.path), change.value)
+        return _append(text, place_at(root, change.path), change.values)
     if isinstance(change, Remove):
         return _remove(text, root, change.path)
     above, key = place_at(root, change.path[:-1]), str(change.path[-1])
@@ -54,10 +71,12 @@ def _cuts(text: str, root: AnyPlace, change: Change) -> list[Cut]:
     return _replace(text, root, change) if key in above.entries else _add(text, root, above, change)
 
 
-def _append(text: str, items: AnyPlace, value: Plain) -> list[Cut]:
+def _append(text: str, items: AnyPlace, values: Sequence[Plain]) -> list[Cut]:
     if not isinstance(items, ListPlace):
         raise CannotEdit("there is nothing at this place of the file")
-    return flow_style.add(text, items, in_line(value)) if items.flow else block_style.append_item(text, items, value)
+    if items.flow:
+        return flow_style.add(text, items, ", ".join(map(in_line, values)))
+    return block_style.append_items(text, items, values)
 
 
 def _add(text: str, root: AnyPlace, mapping: MappingPlace, change: Put) -> list[Cut]:

@@ -78,8 +78,10 @@ def add_app_password(address: EmailAddress, name: str, entry: Mapping[str, Plain
         there = app_passwords(document, address)
         if name in there:
             raise CannotEdit(f"{address} has an app password of this name already: {name}")
-        path = ("users", user, "app_passwords")
-        return [Put((*path, name), dict(entry))] if there else [Put(path, {name: dict(entry)})]
+        path, of_user = ("users", user, "app_passwords"), _section(document, "users")[user]
+        if isinstance(of_user, dict) and path[-1] in of_user:  # with comments in it, perhaps
+            return [Put((*path, name), dict(entry))]
+        return [Put(path, {name: dict(entry)})]
 
     return plan
 
@@ -123,9 +125,9 @@ def add_alias(alias: EmailAddress, targets: Sequence[EmailAddress]) -> Plan:
 def _more_targets(key: str, there: Plain, targets: Sequence[EmailAddress]) -> Sequence[Change]:
     known = _items(there)
     more: list[Plain] = [str(target) for target in targets if _index_of(known, target) is None]
-    if not isinstance(there, list):
-        return [Put(("aliases", key), [*known, *more])] if more else []
-    return [Append(("aliases", key), target) for target in more]
+    if more and not isinstance(there, list):
+        return [Put(("aliases", key), [*known, *more])]
+    return [Append(("aliases", key), tuple(more))] if more else []
 
 
 def remove_alias(alias: EmailAddress, targets: Sequence[EmailAddress]) -> Plan:

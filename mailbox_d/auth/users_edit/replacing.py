@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mailbox_d.auth.users_edit.changes import CannotEdit, Change
-from mailbox_d.auth.users_edit.edited_text import edited_saying, value_of
+from mailbox_d.auth.users_edit.edited_text import edited_from, value_of
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, UsersFileLimits, read_users
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.config.source import Plain
@@ -66,9 +66,8 @@ def _read(editing: Editing, real: bytes, path: Path) -> str:
 def _after(text: str, plan: Plan, limits: UsersFileLimits) -> str:
     mark, text = text[: text.startswith(_BOM)], text.removeprefix(_BOM)
     value = value_of(text, limits.document)
-    for change in plan(value):
-        text, value = edited_saying(text, value, change, limits.document)
-    return mark + text
+    changes = plan(value)
+    return mark + (edited_from(text, value, changes, limits.document) if changes else text)
 
 
 def _replace(editing: Editing, real: bytes, before: os.stat_result, content: bytes, path: Path) -> None:

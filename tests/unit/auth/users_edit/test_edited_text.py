@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbox_d.address import EmailAddress
+from mailbox_d.auth.users_edit import edited_text
 from mailbox_d.auth.users_edit.changes import Append, CannotEdit, Change, Put, Remove
-from mailbox_d.auth.users_edit.edited_text import edited
-from mailbox_d.config.source import parse_document
+from mailbox_d.auth.users_edit.edited_text import edited, value_of
+from mailbox_d.auth.users_edit.edits import add_app_password
+from mailbox_d.config.source import DEFAULT_LIMITS, parse_document
 
 TEXT = """\
 # top
@@ -38,7 +46,7 @@ SALES = ("aliases", "sales@example.org")
         (Put((*ALICE, "password"), "{PLAIN}new"), '"{PLAIN}x"', '"{PLAIN}new"'),
         (Put((*ALICE, "enabled"), False), "# weak\n", "# weak\n    enabled: false\n"),
         (Put((*BOB, "quota"), "1 GiB"), "[b@example.org]}", "[b@example.org], quota: 1 GiB}"),
-        (Append((*BOB, "aliases"), "no"), "[b@example.org]", '[b@example.org, "no"]'),
+        (Append((*BOB, "aliases"), ("no",)), "[b@example.org]", '[b@example.org, "no"]'),
         (Remove((*BOB, "aliases", 0)), "[b@example.org]", "[]"),
         (Remove((*BOB, "aliases")), ", aliases: [b@example.org]", ""),
         (Remove((*BOB, "password")), 'password: "{PLAIN}y", ', ""),
@@ -53,7 +61,7 @@ SALES = ("aliases", "sales@example.org")
             " # bob\n",
             ' # bob\n  c@example.org: {password: "{PLAIN}z", quota: 5 MB}\n',
         ),
-        (Append(SALES, "c@example.org"), "  - bob@example.org\n", "  - bob@example.org\n  - c@example.org\n"),
+        (Append(SALES, ("c@example.org",)), "  - bob@example.org\n", "  - bob@example.org\n  - c@example.org\n"),
         (Remove((*SALES, 0)), "  - alice@example.org # a\n", ""),
         (Remove((*SALES, 1)), "  # Bob-too\n  - bob@example.org\n", ""),
         (
@@ -101,7 +109,7 @@ def test_only_the_entry_changes(change: Change, old: str, new: str, newline: str
         ("users: {\n  a: {b: 1},\n  c: {}\n}\n", Remove(("users", "c")), "users: {\n  a: {b: 1},\n}\n"),
         ("users: { a: 1, b: 2 }", Remove(("users", "b")), "users: { a: 1 }"),
         ("users: { a: 1, b: 2 }", Remove(("users", "a")), "users: { b: 2 }"),
-        ("a: [x, y,]", Append(("a",), "z"), "a: [x, y, z,]"),
+        ("a: [x, y,]", Append(("a",), ("z",)), "a: [x, y, z,]"),
         ("a: >-\n  x\n  y\n# end\n", Put(("a",), "z"), "a: z\n# end\n"),
         ("a:   'x'  # y", Put(("a",), "z"), "a:   z  # y"),
         ("a:\n\n\n# z", Put(("a",), "z"), "a: z\n\n\n# z"),
@@ -111,6 +119,62 @@ def test_only_the_entry_changes(change: Change, old: str, new: str, newline: str
 )  # fmt: skip
 def test_of_whatever_style_it_is(text: str, change: Change, after: str) -> None:
     assert edited(text, change) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "items", "after"),
+    [
+        ("a:\n- 0\n# one\n- 1\n- 2 # two\n  # in two\n- 3\n", (3, 2), "a:\n- 0\n# one\n- 1\n"),
+        ("a:\n- 0\n# one\n- 1\n- 2 # two\n  # in two\n- 3\n", (2, 1, 0), "a:\n- 3\n"),
+        ("a: [0, 1, 2, 3]\n", (3, 2), "a: [0, 1]\n"),
+        ("a: [0, 1, 2, 3,] # z\n", (3, 1), "a: [0, 2, ] # z\n"),
+        ("a: [\n  0, # zero\n  # one\n  1,\n  2, 3\n]\n", (3, 1, 0), "a: [\n  2\n]\n"),
+        ("a:\n- 0\n- 1\n- 2\n", (1, 1), "a:\n- 0\n"),
+        ("a:\n- 0\n- 1\n- 2\n", (0, 1), "a:\n- 1\n"),
+    ],
+)
+def test_several_items_go_at_once(text: str, items: tuple[int, ...], after: str) -> None:
+    assert edited(text, *(Remove(("a", item)) for item in items)) == after
+
+
+def test_several_items_come_at_once() -> None:
+    assert edited("a:\n- 0 # z\n", Append(("a",), (1, "no"))) == 'a:\n- 0 # z\n- 1\n- "no"\n'
+    assert edited("a: [0] # z\n", Append(("a",), (1, "no"))) == 'a: [0, 1, "no"] # z\n'
+    assert edited("a: [\n  0 # z\n]\n", Append(("a",), (1, 2))) == "a: [\n  0, # z\n  1, 2\n]\n"
+
+
+def test_each_change_finds_what_the_ones_before_it_left() -> None:
+    lists = "a:\n- 0\n- 1\nb:\n- 2\n- 3\n"
+    assert edited(lists, Remove(("a", 1)), Remove(("b", 0))) == "a:\n- 0\nb:\n- 3\n"
+    changes = (Put((*ALICE, "enabled"), False), Remove(BOB), Put((*ALICE, "enabled"), True), Remove(("aliases",)))
+    after = edited(TEXT, *changes)
+    assert after == edited(edited(edited(edited(TEXT, changes[0]), changes[1]), changes[2]), changes[3])
+
+
+def test_the_text_is_read_but_once_again_however_many_changes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a:\n" + "".join(f"- {number}\n" for number in range(100))
+    read: list[str] = []
+
+    def noting(function: Callable[..., Any], text: str, *more: Any) -> Any:
+        read.append(function.__name__)
+        return function(text, *more)
+
+    for function in (edited_text.find_places, edited_text.parse_document):
+        monkeypatch.setattr(edited_text, function.__name__, partial(noting, function))
+    assert edited(text, *(Remove(("a", number)) for number in range(99, 0, -1))) == "a:\n- 0\n"
+    assert read == ["parse_document", "find_places", "parse_document"]
+
+
+@pytest.mark.parametrize("text", ["app_passwords: {\n  # stolen\n}\n", "app_passwords: {} # none\n"])
+def test_the_first_app_password_leaves_the_comment_of_those_that_were_there(text: str) -> None:
+    before = 'users:\n  bob@x.org:\n    password: "{PLAIN}x"\n    '
+    whole = before + text.replace("\n", "\n    ").rstrip(" ")
+    bob = EmailAddress.parse("bob@x.org")
+    result = edited(whole, *add_app_password(bob, "phone", {"a": 1})(value_of(whole, DEFAULT_LIMITS)))
+    assert result.startswith(before) and all(comment in result for comment in re.findall("#.*", text))
+    assert parse_document(result, "").value == {
+        "users": {"bob@x.org": {"password": "{PLAIN}x", "app_passwords": {"phone": {"a": 1}}}}
+    }
 
 
 @pytest.mark.parametrize(
@@ -124,7 +188,7 @@ def test_what_is_written_is_read_as_it_was_meant(key: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=50), st.booleans())
 def test_any_text_is_written_so_that_it_is_read_again(text: str, flow: bool) -> None:
     before = "users: {a: [1]}\n" if flow else "users:\n  a:\n  - 1\n"
-    then: Change = Append(("users", "a"), text) if text != "a" else Put(("b",), text)
+    then: Change = Append(("users", "a"), (text,)) if text != "a" else Put(("b",), text)
     after = edited(edited(before, Put(("users", text), text)), then)
     value = parse_document(after, "").value
     assert isinstance(value, dict) and isinstance(value["users"], dict)
@@ -137,9 +201,10 @@ def test_any_text_is_written_so_that_it_is_read_again(text: str, flow: bool) -> 
         ("? a\n: 1\n? b\n: 2\n", Remove(("a",))),
         ("a: 1\n", Remove(("a",))),
         ("a: 1\n", Remove(("b",))),
-        ("a: 1\n", Append(("a",), 1)),
+        ("a: 1\n", Append(("a",), (1,))),
         ("- a\n", Put(("x",), 1)),
         ("a: 1\n", Put(("a",), 1.5)),
+        ("a:\n  b: |+\n    x\n\n\n", Put(("a", "c"), 1)),  # the blank lines are the text's
     ],
 )
 def test_what_cannot_be_done_safely_is_refused(text: str, change: Change) -> None:
