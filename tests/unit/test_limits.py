@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from mailbox_d.auth.guessing.guesses import GuessLimits
+from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS, LdapBounds
 from mailbox_d.config.limits import Limits
 from mailbox_d.imap.service import IMAPLimits
 from mailbox_d.limits import (
     guess_limits,
     imap_limits,
+    ldap_bounds,
     login_session_limits,
     pop3_limits,
     relay_limits,
@@ -81,3 +83,18 @@ def test_how_many_logins_may_fail_can_be_configured() -> None:
         remembered=31,
         acquaintances=32,
     )
+
+
+def test_what_directories_may_cost_can_be_configured() -> None:
+    chosen = {
+        "ldap_answer": 100_000,
+        "ldap_answer_messages": 11,
+        "ldap_members": 12,
+        "ldap_connections": 13,
+        "ldap_idle": 14.0,
+        "ldap_rest": 1.5,
+        "ldap_remembered": 1600,
+    }
+    configured = ldap_bounds(LIMITS.model_copy(update=chosen))
+    assert configured == LdapBounds(100_000, 11, 12, 13, 14.0, 1.5, 1600)
+    assert ldap_bounds(Limits()) == DEFAULT_BOUNDS
