@@ -18,8 +18,8 @@ from types import MappingProxyType
 import argon2.exceptions
 import argon2.low_level
 import bcrypt
-from passlib.hash import sha256_crypt, sha512_crypt
 
+from mailbox_d.auth import sha_crypt
 from mailbox_d.auth.scram_keys import read_keys
 from mailbox_d.auth.scram_keys import verify as verify_keys
 from mailbox_d.config.faults import Refusal
@@ -160,13 +160,6 @@ def _read_sha_crypt(form: re.Pattern[str], kind: str, value: str, encoding: str,
     return match[0].encode("ascii")
 
 
-def _verify_sha_crypt(verify: Callable[[bytes, bytes], bool], value: bytes, password: bytes) -> bool:
-    try:
-        return bool(verify(password, value))
-    except ValueError:  # a password longer than passlib takes
-        return False
-
-
 def _read_salted(algorithm: str, value: str, encoding: str, ceiling: CostCeiling) -> bytes:
     octets = _encoded(value, encoding, "B64")
     if len(octets) <= hashlib.new(algorithm).digest_size:
@@ -210,12 +203,8 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         "ARGON2I": Scheme(partial(_read_argon2, "argon2i"), partial(_verify_argon2, argon2.low_level.Type.I)),
         SCRAM: Scheme(_read_scram, _verify_scram),
         "BLF-CRYPT": Scheme(_read_bcrypt, _verify_bcrypt),
-        "SHA512-CRYPT": Scheme(
-            partial(_read_sha_crypt, _SHA512_CRYPT, "$6$"), partial(_verify_sha_crypt, sha512_crypt.verify)
-        ),
-        "SHA256-CRYPT": Scheme(
-            partial(_read_sha_crypt, _SHA256_CRYPT, "$5$"), partial(_verify_sha_crypt, sha256_crypt.verify)
-        ),
+        "SHA512-CRYPT": Scheme(partial(_read_sha_crypt, _SHA512_CRYPT, "$6$"), sha_crypt.verify),
+        "SHA256-CRYPT": Scheme(partial(_read_sha_crypt, _SHA256_CRYPT, "$5$"), sha_crypt.verify),
         "SSHA512": Scheme(partial(_read_salted, "sha512"), partial(_verify_salted, "sha512")),
         "SSHA256": Scheme(partial(_read_salted, "sha256"), partial(_verify_salted, "sha256")),
         "SSHA": Scheme(partial(_read_salted, "sha1"), partial(_verify_salted, "sha1")),
