@@ -111,6 +111,17 @@ def test_one_that_is_there_is_taken_over(site: Site) -> None:
     assert len(site.store.account(ALICE).open("INBOX").messages()) == 1
 
 
+def test_an_operator_s_link_says_it_before_the_user_comes(site: Site) -> None:
+    make(site.root / "staff/alice")
+    (site.root / OWN).parent.mkdir(parents=True)
+    (site.root / OWN).symlink_to("../../staff/alice")
+    assert one_account(site.store.disk, Layout(site.root), str(ALICE)).maildir.endswith(b"/staff/alice")
+    site.has("staff/alice")
+    site.deliver()
+    assert site.messages("staff/alice") == 1
+    assert (site.root / "staff/alice/mailboxd-owner").exists()
+
+
 def test_a_user_moves_when_the_realm_says_so(site: Site) -> None:
     site.has("old/alice")
     site.deliver()
