@@ -323,3 +323,11 @@ def test_a_mutated_file_loads_or_has_faults_with_places(seed: int, site: Path) -
             assert "another kind of value" not in str(fault)
             assert "Input should" not in str(fault)
             assert "this is not YAML" not in str(fault)
+
+
+def test_authorities_of_clients_that_nobody_is_asked_for(site: Path) -> None:
+    ca = "tls/mail.example.org.pem"
+    (warning,) = load_text(site, MINIMAL + f"login: {{client_certificates: {{ca: {ca}}}}}\n").warnings
+    assert str(warning).endswith("nobody is asked for a certificate, expected EXTERNAL among the mechanisms")
+    asked = f"login: {{mechanisms: [EXTERNAL], client_certificates: {{ca: {ca}}}}}\n"
+    assert not load_text(site, MINIMAL + asked).warnings

@@ -12,13 +12,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from mailbox_d.config.client_certificates import ClientCertificates
 from mailbox_d.config.faults import ConfigurationError
 from mailbox_d.net.certificates import Certificates, PairFiles
 from mailbox_d.net.client_authorities import CHAIN_DEPTH
 from mailbox_d.net.client_certificates import Shown, shown_on
+from tests.dialogues.imap_server import imap_dialogue
 from tests.integration.authority import Authority, Pair, forged, now, self_signed
 from tests.unit.net.pki import replace, write_pair
 from tests.unit.net.tls_peers import Client, RawClient, Server, client_context
@@ -319,6 +320,24 @@ def test_a_certificate_counts_on_its_own_connection_alone(
     assert client.tls.session_reused is False
     expected = {None: Shown(ALICE), "expired": Shown(fault="it has expired")}
     assert shown(again) == expected.get(second, Shown(str(second)))
+
+
+@pytest.mark.parametrize(
+    ("certificate", "told"),
+    [("expired", ["the certificate of 192.168.1.1 is not taken: it has expired"]), (ALICE, [])],
+)
+@pytest.mark.parametrize("loses", [False, True])
+def test_the_log_says_why_a_certificate_is_not_taken(certificate: str, told: list[str], loses: bool) -> None:
+    """Whether the handshake goes on or ends by it."""
+    connection = imap_dialogue({"certificate": certificate})
+    connection.connect()
+    connection.send(b"a STARTTLS\r\n")
+    with capturedLogs() as events:
+        if loses:
+            connection.protocol.connectionLost()
+        else:
+            connection.finish_handshake()
+    assert [formatEvent(event) for event in events if "certificate" in event["log_format"]] == told
 
 
 # -- files that change -------------------------------------------------------------------------------------------
