@@ -50,7 +50,7 @@ class Jwt(Section):
     """Where the issuer has its keys: its `jwks_uri`."""
 
     keys_refresh: Annotated[float, Duration(least=MINUTE, most=DAY)] = HOUR
-    """After which time the keys are fetched anew, or read. A key that is not known is looked for once a minute."""
+    """After which time the keys are fetched anew, or read. A key that is not known is looked for every 5 s at most."""
 
     ca: Annotated[Path, FilePath()] | None = None
     """The authorities that the certificate of `keys_url` is checked against, in PEM; null: the system's."""
@@ -88,7 +88,7 @@ class Tokens(Section):
     """How long an answer of the issuer counts, and so how long a token may be taken that is revoked."""
 
     timeout: Annotated[float, Duration(least=0.1, most=MINUTE)] = 10.0
-    """Within which time the issuer must have answered; later, nobody can log in by a token."""
+    """Within which time the issuer must have answered, and a token must be checked; later, the login is temporary."""
 
     @model_validator(mode="after")
     def _exactly_one_issuer(self) -> Tokens:
