@@ -130,7 +130,7 @@ def test_of_whatever_style_it_is(text: str, change: Change, after: str) -> None:
         ("a: [0, 1, 2, 3,] # z\n", (3, 1), "a: [0, 2, ] # z\n"),
         ("a: [\n  0, # zero\n  # one\n  1,\n  2, 3\n]\n", (3, 1, 0), "a: [\n  2\n]\n"),
         ("a:\n- 0\n- 1\n- 2\n", (1, 1), "a:\n- 0\n"),
-        ("a:\n- 0\n- 1\n- 2\n", (0, 1), "a:\n- 1\n"),
+        ("a:\n- x000\n- 1\n- 2\n", (0, 1), "a:\n- 1\n"),
     ],
 )
 def test_several_items_go_at_once(text: str, items: tuple[int, ...], after: str) -> None:
