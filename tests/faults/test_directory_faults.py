@@ -20,12 +20,13 @@ from mailbox_d.auth.ldap_realm.connection import LdapConnection, Way
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.servers import OpenConnection, Servers
 from mailbox_d.errors import AuthenticationUnavailable
-from tests.faults.directory_load import KEPT, LOGINS, RECIPIENTS, UNKEPT, Ask, Load, Said, at_work, questions
+from tests.faults.directory_load import KEPT, LOGINS, RECIPIENTS, UNKEPT, Ask, Load, Said, at_work, questions, recipient
 from tests.faults.directory_place import LANE, POOLS, UnsteadyPlace, unsteady_place
 from tests.faults.tally import IN_FULL, count, tell
 from tests.faults.vitals import assert_level, vitals, wait_until
 from tests.integration.bad_directory import answering, entry, message, result
 from tests.integration.directory_site import LONG
+from tests.integration.site import BOB
 from tests.integration.slapd import SECRET, SERVICE_DN
 from tests.integration.unsteady_way import Flow, UnsteadyWay, unsteady_way
 
@@ -129,6 +130,20 @@ def test_fault_24_each_way_to_fail_is_temporary(place: UnsteadyPlace, fail: Call
         user = f"{service}1@{UNKEPT}" if service in LOGINS else f"anna@{UNKEPT}"
         wait_until(lambda ask=ask, user=user: ask(place.site, user)[0] is Said.YES, f"{service} is back")
     count("24: a directory that fails", faults=1, messages=len(answers))
+
+
+def test_fault_24_a_daemon_may_start_before_its_directory(place: UnsteadyPlace) -> None:
+    try:
+        refuse(place)
+        place.daemon.restart()
+        asked = asked_of(place, next(USERS))
+        assert {ask()[0] for ask in asked.values()} == {Said.LATER}
+        assert {log_in(place.site, BOB)[0] for log_in in LOGINS.values()} == {Said.YES}
+    finally:
+        mend(place)
+    wait_until(lambda: recipient(place.site, f"alice@{KEPT}")[0] is Said.YES, "it is found")
+    assert {log_in(place.site, f"{service}@{KEPT}")[0] for service, log_in in LOGINS.items()} == {Said.YES}
+    count("24: a directory that fails", faults=1, messages=len(asked))
 
 
 def test_fault_24_an_answer_that_is_late_and_in_time_is_an_answer(tmp_path: Path) -> None:
