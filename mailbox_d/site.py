@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
-from mailbox_d.auth.guessing.acquaintances import FILE_MAX, Acquaintances, Pair
+from mailbox_d.auth.guessing.acquaintances import FILE_MAX, Acquaintances, Places
 from mailbox_d.auth.guessing.acquaintances import FILE_NAME as ACQUAINTANCES
 from mailbox_d.auth.guessing.guesses import Guesses
 from mailbox_d.auth.last_use import LAST_USE, LastUse, Use
@@ -99,7 +99,7 @@ class Site:
     user_sessions: UserSessions
     guesses: Guesses
     """Who has to wait between two logins, whatever service they want."""
-    acquaintances: KeptState[Pair]
+    acquaintances: KeptState[Places]
     daily_messages: DailyMessages
     room: BatchRoom
     sessions: OpenSessions
@@ -117,7 +117,8 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     children = max(1, (os.cpu_count() or 1) - 1)
     workers = build_workers(configuration, reactor, children)
     last_use = LastUse(time.time)
-    directory = build_directory(configuration, realms, last_use)
+    keeps_secret = kept_secret(configuration, reactor, secret, lanes)
+    directory = build_directory(configuration, realms, last_use, keeps_secret.load)
     quotas = quota_rules(directory, configuration.quota)
     maildirs = build_maildirs(configuration, watch, quotas, directory)
     recorder = build_recorder(configuration, lanes)
@@ -137,7 +138,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         directory=directory,
         last_use=last_use,
         kept_last_use=kept_last_use(configuration, reactor, last_use, lanes),
-        kept_secret=kept_secret(configuration, reactor, secret, lanes),
+        kept_secret=keeps_secret,
         tokens=build_tokens(configuration, lanes, reactor),
         recipients=recipients,
         quotas=quotas,
@@ -172,7 +173,7 @@ def build_workers(configuration: Configuration, reactor: Any, count: int) -> Chi
 
 def kept_acquaintances(
     configuration: Configuration, reactor: Any, acquaintances: Acquaintances, lanes: Lanes
-) -> KeptState[Pair]:
+) -> KeptState[Places]:
     """What has it written down from where users have logged in."""
     path = os.fsencode(configuration.storage.state / ACQUAINTANCES)
     return KeptState(reactor, path, acquaintances, lanes.files.run, most=FILE_MAX)
@@ -201,10 +202,15 @@ def build_maildirs(
     )
 
 
-def build_directory(configuration: Configuration, realms: Mapping[str, AnyRealm], last_use: LastUse) -> Directory:
+def build_directory(
+    configuration: Configuration,
+    realms: Mapping[str, AnyRealm],
+    last_use: LastUse,
+    ready: Callable[[], Awaitable[None]],
+) -> Directory:
     """The users of all domains."""
     domains = configuration.domains.items()
-    return Directory({name: realms[domain.realm] for name, domain in domains}, used=last_use.note)
+    return Directory({name: realms[domain.realm] for name, domain in domains}, used=last_use.note, ready=ready)
 
 
 def build_connections(limits: Limits) -> ConnectionLimits:

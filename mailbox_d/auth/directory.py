@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.realm import LoggedIn, Realm, Service, User
@@ -15,14 +15,20 @@ class Directory:
 
     `domains` has lower-case A-labels. The look-ups raise `AuthenticationUnavailable` where the realm cannot be asked;
     an address of a domain that is not served is nobody's. `used` is told of each user who has proved who they are, with
-    the name of their app password.
+    the name of their app password. Who wants to log in, or wants keys, waits until `ready`: what strangers are told
+    must be the same as before a restart.
     """
 
     def __init__(
-        self, domains: Mapping[str, Realm], *, used: Callable[[EmailAddress, str], None] = lambda address, by: None
+        self,
+        domains: Mapping[str, Realm],
+        *,
+        used: Callable[[EmailAddress, str], None] = lambda address, by: None,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._domains = dict(domains)
         self._used = used
+        self._ready = ready
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -59,6 +65,7 @@ class Directory:
 
     async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
         """The user of this address, if this is their password. Raises as `Realm.authenticate` does."""
+        await self._be_ready()
         realm = self._domains.get(address.domain)
         if realm is not None:
             logged_in = await realm.authenticate(address, password, service)
@@ -71,6 +78,7 @@ class Directory:
 
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         """As `Realm.scram_keys`; what a realm has of an address of another one's domain is nobody's."""
+        await self._be_ready()
         realm = self._domains.get(address.domain)
         if realm is not None:
             return await realm.scram_keys(address)
@@ -86,3 +94,7 @@ class Directory:
             raise AuthenticationFailed("Authentication failed", cause="no such user, or one who may not")
         self._used(user.address, "")
         return user
+
+    async def _be_ready(self) -> None:
+        if self._ready is not None:
+            await self._ready()

@@ -58,13 +58,10 @@ class LastUse:
 
     def recall(self, rows: Sequence[Use]) -> None:
         """Take what was kept, as it was before anything that was noted since."""
-        since = self._times
-        self._times = OrderedDict(((user, by), when) for user, by, when in rows[-self._most :])
-        for use, when in since.items():
-            self._times[use] = when
-            self._times.move_to_end(use)
-        while len(self._times) > self._most:
-            self._times.popitem(last=False)
+        for user, by, when in reversed(rows):
+            if len(self._times) < self._most and (user, by) not in self._times:
+                self._times[user, by] = when
+                self._times.move_to_end((user, by), last=False)
 
     @staticmethod
     def line(row: Use) -> str:

@@ -24,7 +24,7 @@ class LastingSecret:
         return (self.value,)
 
     def recall(self, rows: Sequence[bytes]) -> None:
-        if rows:
+        if rows and self.is_new:
             self.value, self.is_new = rows[-1], False
 
     def line(self, row: bytes, /) -> str:

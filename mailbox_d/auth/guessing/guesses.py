@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.guessing.acquaintances import Acquaintances
+from mailbox_d.auth.guessing.acquaintances import LOCAL, Acquaintances
 from mailbox_d.auth.guessing.blocks import blocks_of
 from mailbox_d.auth.guessing.counts import Counts, Waits
 from mailbox_d.errors import AddressError
@@ -84,8 +84,9 @@ class Guesses:
         network: list[_Name] = []
         if blocks is not None and not self._is_exempt(host):
             address, network = [(self._addresses, blocks.narrow)], [(self._networks, blocks.wide)]
-        if name and blocks is not None and self._acquaintances.knows(name, blocks.narrow):
-            own = (self._acquainted, f"{blocks.narrow} {name}")
+        place = blocks.narrow if blocks is not None else LOCAL
+        if name and self._acquaintances.knows(name, place):
+            own = (self._acquainted, f"{place} {name}")
             return Attempt(held=(own,), counted=(own, *address), forgiven=(own,))
         names = (*address, *network, *([(self._users, name)] if name else []))
         return Attempt(held=names, counted=names)
@@ -107,8 +108,8 @@ class Guesses:
     def succeeded(self, user: str, host: str) -> None:
         """A user logged in: from there they are known from now on."""
         name, blocks = _folded(user), blocks_of(host)
-        if name and blocks is not None:
-            self._acquaintances.met(name, blocks.narrow)
+        if name:
+            self._acquaintances.met(name, blocks.narrow if blocks is not None else LOCAL)
 
 
 @dataclass(slots=True)

@@ -60,10 +60,10 @@ class KnownDomains(Collection[str]):
 
     def recall(self, rows: Sequence[str]) -> None:
         """Mail was delivered there once, before all else."""
-        later = self._delivered
-        self._delivered = OrderedDict.fromkeys(rows[-KNOWN_MAX:])
-        for domain in later:
-            self.delivered(domain)
+        for domain in reversed(rows):
+            if len(self._delivered) < KNOWN_MAX and domain not in self._delivered:
+                self._delivered[domain] = None
+                self._delivered.move_to_end(domain, last=False)
 
     def line(self, row: str, /) -> str:
         return row

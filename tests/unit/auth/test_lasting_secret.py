@@ -27,6 +27,11 @@ def test_it_is_the_same_after_a_restart_and_nobody_else_can_read_it(tmp_path: Pa
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
 
 
+def test_a_new_one_is_written_before_anybody_is_told_of_it(tmp_path: Path) -> None:
+    secret, _ = started(tmp_path)
+    assert started(tmp_path)[0].value == secret.value
+
+
 def test_it_is_written_once(tmp_path: Path) -> None:
     _, kept = started(tmp_path)
     done(kept.save())

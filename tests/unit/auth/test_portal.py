@@ -217,6 +217,25 @@ def test_only_the_realm_of_the_domain_is_asked(staff: MemoryRealm, directory: Di
     assert staff.asked == []
 
 
+def test_nobody_is_told_anything_of_a_user_before_it_is_ready(staff: MemoryRealm) -> None:
+    """What is made up for strangers must be the same as it was before a restart."""
+    ready: Deferred[None] = Deferred()
+
+    async def be_ready() -> None:
+        await ready
+
+    directory = Directory({"example.org": staff}, ready=be_ready)
+    alice = EmailAddress.parse("alice@example.org")
+    asked = [
+        Deferred.fromCoroutine(directory.authenticate(alice, b"pass", Service.IMAP)),
+        Deferred.fromCoroutine(directory.scram_keys(alice)),
+    ]
+    assert not staff.asked
+    ready.callback(None)
+    assert [each.called for each in asked] == [True, True] and staff.asked == [alice]
+    asked[1].addErrback(lambda failure: None)  # this realm has no keys
+
+
 def test_a_user_of_a_domain_that_is_not_served_cannot_log_in_but_costs_the_same(
     staff: MemoryRealm, directory: Directory
 ) -> None:

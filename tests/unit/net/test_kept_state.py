@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,10 +12,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mailbox_d.net.kept_state import SAVE_INTERVAL, KeptState
+from mailbox_d.net.kept_state import PIECE, SAVE_INTERVAL, KeptState
 from mailbox_d.store.files import FileSystem
 from tests.faults.store_files import FailingFiles
-from tests.unit.relay.at_once import at_once
+from tests.unit.relay.at_once import at_once, done
 
 
 class Numbers:
@@ -23,6 +24,7 @@ class Numbers:
     def __init__(self) -> None:
         self.is_new = False
         self.numbers: list[int] = []
+        self.pieces: list[int] = []
 
     def note(self, number: int) -> None:
         self.numbers.append(number)
@@ -33,6 +35,7 @@ class Numbers:
 
     def recall(self, rows: Sequence[int]) -> None:
         self.numbers = [*rows, *self.numbers]
+        self.pieces.append(len(rows))
 
     def line(self, row: int, /) -> str:
         return str(row)
@@ -122,3 +125,45 @@ def test_what_was_not_yet_read_is_not_written_over(place: Place) -> None:
     slow.callback(None)
     place.reactor.advance(SAVE_INTERVAL)
     assert place.path.read_text() == "1\n2\n"
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EIO, errno.EACCES, errno.ENOMEM])
+def test_what_cannot_be_read_is_not_written_over_and_read_the_next_time(place: Place, error: int) -> None:
+    place.path.parent.mkdir()
+    place.path.write_text("1\n")
+    files = FailingFiles(1, error, lambda call: call.operation == "open")
+    files.armed = True
+    place.restart(files)
+    place.numbers.note(2)
+    assert place.numbers.numbers == [2]
+    assert place.path.read_text() == "1\n"
+    place.reactor.advance(SAVE_INTERVAL)
+    assert place.numbers.numbers == [1, 2]
+    assert place.path.read_text() == "1\n2\n"
+
+
+def test_what_is_new_by_the_time_it_was_read_is_written_at_once(place: Place) -> None:
+    place.restart()
+    place.numbers.is_new = True
+    done(KeptState(place.reactor, os.fsencode(place.path), place.numbers, at_once).load())
+    assert place.path.exists()
+
+
+def test_who_must_know_of_it_waits_once(place: Place) -> None:
+    files = FailingFiles(1, errno.EMFILE, lambda call: call.operation == "open")
+    files.armed = True
+    place.path.parent.mkdir()
+    place.path.write_text("1\n")
+    place.restart(files)
+    done(place.kept.load())
+    assert place.numbers.numbers == []
+
+
+def test_much_is_taken_in_many_turns(place: Place) -> None:
+    place.path.parent.mkdir()
+    place.path.write_text("".join(f"{number}\n" for number in range(5 * PIECE + 1)))
+    place.restart()
+    assert len(place.numbers.numbers) == PIECE
+    place.reactor.advance(0)
+    assert place.numbers.pieces == [*[PIECE] * 5, 1]
+    assert place.numbers.numbers == list(range(5 * PIECE + 1))

@@ -118,6 +118,15 @@ def test_a_peer_without_address_counts_for_users_alone(town: Town) -> None:
     assert town.fail(10, ANN, "local") == 5
 
 
+def test_guesses_elsewhere_shut_nobody_out_of_a_webmail_on_a_unix_socket(town: Town) -> None:
+    town.guesses.succeeded(ANN, "local")
+    for number in range(100):
+        town.fail(1, ANN, f"10.0.{number}.1")
+    assert town.may(ANN, "local") and not town.may(ANN, "192.0.2.1")
+    assert town.fail(10, ANN, "local") == 5
+    assert (Kind.ACQUAINTED, f"local {ANN}") in town.guesses.names_of(ANN)
+
+
 def test_logins_that_succeed_cost_nothing(town: Town) -> None:
     for number in range(1000):
         attempt = town.guesses.attempt(f"u{number}@example.org", "192.0.2.1")

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from mailbox_d.auth.guessing.acquaintances import FILE_NAME, Acquaintances
 from mailbox_d.net.kept_state import SAVE_INTERVAL, KeptState
-from tests.unit.relay.at_once import at_once
+from tests.unit.relay.at_once import at_once, done
 
 PAIRS = [("ann@example.org", "192.0.2.1/32"), ('b b"\u00e9@example.org', "2001:db8::/64")]
 
@@ -77,6 +77,26 @@ def test_a_file_that_cannot_be_written_is_written_later(place: Place) -> None:
 def test_who_logs_in_before_the_file_is_read_is_written_too() -> None:
     known = Acquaintances(10)
     known.met(*PAIRS[0])
-    known.recall(PAIRS[1:])
+    known.recall([(user, (network,)) for user, network in PAIRS[1:]])
     assert known.is_new
-    assert set(known) == set(PAIRS)
+    assert list(known) == [*PAIRS[1:], PAIRS[0]]
+
+
+def test_so_many_that_their_file_would_be_too_large_are_kept_as_far_as_it_goes(place: Place) -> None:
+    """A file of which nothing was read would be written over."""
+    place.kept = KeptState(place.reactor, os.fsencode(place.path), place.known, at_once, most=100)
+    done(place.kept.load())
+    for number in range(10):
+        place.known.met(f"user{number}@example.org", "192.0.2.1/32")
+    place.stop()
+    place.restart()
+    assert list(place.known) == [(f"user{number}@example.org", "192.0.2.1/32") for number in (7, 8, 9)]
+
+
+def test_who_comes_by_a_unix_socket_is_known_after_a_restart(place: Place) -> None:
+    place.known.met("ann@example.org", "local")
+    place.known.met("ann@example.org", "2001:db8::/64")
+    place.stop()
+    assert place.path.read_text() == "local,2001:db8::/64 ann@example.org\n"
+    place.restart()
+    assert place.known.knows("ann@example.org", "local")
