@@ -87,6 +87,15 @@ class Directory:
             return keys, False
         raise AuthenticationUnavailable("Nobody can log in here", cause="no domain is served")
 
+    async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:
+        """As `Realm.by_keys`."""
+        realm = self._domains.get(address.domain)
+        if realm is None:
+            raise AuthenticationFailed("Authentication failed", cause="the domain is not served")
+        logged_in = await realm.by_keys(address, stored_key, service)
+        self._used(logged_in.user.address, logged_in.by)
+        return logged_in
+
     async def user_for(self, address: EmailAddress, service: Service) -> User:
         """The user of this address, who has proved it, if they may use the service. Raises `AuthenticationFailed`."""
         user = await self.find_user(address)

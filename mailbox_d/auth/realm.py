@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from mailbox_d.address import EmailAddress, canonical_domain
+from mailbox_d.auth.passwords import StoredPassword
 from mailbox_d.errors import AddressError
 from mailbox_d.wire.sasl.scram import ScramKeys
 
@@ -85,16 +86,23 @@ def why_no_folder(address: EmailAddress) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A user who has proved who they are, and by which app password (its name), if it was one."""
+    """A user who has proved who they are, by which app password (its name), if it was one, and what was stored of the
+    password then; None where it is not for us to know, or it was none."""
 
     user: User
     by: str = ""
+    stored: StoredPassword | None = field(default=None, repr=False)
 
 
 class Realm(Protocol):
     """Users of one source. Each look-up raises `AuthenticationUnavailable` where the source cannot be asked."""
 
     name: str
+    edition: int
+    """Another number whenever all of its users may be others."""
+
+    async def look(self) -> None:
+        """See whether they are, where that can be seen without a question for each of them. Raises nothing."""
 
     async def find_user(self, address: EmailAddress) -> User | None:
         """The user whose own address this is."""
@@ -117,6 +125,13 @@ class Realm(Protocol):
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         """What an exchange of SCRAM with this user is held against, and whether it is theirs. For who has none, or does
         not exist, keys are made up, always the same for one name, that nobody can tell from others."""
+
+    async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:
+        """The user of this address, who has shown that they know the password behind their keys, if these are still
+        theirs and they may use the service. Raises `AuthenticationFailed`."""
+
+    async def objection(self, logged_in: LoggedIn, service: Service) -> str:
+        """Why a user who came in a while ago may be there no more, for the log; empty where nothing is against it."""
 
 
 class RunInLane(Protocol):

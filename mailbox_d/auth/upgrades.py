@@ -4,6 +4,7 @@ known.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,9 @@ PAUSE_SHARE = 20
 
 PAUSE_AFTER_FAILURE = 600.0
 """Seconds. A file that may not be written is none to try at each login."""
+
+REMEMBERED = 10_000
+"""Users whose password was stored anew, of whom is remembered what it was made of: the last ones."""
 
 _BCRYPT_OCTETS = 72
 
@@ -65,6 +69,7 @@ class HashUpgrades:
         self._cost = cost
         self._is_busy = False
         self._next = float("-inf")
+        self._made: OrderedDict[EmailAddress, tuple[StoredPassword, StoredPassword]] = OrderedDict()
 
     def consider(self, address: EmailAddress, stored: StoredPassword, password: bytes) -> None:
         """A user has logged in by this password; what comes of it is not waited for, and fails nobody's login."""
@@ -72,6 +77,16 @@ class HashUpgrades:
             return
         self._is_busy = True
         Deferred.fromCoroutine(self._upgrade(address, stored, password))
+
+    def was_made_of(self, address: EmailAddress, old: StoredPassword, new: StoredPassword) -> bool:
+        """Whether `new` is the same password of the user as `old`, stored anew here."""
+        return self._made.get(address) == (old, new)
+
+    def _note(self, address: EmailAddress, old: StoredPassword, new: StoredPassword) -> None:
+        self._made[address] = (old, new)
+        self._made.move_to_end(address)
+        if len(self._made) > REMEMBERED:
+            self._made.popitem(last=False)
 
     def _is_behind(self, stored: StoredPassword, password: bytes) -> bool:
         if stored.scheme == "BLF-CRYPT" and len(password) > _BCRYPT_OCTETS:
@@ -87,6 +102,7 @@ class HashUpgrades:
         pause = PAUSE_AFTER_FAILURE
         try:
             new = await self._hash(lambda: hash_password(password, self._cost, scheme=scheme))
+            self._note(address, stored, StoredPassword.parse(new))  # first: others may read the file before we go on
             await self._edit(self._replace, self._path, address, stored, new)
         except Exception as fault:
             self._log.error(

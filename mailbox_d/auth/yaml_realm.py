@@ -66,6 +66,7 @@ class YamlRealm:
         secret: LastingSecret | None = None,
     ) -> None:
         self.name = name
+        self.edition = 0
         self.path = path
         self._known = known
         self._read = read
@@ -85,6 +86,9 @@ class YamlRealm:
     def users(self) -> Users:
         """What is served now."""
         return self._users
+
+    async def look(self) -> None:
+        await self._look()
 
     async def find_user(self, address: EmailAddress) -> User | None:
         await self._look()
@@ -121,7 +125,7 @@ class YamlRealm:
         self._cache.remember(login.user, stored, password)
         if self._upgrades is not None and not name:
             self._upgrades.consider(login.user.address, stored, password)
-        return LoggedIn(login.user, name)
+        return LoggedIn(login.user, name, stored)
 
     async def _fitting(self, login: Login, password: bytes, service: Service) -> list[tuple[str, StoredPassword]]:
         """Those of a user's passwords that this is. Each is looked at, also behind the one that fits, so that the time
@@ -143,6 +147,31 @@ class YamlRealm:
         if login is None:
             return replace(made_up, iterations=keys.iterations, salt=_as_long(made_up.salt, keys.salt)), False
         return keys, self._users.logins.get(address) == login  # who may have changed while the keys were made
+
+    async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:
+        keys, known = await self.scram_keys(address)
+        login = self._users.logins.get(address)
+        if login is None or not login.user.may_use(service):
+            raise AuthenticationFailed("Authentication failed", cause=_why_not(login, may=False))
+        if not known or not hmac.compare_digest(keys.stored_key, stored_key):
+            raise AuthenticationFailed("Authentication failed", cause="the keys are no more those of the exchange")
+        return LoggedIn(login.user, stored=login.password)
+
+    async def objection(self, logged_in: LoggedIn, service: Service) -> str:
+        await self._look()
+        login = self._users.logins.get(logged_in.user.address)
+        if login is None or not login.user.may_use(service):
+            return _why_not(login, may=False)
+        if logged_in.stored is None or self._is_stored(login, logged_in, logged_in.stored, service):
+            return ""
+        return f"the app password {logged_in.by} is no more" if logged_in.by else "the password is another one"
+
+    def _is_stored(self, login: Login, logged_in: LoggedIn, then: StoredPassword, service: Service) -> bool:
+        """Whether what was stored then is stored now, or what we have made of it ourselves since."""
+        if (logged_in.by, then) in login.passwords_for(service):
+            return True
+        upgrades = None if logged_in.by else self._upgrades
+        return upgrades is not None and upgrades.was_made_of(login.user.address, then, login.password)
 
     async def refresh(self) -> None:
         """Look at the file now, and read it if it is not the one known. What could not be read for a reason that may
@@ -192,13 +221,14 @@ class YamlRealm:
 
     def _serve(self, users: Users) -> None:
         self._users = users
+        self.edition += 1
         self._decoys = tuple(users.logins.values())
 
     def _remembered(self, login: Login, password: bytes, service: Service) -> LoggedIn | None:
         """A login that succeeded lately, with a password that is still there and may still be used for the service."""
         for name, stored in login.passwords_for(service):
             if self._cache.holds(login.user, stored, password):
-                return LoggedIn(login.user, name)
+                return LoggedIn(login.user, name, stored)
         return None
 
     def _decoy(self, address: EmailAddress) -> Login:

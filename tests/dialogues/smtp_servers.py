@@ -56,6 +56,7 @@ class SampleRealm:
             EmailAddress.parse("both@example.org"): (self._alice.address, EmailAddress.parse("outside@example.org")),
         }
         self._down = down
+        self.edition = 0
 
     async def find_user(self, address: EmailAddress) -> User | None:
         self._answer_if_up()
@@ -77,6 +78,15 @@ class SampleRealm:
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         self._answer_if_up()
         return make_keys(b"pass", b"sixteen octets.."), address == self._alice.address
+
+    async def by_keys(self, address: EmailAddress, stored_key: bytes, service: LoginService) -> LoggedIn:
+        return LoggedIn(self._alice)
+
+    async def objection(self, logged_in: LoggedIn, service: LoginService) -> str:
+        return ""
+
+    async def look(self) -> None:
+        """Nothing changes."""
 
     def _answer_if_up(self) -> None:
         if self._down:

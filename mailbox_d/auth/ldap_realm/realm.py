@@ -29,6 +29,7 @@ from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.scram_keys import made_up_keys
 from mailbox_d.config.ldap import LdapGroups, LdapRealm
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+from mailbox_d.seldom import Seldom
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 ANY_ENTRY = "(objectClass=*)"
@@ -62,6 +63,7 @@ class DirectoryRealm:
         bounds: LdapBounds = DEFAULT_BOUNDS,
     ) -> None:
         self.name = name
+        self.edition = 0
         self._settings = settings
         self._directory = directory
         self._run = run
@@ -74,7 +76,11 @@ class DirectoryRealm:
         self._logins = BoundLogins(clock, seconds=settings.login_cache, most=most)
         self._finding: Lookups[_Found | None] = Lookups(self._ask_for_user)
         self._following: Lookups[tuple[EmailAddress, ...] | None] = Lookups(self._ask_for_group)
+        self._seldom = Seldom(clock)
         self._decoy_key = os.urandom(32)
+
+    async def look(self) -> None:
+        """A directory does not tell what has changed."""
 
     async def find_user(self, address: EmailAddress) -> User | None:
         found = await self._find(address)
@@ -121,8 +127,17 @@ class DirectoryRealm:
         """No directory tells its passwords: all keys are made up."""
         return made_up_keys(self._decoy_key, _folded(address)), False
 
+    async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:
+        raise AuthenticationFailed("Authentication failed", cause="nobody has keys in a directory")
+
+    async def objection(self, logged_in: LoggedIn, service: Service) -> str:
+        """What the directory says of the user; it does not tell that a password changed."""
+        user = await self.find_user(logged_in.user.address)
+        return "" if user is not None and user.may_use(service) else _why_not(user, service)
+
     async def refresh(self) -> None:
         """Ask for everything anew when it is next wanted."""
+        self.edition += 1
         self._users.forget()
         self._strangers.forget()
         self._groups.forget()
@@ -216,7 +231,8 @@ class DirectoryRealm:
 
     def _unusable(self, address: EmailAddress, why: str) -> AuthenticationUnavailable:
         cause = f"realm {self.name}, {address}: {why}"
-        self._log.error("The directory cannot be used: {cause!r}", cause=cause)
+        if self._seldom.is_due(address):
+            self._log.error("The directory cannot be used: {cause!r}", cause=cause)
         return AuthenticationUnavailable("The user directory cannot be used", cause=cause)
 
     def _decoy(self, address: EmailAddress) -> str:

@@ -94,9 +94,11 @@ class WantsKeys:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The mechanism itself has seen the proof: this is the user."""
+    """The mechanism itself has seen the proof: this is the user, and the key (RFC 5802 section 3) that it was held
+    against."""
 
     authcid: str
+    stored_key: bytes = field(default=b"", repr=False, compare=False)
 
 
 Proof: TypeAlias = Credentials | BearerToken | ByCertificate | Proven

@@ -135,10 +135,10 @@ class ScramSha256:
 
     def _finish(self, message: bytes) -> Proven:
         """The client has seen our proof; there is nothing more to say."""
-        assert self._first is not None
+        assert self._first is not None and self._keys is not None
         if message:
             raise MalformedResponse("Nothing was to follow")
-        return Proven(self._first.user)
+        return Proven(self._first.user, self._keys.stored_key)
 
 
 class ScramSha256Plus(ScramSha256):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
@@ -315,6 +316,20 @@ def test_what_cannot_be_is_neither_a_user_nor_nobody(entries: tuple[Entry, ...])
     assert place.directory.binds == []
 
 
+def test_the_log_says_of_an_address_once_a_while_that_it_cannot_be() -> None:
+    place = Place()
+    place.holds(f"(mail={ALICE})", ALICE_ENTRY, BOB_ENTRY)
+    lines: list[str] = []
+    globalLogPublisher.addObserver(observe := lambda event: lines.append(str(event.get("cause"))))
+    try:
+        for _ in range(3):
+            with pytest.raises(AuthenticationUnavailable):
+                raise_failure(place.realm.find_user(ALICE))
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert lines == ["realm staff, alice@example.org: several entries have this address"]
+
+
 def test_an_entry_found_by_another_s_address_is_not_theirs() -> None:
     """The directory may find texts alike that are not: nobody gets mail by that."""
     place = Place()
@@ -356,6 +371,27 @@ def test_keys_are_made_up_and_the_same_for_one_name() -> None:
     assert not known
     assert first.salt == second.salt
     assert place.directory.searches == []
+
+
+def test_attack_40_who_may_be_there_no_more_is_known_once_the_directory_was_asked_again() -> None:
+    place = Place(services={"imap": "(employeeType=staff)"}, disabled="(loginShell=/bin/false)")
+    place.holds("(employeeType=staff)", ALICE_ENTRY, base=ALICE_DN)
+    logged_in = result(place.realm.authenticate(ALICE, b"pass", Service.IMAP))
+    place.holds("(employeeType=staff)", base=ALICE_DN)
+    assert result(place.realm.objection(logged_in, Service.IMAP)) == ""
+    place.now += 60
+    assert result(place.realm.objection(logged_in, Service.IMAP)) == "the user may not use this service"
+    assert result(place.realm.objection(logged_in, Service.POP3)) == ""
+    place.holds("(loginShell=/bin/false)", ALICE_ENTRY, base=ALICE_DN)
+    place.now += 60
+    assert result(place.realm.objection(logged_in, Service.POP3)) == "the user is disabled"
+    place.holds(f"(mail={ALICE})")
+    place.now += 60
+    place.directory.down = True
+    with pytest.raises(AuthenticationUnavailable):
+        raise_failure(place.realm.objection(logged_in, Service.POP3))
+    place.directory.down = False
+    assert result(place.realm.objection(logged_in, Service.POP3)) == "no such user"
 
 
 def test_a_refresh_asks_anew() -> None:
