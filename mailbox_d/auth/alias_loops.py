@@ -11,7 +11,8 @@ Name = TypeVar("Name")
 def loops(targets: Mapping[Name, Sequence[Name]]) -> Iterator[tuple[Name, ...]]:
     """Each loop found on one walk over all names, first and last name the same; none where there is no loop.
 
-    Linear in names and targets together, however deep aliases lead.
+    The walk is linear in names and targets together, however deep aliases lead. To name a loop takes as long as its way
+    is: whoever wants many of them may wait.
     """
     finished: set[Name] = set()
     for start in targets:
@@ -28,7 +29,16 @@ def _walk(start: Name, targets: Mapping[Name, Sequence[Name]], finished: set[Nam
             finished.add(name)
             del trail[name]
         elif following in trail:
-            names = list(trail)
-            yield (*names[names.index(following) :], following)
+            yield (*_since(following, trail), following)
         else:
             trail[following] = iter(targets.get(following, ()))
+
+
+def _since(first: Name, trail: dict[Name, Iterator[Name]]) -> list[Name]:
+    """The end of a trail, from one name on."""
+    way: list[Name] = []
+    for name in reversed(trail):
+        way.append(name)
+        if name == first:
+            break
+    return way[::-1]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from mailbox_d.address import EmailAddress
@@ -112,6 +113,8 @@ _A_GRANT = "an address, or @ and a domain for all of its addresses"
 _A_SERVICE = "one of " + ", ".join(_SERVICES)
 _APP_PASSWORD_NAME = "letters, digits, dots, hyphens and underscores, at most 64"
 _A_PLACE = "a path below storage.maildirs, such as staff/alice"
+_LOOP_SHOWN = 40
+"""Addresses of a loop that a fault begins to repeat: it has no room for so many."""
 _A_HASH = 'text in quotes: "{SCHEME}hash"'
 
 
@@ -297,8 +300,8 @@ class _Reading:
             return target if target in aliases or target in final else target.without_suffix()
 
         followed = {alias: [next_alias(target) for target in targets] for alias, targets in aliases.items()}
-        for loop in loops(followed):
-            way = " → ".join(str(address) for address in loop)
+        for loop in islice(loops(followed), self._limits.document.faults):
+            way = " → ".join(map(str, loop[:_LOOP_SHOWN]))
             problem = f"this alias leads back to itself: {shown(way)}"
             self._refuse(self._places[loop[0]], problem, "a user in the end", at_key=True)
 

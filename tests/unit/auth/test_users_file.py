@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.alias_loops import loops
 from mailbox_d.auth.realm import SenderGrant, Service, User
 from mailbox_d.auth.users_file import Users, UsersFileLimits, read_users
 from mailbox_d.config.faults import ConfigurationError
@@ -163,3 +165,19 @@ def test_attack_122_no_user_can_be_a_path(tmp_path_factory: pytest.TempPathFacto
             assert "/" not in name
             assert "\0" not in name
             assert os.path.normpath(os.path.join("/mail", name)) == f"/mail/{name}"
+
+
+def test_of_many_loops_as_many_are_told_as_other_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever follows a thousand ways of a thousand addresses keeps everybody waiting."""
+    found = []
+
+    def counted(targets: Mapping[EmailAddress, Sequence[EmailAddress]]) -> Iterator[tuple[EmailAddress, ...]]:
+        for loop in loops(targets):
+            found.append(loop)
+            yield loop
+
+    monkeypatch.setattr("mailbox_d.auth.users_file.loops", counted)
+    rows = "".join(f"  a{n}@example.org: [a0@example.org, a{(n + 1) % 300}@example.org]\n" for n in range(300))
+    limits = UsersFileLimits(document=DocumentLimits(faults=7))
+    assert "a0@example.org → a1@example.org → " in refusal(tmp_path, f"users: {{}}\naliases:\n{rows}", limits)
+    assert len(found) == 7
