@@ -8,7 +8,7 @@ The floors, from the ground up; an import may only go down (`tests/test_layers.p
     3  net, relay                   with 4 and 5 the only floors that touch the reactor
     2  policy, queue, auth, record  async def, lookups injected
     1  wire, mime, store, config
-    0  errors, address, mutf7, printable
+    0  errors, address, mutf7, printable, seldom
 
 The rules that hold everywhere are in `docs/architecture.md`.
 """

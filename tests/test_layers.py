@@ -19,6 +19,7 @@ FLOORS = {
     "address": 0,
     "mutf7": 0,
     "printable": 0,
+    "seldom": 0,
     "wire": 1,
     "mime": 1,
     "store": 1,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,15 +18,12 @@ from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import AddressError, StorageFault
+from mailbox_d.seldom import Seldom
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import FileSystem, find, forget, make_directories, parent, read_whole, write_new
 from mailbox_d.store.folder import Folder, require_folder
 from mailbox_d.store.layout import OWNER, Layout
 
-SAID_AGAIN = 600.0
-"""Seconds between two lines of the log about one user."""
-
-_SAID_MOST = 1_000
 _OWNER_MAX = 4096
 _HEADER: Final = b"mailboxd owner 1\n"
 _OURS = (b"cur", b"new", b"tmp")
@@ -77,9 +73,8 @@ class Residences:
         self._files = disk.files
         self._layout = layout
         self._rules = rules
-        self._clock = disk.clock
         self._making = threading.Lock()
-        self._said: OrderedDict[EmailAddress, float] = OrderedDict()
+        self._seldom = Seldom(disk.clock)
 
     def maildir(self, address: EmailAddress, *, make: bool = True) -> bytes:
         """The path of a user's Maildir; with `make` it is made to be there, where that is allowed.
@@ -207,13 +202,8 @@ class Residences:
         self._files.fsync_directory(parent(own))
 
     def _tell(self, address: EmailAddress, fault: ResidenceFault) -> None:
-        now = self._clock()
-        if now - self._said.get(address, float("-inf")) < SAID_AGAIN:
-            return
-        self._said[address] = now
-        while len(self._said) > _SAID_MOST:
-            self._said.popitem(last=False)
-        self._log.error("No mail for {user} and no mailbox now: {cause}", user=str(address), cause=fault.cause)
+        if self._seldom.is_due(address):
+            self._log.error("No mail for {user} and no mailbox now: {cause}", user=str(address), cause=fault.cause)
 
 
 def is_of_another(files: FileSystem, maildir: bytes, address: EmailAddress) -> bool:

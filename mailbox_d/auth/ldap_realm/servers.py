@@ -19,6 +19,7 @@ from mailbox_d.config.faults import Refusal
 from mailbox_d.config.files import read_regular_file
 from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.errors import AuthenticationUnavailable
+from mailbox_d.seldom import Seldom
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class Servers:
         self._lock = threading.Lock()
         self._idle: list[tuple[float, OpenConnection]] = []
         self._resting: dict[str, float] = {}
+        self._seldom = Seldom(clock)
 
     def do(self, work: Callable[[OpenConnection], T]) -> T:
         """Do `work` on a connection. Raises `AuthenticationUnavailable`."""
@@ -83,7 +85,8 @@ class Servers:
             result = work(connection)
         except AnswerFault as fault:
             self._put_back(connection)
-            self._log.error("The directory cannot be used: {cause!r}", cause=str(fault))
+            if self._seldom.is_due(str(fault)):
+                self._log.error("The directory cannot be used: {cause!r}", cause=str(fault))
             raise _unavailable(str(fault)) from fault
         except BaseException:
             connection.close()

@@ -37,7 +37,9 @@ def test_what_is_not_below_the_root(text: str) -> None:
         Layout(ROOT).at(text)
 
 
-@pytest.mark.parametrize("text", ["/elsewhere", "elsewhere", "staff/alice", "../other", "../../../x", "../../.x", "../../", "../..//x"])
+@pytest.mark.parametrize(
+    "text", ["/elsewhere", "elsewhere", "staff/alice", "../other", "../../../x", "../../.x", "../../", "../..//x"]
+)
 def test_a_link_of_somebody_else_s_is_none(tmp_path: Path, text: str) -> None:
     own = tmp_path / "example.org/alice/Maildir"
     own.parent.mkdir(parents=True)

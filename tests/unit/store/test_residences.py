@@ -13,11 +13,12 @@ from twisted.logger import globalLogPublisher
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import StorageFault
 from mailbox_d.record.whereabouts import Whereabouts
+from mailbox_d.seldom import AGAIN
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.layout import Layout
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import Block, Receipt, Target
-from mailbox_d.store.residences import SAID_AGAIN, Residence, ResidenceFault, ResidenceRules
+from mailbox_d.store.residences import Residence, ResidenceFault, ResidenceRules
 from mailbox_d.store.upkeep.accounts import every_account, one_account
 
 ALICE = EmailAddress.parse("alice@example.org")
@@ -250,7 +251,7 @@ def test_the_log_says_it_once_a_while(site: Site) -> None:
         for _ in range(3):
             site.refuses()
         assert len(lines) == 1
-        site.now += SAID_AGAIN
+        site.now += AGAIN
         with pytest.raises(ResidenceFault):
             site.store.account(ALICE)
         assert len(lines) == 2
