@@ -315,7 +315,7 @@ def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpg
         path,
         replace_password,
         hash=lanes.hashing.run,
-        edit=lanes.files.run,
+        edit=lanes.upgrades.run,
         clock=time.monotonic,
         scheme=scheme,
     )

@@ -93,7 +93,9 @@ class Lanes(Service):
         self.hashing = Lane(reactor, "hashing", 2)
         """Passwords: as many as there are cores worth burning."""
         self.files = Lane(reactor, "files", 1)
-        """Users' files and certificates."""
+        """Users' files and certificates, when they are read."""
+        self.upgrades = Lane(reactor, "upgrades", 1)
+        """Users' files when passwords are stored anew in them, for which each is read more than once."""
         self.control = Lane(reactor, "control", 2)
         """What operators have done to the store."""
         self.queue = Lane(reactor, "queue", DISK_WIDTH)
@@ -111,7 +113,7 @@ class Lanes(Service):
             lane.stop()
 
     def _all(self) -> tuple[Lane, ...]:
-        everyday = (self.delivery, self.store, self.hashing, self.files, self.control)
+        everyday = (self.delivery, self.store, self.hashing, self.files, self.upgrades, self.control)
         return (*everyday, self.queue, self.conversion, self.record, self.directory)
 
 

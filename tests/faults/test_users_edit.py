@@ -316,6 +316,14 @@ def test_a_password_is_replaced_only_where_it_is_the_one_known(path: Path) -> No
     assert '"{PLAIN}y"' in path.read_text()
 
 
+def test_a_password_that_is_replaced_waits_for_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+    monkeypatch.setattr(FileSystem, "try_lock", lambda _, descriptor: tries.append(descriptor))
+    with pytest.raises(CannotEdit, match="is being changed by somebody else"):
+        replace_password(path, ALICE, StoredPassword.parse("{PLAIN}x"), "{PLAIN}y")
+    assert len(tries) == 1 and path.read_text() == OLD
+
+
 def test_the_disk_is_full(path: Path) -> None:
     files = FailingFiles(1, errno.ENOSPC, lambda call: call.operation == "write")
     files.armed = True

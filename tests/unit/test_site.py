@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactor
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.lasting_secret import LastingSecret
+from mailbox_d.auth.realm import LoggedIn, Service
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.config.limits import Limits
+from mailbox_d.config.load import load
 from mailbox_d.config.model import Quota
-from mailbox_d.net.lanes import InlineLane
-from mailbox_d.site import quota_rules, store_settings
+from mailbox_d.net.lanes import InlineLane, Lanes
+from mailbox_d.site import build_realms, quota_rules, store_settings
 from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits
+from tests.unit.ctl.site_files import make_site
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 USERS = """
 users:
@@ -34,6 +46,32 @@ def test_limits_are_those_of_the_realms(tmp_path: Path) -> None:
     assert [rules.limits(address) for address in people] == [limits, limits, None, None]
     assert rules.limits(EmailAddress.parse("alice@example.com")) is None
     assert rules.grace == 3
+
+
+class NotedLane(InlineLane):
+    """Notes what it is given, and does it at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.works: list[str] = []
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.works.append(getattr(work, "__name__", ""))
+        return work(*args, **kwargs)
+
+
+def test_passwords_are_stored_anew_where_nobody_waits(tmp_path: Path) -> None:
+    """Not in the lane in which users are looked up."""
+    path = make_site(tmp_path, "login: {upgrade_hashes: true, mechanisms: [PLAIN, SCRAM-SHA-256]}\n")
+    (tmp_path / "users.yaml").write_text(USERS)
+    lanes = Lanes(MemoryReactor())
+    lanes.files, lanes.upgrades, lanes.hashing = NotedLane(), NotedLane(), NotedLane()
+    realm = build_realms(load(path, on_disk=False).configuration, lanes, LastingSecret())["staff"]
+    address = EmailAddress.parse("alice@example.org")
+    logged_in: Deferred[LoggedIn] = Deferred.fromCoroutine(realm.authenticate(address, b"x", Service.IMAP))
+    assert logged_in.result.user.address == address
+    assert lanes.upgrades.works == ["replace_password"] and "replace_password" not in lanes.files.works
+    assert read_users(tmp_path / "users.yaml").logins[address].password.scheme == "SCRAM-SHA-256"
 
 
 def test_the_store_has_the_limits_that_are_configured(tmp_path: Path) -> None:

@@ -11,12 +11,16 @@ from mailbox_d.auth.users_edit.changes import Append, CannotEdit, Change, Put, R
 from mailbox_d.auth.users_edit.replacing import Editing, Plan, edit_users
 from mailbox_d.config.source import Plain
 from mailbox_d.errors import AddressError
+from mailbox_d.store.files import FileSystem
 
 
 def replace_password(
     path: Path, address: EmailAddress, old: StoredPassword, new: str, editing: Editing | None = None
 ) -> None:
-    """Store a user's password anew, if it is still the one that was known. Raises as `edit_users` does."""
+    """Store a user's password anew, if it is still the one that was known; nobody's lock is waited for.
+
+    Raises as `edit_users` does.
+    """
 
     def plan(document: Plain) -> Sequence[Change]:
         key = _user_key(document, address)
@@ -26,7 +30,7 @@ def replace_password(
             raise CannotEdit(f"the password of {address} was changed meanwhile")
         return [Put(("users", key, "password"), new)]
 
-    edit_users(path, plan, editing)
+    edit_users(path, plan, editing or Editing(FileSystem(), patience=0.0))
 
 
 def add_user(address: EmailAddress, entry: Mapping[str, Plain]) -> Plan:
