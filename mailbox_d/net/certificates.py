@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -28,6 +28,7 @@ LONGEST_NAME = 255
 """Octets of a name that SNI can ask for (RFC 6066 section 3)."""
 
 Identities: TypeAlias = tuple[FileIdentity | None, FileIdentity | None]
+Pair: TypeAlias = tuple[Sequence[x509.Certificate], PrivateKeyTypes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class _Loaded:
     files: PairFiles
     identities: Identities
     certificate: Certificate
+    pair: Pair = field(repr=False)
     context: SSL.Context
     clients: ClientAuthorities | None
     """Who vouches for clients in this context."""
@@ -163,7 +165,10 @@ class Certificates:
 
     def _renewed(self, files: PairFiles, old: _Loaded | None) -> _Loaded | None:
         """The pair as its files are now, or as it was where they did not change or cannot be used."""
-        if old is not None and _identities(files) == old.identities and old.clients is self._vouching:
+        if old is not None and old.clients is not self._vouching:  # what was revoked is, whatever became of the pair
+            context = server_context(*old.pair, self.choose, clients=self._vouching)
+            old = replace(old, context=context, clients=self._vouching)
+        if old is not None and _identities(files) == old.identities:
             return old
         try:
             loaded = self._load(files)
@@ -179,8 +184,8 @@ class Certificates:
         identities = _identities(files)
         try:
             certificate = inspect_pair(files.certificate, files.key)
-            clients = self._vouching
-            context = server_context(*_read(files), self.choose, clients=clients)
+            pair, clients = _read(files), self._vouching
+            context = server_context(*pair, self.choose, clients=clients)
         except PairRefused as error:
             paths = {"certificate": files.certificate, "key": files.key}
             raise _refused((paths[part], refusal.problem) for part, refusal in error.refusals.items()) from None
@@ -192,7 +197,7 @@ class Certificates:
             raise _refused([(files.certificate, f"it expired on {certificate.expires:%Y-%m-%d}")])
         if identities != _identities(files):
             raise _refused([(files.certificate, "it is being written just now")])
-        return _Loaded(files, identities, certificate, context, clients)
+        return _Loaded(files, identities, certificate, pair, context, clients)
 
     @property
     def _vouching(self) -> ClientAuthorities | None:
@@ -240,7 +245,7 @@ def _found(by_name: Mapping[str, SSL.Context], name: bytes) -> SSL.Context | Non
     return by_name.get(text) or by_name.get("*." + text.partition(".")[2])
 
 
-def _read(files: PairFiles) -> tuple[Sequence[x509.Certificate], PrivateKeyTypes]:
+def _read(files: PairFiles) -> Pair:
     """The chain and the key. Raises `ValueError`, `TypeError`."""
     chain = x509.load_pem_x509_certificates(read_regular_file(files.certificate, LARGEST_PEM))
     return chain, load_pem_private_key(read_regular_file(files.key, LARGEST_PEM), None)

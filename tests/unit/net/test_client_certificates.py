@@ -365,6 +365,16 @@ def test_a_revocation_is_read_as_certificates_are(town: Town) -> None:
         assert town.show(pair, name) == Shown(fault="it was revoked")
 
 
+def test_a_revocation_counts_though_the_server_s_own_files_are_broken(town: Town) -> None:
+    pair = town.authority.issue(ALICE)
+    town.revoke(town.authority.revoke())
+    assert town.show(pair) == Shown(ALICE)
+    town.revoke(town.authority.revoke(pair))
+    town.pairs[0].key.unlink()
+    town.certificates.refresh()
+    assert town.show(pair) == Shown(fault="it was revoked")
+
+
 def test_nothing_is_made_anew_while_nothing_changes(town: Town) -> None:
     before = town.certificates.choose(None)
     town.certificates.refresh()
