@@ -33,5 +33,5 @@ class Lookups(Generic[T]):
 
     def _tell(self, outcome: Any, address: EmailAddress) -> None:
         waiting = self._waiting.pop(address)
-        for one in tuple(waiting):
-            one.callback(outcome)
+        while waiting:  # which whoever is told may make shorter
+            waiting.pop(0).callback(outcome)

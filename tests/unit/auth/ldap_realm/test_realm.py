@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import globalLogPublisher
 
 from mailbox_d.address import EmailAddress
@@ -237,6 +237,17 @@ def test_equal_look_ups_under_way_are_one() -> None:
     assert [each.result for each in members] == [None] * 10
     assert other.result is not None
     assert len(place.directory.searches) == 3
+
+
+def test_who_is_told_may_end_another_one_s_wait() -> None:
+    place = Place()
+    waiting = place.hold()
+    asked = [Deferred.fromCoroutine(place.realm.find_user(ALICE)) for _ in range(3)]
+    asked[0].addCallback(lambda user: asked[1].cancel())
+    asked[1].addErrback(lambda failure: failure.type)
+    waiting.pop().callback(None)
+    assert asked[1].result is CancelledError
+    assert asked[2].result == User(ALICE, aliases=(SMITH,))
 
 
 def test_a_look_up_that_fails_fails_for_all_who_wait_and_is_made_anew() -> None:
