@@ -31,6 +31,31 @@ set spoolfile=imaps://localhost:{port}/ folder={folder} quit=yes wait_key=no mov
 set header_cache="" message_cachedir="" tmpdir={folder}
 """
 
+MBSYNC = """\
+IMAPAccount site
+Host localhost
+Port {port}
+User {user}
+Pass unused
+AuthMechs EXTERNAL
+SSLType IMAPS
+CertificateFile {trusted}
+ClientCertificate {certificate}
+ClientKey {key}
+
+IMAPStore far
+Account site
+
+MaildirStore near
+Path {folder}/near/
+Inbox {folder}/near/INBOX
+
+Channel inbox
+Far :far:
+Near :near:
+SyncState {folder}/state/
+"""
+
 IMPLICIT = {"imaps": "imaps", "pop3s": "pop3s", "submissions": "smtps"}
 UPGRADED = {"imap": "imap", "pop3": "pop3", "submission": "smtp"}
 
@@ -83,6 +108,16 @@ def msmtp(site: Site, kind: str, shown: Shown, folder: Path) -> bool:
     account.chmod(0o600)
     done = run([require("msmtp"), f"--file={account}", BOB], stdin=b"Subject: Hello\n\nHello Bob.\n", status=None)
     return done.returncode == 0
+
+
+def mbsync(site: Site, shown: Shown, folder: Path) -> str:
+    """Log in as alice and fetch what there is; empty where that went well, or what mbsync says of it."""
+    for part in ("state", "near/INBOX/cur", "near/INBOX/new", "near/INBOX/tmp"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    values = {"port": site.ports["imaps"], "trusted": site.certificate, "folder": folder, "user": ALICE}
+    (folder / "mbsyncrc").write_text(MBSYNC.format(**values, certificate=shown.certificate, key=shown.key))
+    done = run([require("mbsync"), "-c", folder / "mbsyncrc", "-a"], status=None)
+    return "" if done.returncode == 0 else (done.stdout + done.stderr).decode()
 
 
 def gsasl(site: Site, kind: str, shown: Shown, as_whom: str = ALICE) -> bool:

@@ -19,6 +19,7 @@ from tests.integration.certificate_programs import (
     curl,
     gsasl,
     is_asked,
+    mbsync,
     msmtp,
     mutt,
     s_client,
@@ -102,6 +103,10 @@ def test_openssl(site: Site, issuing: Issuing, kind: str, version: str, name: st
 @pytest.mark.parametrize("kind", ["submission", "submissions"])
 def test_msmtp(site: Site, issuing: Issuing, tmp_path: Path, kind: str) -> None:
     assert msmtp(site, kind, issuing.alice(), tmp_path)
+
+
+def test_mbsync(site: Site, issuing: Issuing, tmp_path: Path) -> None:
+    assert mbsync(site, issuing.alice(), tmp_path) == ""
 
 
 @pytest.mark.parametrize("kind", ["imap", "submission"])
