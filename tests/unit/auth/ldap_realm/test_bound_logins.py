@@ -15,7 +15,8 @@ def test_only_that_very_bind_holds() -> None:
     assert logins.holds(ALICE, DN, b"pass")
     for user, dn, password in (
         (BOB, DN, b"pass"),
-        (ALICE, "uid=alic", b"epass"), (ALICE, "uid=a", b"pass"),
+        (ALICE, "uid=alic", b"epass"),
+        (ALICE, "uid=a", b"pass"),
         (ALICE, DN, b"Pass"),
         (ALICE, DN, b""),
     ):
