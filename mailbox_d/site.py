@@ -20,10 +20,8 @@ from mailbox_d.auth.lasting_secret import LastingSecret
 from mailbox_d.auth.ldap_realm.bounds import LdapBounds
 from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
 from mailbox_d.auth.ldap_realm.servers import ServedDirectory
-from mailbox_d.auth.passwords import ARGON2ID
-from mailbox_d.auth.schemes import SCRAM
 from mailbox_d.auth.success_cache import SuccessCache
-from mailbox_d.auth.upgrades import HashUpgrades
+from mailbox_d.auth.upgrades import HashUpgrades, usual_scheme
 from mailbox_d.auth.users_edit.edits import replace_password
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
@@ -310,14 +308,13 @@ def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lane
 
 
 def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpgrades:
-    scheme = SCRAM if SCRAM in configuration.login.mechanisms else ARGON2ID
     return HashUpgrades(
         path,
         replace_password,
         hash=lanes.hashing.run,
         edit=lanes.upgrades.run,
         clock=time.monotonic,
-        scheme=scheme,
+        scheme=usual_scheme(configuration.login.mechanisms),
     )
 
 

@@ -5,7 +5,7 @@ known.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.auth.passwords import ARGON2ID, DEFAULT_COST, HashCost, StoredPassword, hash_password
 from mailbox_d.auth.realm import RunInLane
 from mailbox_d.auth.schemes import SCRAM, argon2_work
-from mailbox_d.auth.scram_keys import ITERATIONS, read_keys
+from mailbox_d.auth.scram_keys import ITERATIONS, is_invisible, read_keys
 from mailbox_d.printable import one_line
 
 PAUSE = 10.0
@@ -38,6 +38,11 @@ class ReplacePassword(Protocol):
     """Stores a user's password anew in a file, if it is still `old` there. Blocks; raises where that fails."""
 
     def __call__(self, path: Path, address: EmailAddress, old: StoredPassword, new: str, /) -> None: ...
+
+
+def usual_scheme(mechanisms: Collection[str]) -> str:
+    """How passwords are stored where users log in by these mechanisms."""
+    return SCRAM if SCRAM in mechanisms else ARGON2ID
 
 
 class HashUpgrades:
@@ -89,6 +94,8 @@ class HashUpgrades:
             self._made.popitem(last=False)
 
     def _is_behind(self, stored: StoredPassword, password: bytes) -> bool:
+        if is_invisible(password):
+            return False  # it is made no worse than it is
         if stored.scheme == "BLF-CRYPT" and len(password) > _BCRYPT_OCTETS:
             return False  # what stands behind them was never checked
         if stored.scheme == SCRAM:  # somebody chose it: it is made no other

@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final
 
+from mailbox_d.auth.passwords import ARGON2ID
 from mailbox_d.auth.users_edit.edits import add_app_password, remove_app_password
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, FINE
@@ -54,7 +55,7 @@ def add_app_password_verbs(verbs: Subjects) -> None:
     for verb in (add, remove):
         verb.add_argument("name", metavar="NAME", type=_name)
     add.add_argument("--services", type=services, metavar="LIST", help="such as imap,submission (default: all)")
-    add_scheme_option(add)
+    add_scheme_option(add, ARGON2ID)
     add.set_defaults(work=lambda given: do(_add, given))
     remove.set_defaults(work=lambda given: do(_remove, given))
     listing.set_defaults(work=lambda given: do(_list, given))
@@ -62,15 +63,13 @@ def add_app_password_verbs(verbs: Subjects) -> None:
 
 def _add(given: argparse.Namespace, configuration: Configuration) -> int:
     realm = realm_file(configuration, given.user.domain)
-    password = generated_password(given.scheme)
+    password = generated_password(given.scheme or ARGON2ID)
     entry: dict[str, Plain] = {"password": password.stored}
     if given.services is not None:
         entry["services"] = given.services
     realm.edit(add_app_password(given.user, given.name, entry))
-    if not given.json:
-        print(password.shown)
     answer = {"answer": "app-password", "did": "added", "user": str(given.user), "name": given.name}
-    tell(given, {**answer, "password": password.shown}, f"{given.user} may log in with it; it is not shown again.")
+    tell(given, answer, f"{given.user} may log in with it; it is not shown again.", password.shown)
     return FINE
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
 import time
@@ -24,7 +23,7 @@ from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, FINE, TROUBLE
 from mailbox_d.ctl.auth_waits import add_waits
-from mailbox_d.ctl.new_password import read_password, usable
+from mailbox_d.ctl.new_password import read_password, typed, usable
 from mailbox_d.ctl.parsing import CommandParser, VerbHelp, add_configuration
 from mailbox_d.ctl.users_realm import Refused, add_verb, address, do
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
@@ -174,5 +173,5 @@ def _asked(given: argparse.Namespace) -> bytes | None:
     """The password, where there is somebody to ask who gives one."""
     if not sys.stdin.isatty():
         return None
-    password = getpass.getpass(f"Password of {given.user} (none: it is not tried): ")
+    password = typed(f"Password of {given.user} (none: it is not tried): ")
     return usable(password) if password else None

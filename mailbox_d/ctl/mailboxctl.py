@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -15,7 +14,7 @@ from mailbox_d.ctl.arguments import Arguments, parse
 from mailbox_d.ctl.asking import NobodyAnswers
 from mailbox_d.ctl.parsing import OwnCommand
 from mailbox_d.ctl.privileges import become_owner
-from mailbox_d.ctl.terminal import JsonLines, Teller, Terminal
+from mailbox_d.ctl.terminal import JsonLines, Teller, Terminal, drop_output
 from mailbox_d.ctl.through_daemon import refuse, through_daemon
 from mailbox_d.net.state_folder import StateFolderTaken
 from mailbox_d.wire.control.requests import format_request
@@ -30,12 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     given = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        return given.run() if isinstance(given, OwnCommand) else _look_after_store(given)
+        status = given.run() if isinstance(given, OwnCommand) else _look_after_store(given)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return TROUBLE
+    except OSError as error:
+        drop_output()
+        print(f"mailboxctl: {error}", file=sys.stderr)
+        return TROUBLE
+    return status
 
 
 def _look_after_store(given: Arguments) -> int:

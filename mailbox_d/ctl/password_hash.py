@@ -7,20 +7,21 @@ With input that is no terminal, its first line is the password.
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from collections.abc import Sequence
 
 from mailbox_d.auth.passwords import NEW_SCHEMES, hash_password
+from mailbox_d.ctl.new_password import NoPassword, read_password, typed_password
 
 
 def main(arguments: Sequence[str] = ()) -> int:
     scheme = parse(arguments)
-    password = ask() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if not password or "\0" in password:
-        print("There is no password to hash.", file=sys.stderr)
+    try:
+        password = typed_password() if sys.stdin.isatty() else read_password()
+    except NoPassword as error:
+        print(f"Nothing is hashed: {error}.", file=sys.stderr)
         return 1
-    print(f'password: "{hash_password(password.encode("utf-8", "surrogateescape"), scheme=scheme)}"')
+    print(f'password: "{hash_password(password, scheme=scheme)}"')
     return 0
 
 
@@ -29,12 +30,6 @@ def parse(arguments: Sequence[str]) -> str:
     parser = argparse.ArgumentParser(prog="python -m mailbox_d.ctl.password_hash", description="Hash a password.")
     parser.add_argument("--scheme", choices=NEW_SCHEMES, default=NEW_SCHEMES[0], help="how (default: %(default)s)")
     return str(parser.parse_args(arguments).scheme)
-
-
-def ask() -> str:
-    """The password as it was typed twice alike; empty where it was not."""
-    password = getpass.getpass("Password: ")
-    return password if password == getpass.getpass("Once more: ") else ""
 
 
 if __name__ == "__main__":

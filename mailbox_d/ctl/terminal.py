@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -172,6 +173,11 @@ class Terminal(Teller):
         if self._verb is Verb.REINDEX and messages:
             words.append(f"{messages} messages in {seconds:.1f} s, {messages / max(seconds, 0.001):.0f} a second")
         return ", ".join(words)
+
+
+def drop_output() -> None:
+    """What standard output would not take is not tried again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def octets(count: int) -> str:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.passwords import NEW_SCHEMES
 from mailbox_d.auth.realm import Service
+from mailbox_d.auth.upgrades import usual_scheme
 from mailbox_d.auth.users_edit.edits import add_user, remove_user, set_enabled, set_user
 from mailbox_d.auth.users_file import Login, Users
 from mailbox_d.config.faults import Refusal
@@ -105,21 +107,25 @@ def _add(given: argparse.Namespace, configuration: Configuration) -> int:
     realm = realm_file(configuration, given.user.domain)
     if given.user in realm.read().logins:
         raise Refused(f"{given.user} is there already: mailboxctl user passwd changes the password", FINDINGS)
-    password = new_password(given)
+    password = new_password(given, usual_scheme(configuration.login.mechanisms))
     entry: dict[str, Plain] = {"password": password.stored}
     if given.quota is not None:
         entry["quota"] = given.quota
     if given.services is not None:
         entry["services"] = given.services
     realm.edit(add_user(given.user, entry))
-    _tell(given, "added", realm.name, f"{given.user} was added to {realm.path}.", password.shown)
+    text, more = f"{given.user} was added to {realm.path}.", {}
+    maildir = os.fsdecode(Layout(configuration.storage.maildirs).maildir(given.user))
+    if os.path.lexists(maildir):
+        text, more = f"{text}\nThe mail that lies in {maildir} already is theirs now.", {"maildir": maildir}
+    _tell(given, "added", realm.name, text, password.shown, more)
     return FINE
 
 
 def _passwd(given: argparse.Namespace, configuration: Configuration) -> int:
     realm = realm_file(configuration, given.user.domain)
-    _login(realm.read(), given.user)
-    password = new_password(given)
+    there = _login(realm.read(), given.user).password.scheme
+    password = new_password(given, there if there in NEW_SCHEMES else usual_scheme(configuration.login.mechanisms))
     realm.edit(set_user(given.user, "password", password.stored))
     _tell(given, "changed", realm.name, f"{given.user} has another password.", password.shown)
     return FINE
@@ -209,14 +215,16 @@ def _login(users: Users, user: EmailAddress) -> Login:
     return login
 
 
-def _tell(given: argparse.Namespace, did: str, realm: str, text: str, password: str | None = None) -> None:
-    """What was done; a password that was made up goes to standard output, alone."""
-    answer = {"answer": "user", "did": did, "user": str(given.user), "realm": realm}
-    if password is not None:
-        answer["password"] = password
-        if not given.json:
-            print(password)
-    tell_done(given, answer, text)
+def _tell(
+    given: argparse.Namespace,
+    did: str,
+    realm: str,
+    text: str,
+    password: str | None = None,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    answer = {"answer": "user", "did": did, "user": str(given.user), "realm": realm, **(more or {})}
+    tell_done(given, answer, text, password)
 
 
 def _agreed(question: str) -> bool:

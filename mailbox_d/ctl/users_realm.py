@@ -21,6 +21,7 @@ from mailbox_d.config.model import Configuration
 from mailbox_d.control.telling import FINDINGS, TROUBLE, USAGE
 from mailbox_d.ctl.new_password import NoPassword
 from mailbox_d.ctl.parsing import Verbatim, VerbHelp, add_configuration
+from mailbox_d.ctl.terminal import drop_output
 from mailbox_d.errors import AddressError
 from mailbox_d.printable import escaped
 
@@ -31,7 +32,7 @@ EXITS: Final = """exit status:
   0  done
   1  nothing was changed: who is named is not there, or is already, or the users file is at fault
   2  the command cannot be understood, or the domain has no users file
-  3  the disk gave trouble"""
+  3  the disk gave trouble, or what was done could not be printed"""
 
 
 class Refused(Exception):
@@ -50,20 +51,24 @@ class RealmFile:
     path: Path
 
     def read(self) -> Users:
-        """What the file says. Raises `Refused` where it is at fault."""
+        """What the file says. Raises `Refused` where it is at fault or cannot be read."""
         try:
             return read_users(self.path)
         except ConfigurationError as error:
             raise Refused(str(error), FINDINGS) from None
+        except OSError as error:
+            raise _trouble(error) from None
 
     def edit(self, plan: Plan) -> None:
-        """Change the file. Raises `Refused`, `OSError`."""
+        """Change the file. Raises `Refused`."""
         try:
             edit_users(self.path, plan)
         except ConfigurationError as error:
             raise Refused(f"nothing was changed: the file would be at fault, or is:\n{error}", FINDINGS) from None
         except CannotEdit as error:
             raise Refused(str(error), FINDINGS) from None
+        except OSError as error:
+            raise _trouble(error) from None
 
 
 def realm_file(configuration: Configuration, domain: str) -> RealmFile:
@@ -104,15 +109,24 @@ def do(verb: Callable[[argparse.Namespace, Configuration], int], given: argparse
         return _complain(str(error), USAGE)
     except Refused as error:
         return _complain(str(error), error.status)
+
+
+def tell(given: argparse.Namespace, answer: Mapping[str, Any], text: str, password: str | None = None) -> None:
+    """What was done: a line of JSON, or a sentence for the one who asked and, alone on standard output, a password that
+    was made up. Raises `Refused` where it cannot be told.
+    """
+    if password is not None:
+        answer = {**answer, "password": password}
+    try:
+        if given.json:
+            print(json.dumps(answer), flush=True)
+        elif password is not None:
+            print(password, flush=True)
     except OSError as error:
-        return _complain(f"{error}: run mailboxctl as root or as the users file's owner", TROUBLE)
-
-
-def tell(given: argparse.Namespace, answer: Mapping[str, Any], text: str) -> None:
-    """What was done: a line of JSON, or a sentence for the one who asked."""
-    if given.json:
-        print(json.dumps(answer))
-    else:
+        drop_output()
+        lost = "" if password is None else ", so that nobody knows the password: give another one"
+        raise Refused(f"{text}\nBut it could not be printed ({error.strerror}){lost}", TROUBLE) from None
+    if not given.json:
         say(text)
 
 
@@ -136,6 +150,10 @@ def services(text: str) -> list[str]:
     if odd := [name for name in names if name not in known]:
         raise argparse.ArgumentTypeError(f"{odd[0]!r} is no service: {', '.join(known)}, with commas between them")
     return names
+
+
+def _trouble(error: OSError) -> Refused:
+    return Refused(f"{error}: run mailboxctl as root or as the users file's owner", TROUBLE)
 
 
 def _complain(text: str, status: int) -> int:

@@ -26,6 +26,12 @@ def test_a_piped_password_becomes_a_line_of_a_users_file(
     assert stored.verify("pass word é".encode())
 
 
+def test_line_ends_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("secret\r\n", newline=""))
+    assert main() == 0
+    assert StoredPassword.parse(yaml.safe_load(capsys.readouterr().out)["password"]).verify(b"secret")
+
+
 def test_the_scheme_is_chosen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("pass\n"))
     assert main(["--scheme", "SCRAM-SHA-256"]) == 0
@@ -58,6 +64,15 @@ def test_passwords_typed_differently_are_not_hashed(
     monkeypatch.setattr(getpass, "getpass", lambda prompt: next(typed))
     assert main() == 1
     assert capsys.readouterr().out == ""
+
+
+def test_nobody_hashes_what_is_too_long_to_log_in_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x" * 1001))
+    assert main() == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "1001 octets" in err
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a\0b\n"])

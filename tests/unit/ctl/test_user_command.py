@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.last_use import LAST_USE, LastUse, folded
-from mailbox_d.auth.passwords import StoredPassword
+from mailbox_d.auth.passwords import HashCost, StoredPassword, hash_password
 from mailbox_d.auth.realm import Service
 from mailbox_d.auth.users_file import Login, Users, read_users
+from mailbox_d.ctl import users_realm
 from mailbox_d.ctl.arguments import parse
 from mailbox_d.ctl.last_use_file import when
 from mailbox_d.ctl.mailboxctl import main
@@ -92,7 +97,167 @@ def test_a_password_that_is_made_up_is_shown_once_and_stored_hashed(
     assert ctl(site, "user", "passwd", "bob@example.org", "--generate", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["did"] == "changed" and answer["password"] != password
-    assert bob(site).password.scheme == "ARGON2ID" and bob(site).password.verify(answer["password"].encode())
+    assert bob(site).password.scheme == "SCRAM-SHA-256" and bob(site).password.verify(answer["password"].encode())
+
+
+@pytest.mark.parametrize(
+    ("mechanisms", "stored", "words", "scheme"),
+    [
+        ("PLAIN", "{PLAIN}x", (), "ARGON2ID"),
+        ("PLAIN, SCRAM-SHA-256", "{PLAIN}x", (), "SCRAM-SHA-256"),
+        ("SCRAM-SHA-256", "{ARGON2ID}", (), "ARGON2ID"),
+        ("PLAIN", "{SCRAM-SHA-256}", (), "SCRAM-SHA-256"),
+        ("SCRAM-SHA-256", "{SCRAM-SHA-256}", ("--scheme", "ARGON2ID"), "ARGON2ID"),
+    ],
+)
+def test_a_password_is_stored_as_it_was_or_as_logins_need_it(
+    site: Path, mechanisms: str, stored: str, words: tuple[str, ...], scheme: str
+) -> None:
+    site.write_text(site.read_text() + f"login: {{mechanisms: [{mechanisms}]}}\n")
+    name = stored[1 : stored.index("}")]
+    old = stored if name == "PLAIN" else hash_password(b"x", HashCost(1, 8, 1), scheme=name)
+    file(site).write_text(USERS.replace("{PLAIN}secret", old))
+    assert ctl(site, "user", "passwd", "alice@example.org", "--generate", *words) == 0
+    assert users(site).logins[ALICE].password.scheme == scheme
+    assert ctl(site, "user", "add", "bob@example.org", "--generate") == 0
+    assert bob(site).password.scheme == ("SCRAM-SHA-256" if "SCRAM" in mechanisms else "ARGON2ID")
+    assert ctl(site, "user", "app-password", "add", "bob@example.org", "phone") == 0
+    assert bob(site).app_passwords[0].password.scheme == "ARGON2ID"
+
+
+def test_whose_mail_a_new_user_finds_is_said(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ctl(site, "user", "add", "bob@example.org", "--generate") == 0
+    assert "mail" not in capsys.readouterr().err.replace(str(site.parent), "").replace("mailboxd", "")
+    assert ctl(site, "user", "del", "bob@example.org", "--yes") == 0
+    maildir = site.parent / "maildirs/example.org/bob/Maildir"
+    maildir.mkdir(parents=True)
+    capsys.readouterr()
+    assert ctl(site, "user", "add", "bob@example.org", "--generate") == 0
+    assert f"The mail that lies in {maildir} already is theirs now." in capsys.readouterr().err
+    assert ctl(site, "user", "del", "bob@example.org", "--yes") == 0
+    capsys.readouterr()
+    assert ctl(site, "user", "add", "bob@example.org", "--generate", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["maildir"] == str(maildir)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("user", "passwd", "alice@example.org", "--generate"), "alice@example.org has another password."),
+        (("user", "passwd", "alice@example.org", "--generate", "--json"), "alice@example.org has another password."),
+        (("user", "app-password", "add", "alice@example.org", "phone"), "it is not shown again."),
+    ],
+)
+@pytest.mark.parametrize("full", [True, False])
+def test_a_password_that_could_not_be_printed_is_known_to_be_lost(
+    site: Path,
+    words: tuple[str, ...],
+    said: str,
+    full: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with unwritable(full=full) as out:
+        monkeypatch.setattr("sys.stdout", out)
+        assert ctl(site, *words) == 3
+    err = capsys.readouterr().err
+    why = "No space left on device" if full else "Broken pipe"
+    assert f"{said}\nBut it could not be printed ({why}), so that nobody knows the password: give another one" in err
+    assert "as root" not in err and file(site).read_text() != USERS
+
+
+def test_a_list_that_cannot_be_printed_is_no_fault_of_the_file(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for full, said in ((True, "mailboxctl: [Errno 28] No space left on device\n"), (False, "")):
+        with unwritable(full=full) as out:
+            monkeypatch.setattr("sys.stdout", out)
+            assert ctl(site, "user", "list") == 3
+        assert capsys.readouterr().err == said
+
+
+@contextmanager
+def unwritable(*, full: bool) -> Iterator[TextIO]:
+    """A full disk, or a pipe that nobody reads any more."""
+    if full:
+        out = Path("/dev/full").open("w")  # noqa: SIM115
+    else:
+        reading, writing = os.pipe()
+        os.close(reading)
+        out = os.fdopen(writing, "w")
+    with out:
+        yield out
+
+
+@pytest.mark.parametrize("words", [("user", "disable", "alice@example.org"), ("user", "list")])
+def test_trouble_with_the_disk_is_told(
+    site: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.parent / "users.yaml.lock").mkdir()
+    monkeypatch.setattr(users_realm, "read_users", lambda path: path.parent.joinpath("users.yaml.lock").read_text())
+    assert ctl(site, *words) == 3
+    err = capsys.readouterr().err
+    assert "Is a directory" in err and "run mailboxctl as root or as the users file's owner" in err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "status"), [("\n", 2), ("", 2), ("n\n", 2), ("yo\n", 2), ("Y\n", 0), ("yes\n", 0)])
+def test_who_is_asked_whether_to_remove_must_say_yes(
+    site: Path, answer: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    assert ctl(site, "user", "del", "alice@example.org") == status
+    assert "Remove alice@example.org? The mail in" in capsys.readouterr().err
+    assert (file(site).read_text() == USERS) == (status != 0)
+
+
+def test_of_a_long_password_nobody_hears_later_that_it_is_too_long(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (("user", "passwd"), ("auth", "test")):
+        typed(monkeypatch, "é" * 500 + "x\n")
+        assert ctl(site, *command, "alice@example.org", "--password-stdin") == 2
+        assert "the password has 1001 octets; nobody can log in with more than 1000" in capsys.readouterr().err
+    assert file(site).read_text() == USERS
+    typed(monkeypatch, "é" * 500 + "\n")
+    assert ctl(site, "user", "passwd", "alice@example.org", "--password-stdin") == 0
+
+
+@pytest.mark.parametrize(("command", "status"), [(("user", "passwd"), 2), (("auth", "test"), 0)])
+def test_the_end_of_the_input_is_no_password(
+    site: Path,
+    command: tuple[str, ...],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def ended(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", ended)
+    assert ctl(site, *command, "alice@example.org") == status
+    out, err = capsys.readouterr()
+    assert "no password" in out + err and file(site).read_text() == USERS
+
+
+@pytest.mark.parametrize("command", [("user", "passwd"), ("auth", "test")])
+def test_a_password_that_is_no_text_is_refused(
+    site: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def latin(_: str) -> str:
+        return b"p\xe4ss".decode("utf-8")
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", latin)
+    assert ctl(site, *command, "alice@example.org") == 2
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"p\xe4ss\n"), "utf-8"))
+    assert ctl(site, *command, "alice@example.org", "--password-stdin") == 2
+    assert capsys.readouterr().err.count("the password is no text in UTF-8") == 2
 
 
 def test_passwd_changes_the_password_and_nothing_else(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
