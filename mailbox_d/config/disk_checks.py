@@ -53,6 +53,7 @@ def check_realm_sources(report: Report) -> None:
     for name, realm in report.draft.configuration.realms.items():
         if realm.yaml is not None:
             _check_file(report, ("realms", name, "yaml"), realm.yaml, "a readable file of users")
+            _warn_of_open_secret(report, ("realms", name, "yaml"), realm.yaml)
         if realm.ldap is not None:
             _check_ldap_files(report, ("realms", name, "ldap"), realm.ldap)
 

@@ -28,6 +28,7 @@ def site(tmp_path: Path) -> Path:
     shutil.copytree(SITE, tmp_path, dirs_exist_ok=True)
     make_certificate(tmp_path / "tls", ("mail.example.org",))
     make_certificate(tmp_path / "tls", ("mail.example.net",))
+    (tmp_path / "users.yaml").chmod(0o600)
     return tmp_path
 
 

@@ -45,6 +45,7 @@ def site(tmp_path: Path, certificates: Path) -> Path:
     """The contract's site with its certificates."""
     shutil.copytree(CONTRACT, tmp_path, dirs_exist_ok=True)
     shutil.copytree(certificates, tmp_path / "tls")
+    (tmp_path / "users.yaml").chmod(0o600)
     return tmp_path
 
 
@@ -111,6 +112,12 @@ def test_attack_056_a_key_that_everyone_can_read_is_a_warning(site: Path) -> Non
     (warning,) = load(site / "mailboxd.yaml").warnings
     assert warning.key == "tls.certificates[0].key"
     assert str(warning).endswith('every user of this machine can read "mail.example.org.key", expected mode 600 or 640')
+
+
+def test_a_users_file_that_everyone_can_read_is_a_warning(site: Path) -> None:
+    for mode, least in ((0o644, 1), (0o640, 0), (0o604, 1)):
+        (site / "users.yaml").chmod(mode)
+        assert [warning.key for warning in load(site / "mailboxd.yaml").warnings] == ["realms.staff.yaml"] * least
 
 
 def test_attack_056_an_expired_certificate_is_a_fault_and_one_that_soon_will_be_a_warning(site: Path) -> None:

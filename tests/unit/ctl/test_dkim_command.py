@@ -14,7 +14,7 @@ from mailbox_d.ctl.arguments import parse
 from mailbox_d.ctl.check import summarise
 from mailbox_d.ctl.mailboxctl import main
 from mailbox_d.ctl.parsing import OwnCommand
-from mailbox_d.ctl.self_signed import make_certificate
+from mailbox_d.ctl.self_signed import make_certificate, write_private
 from mailbox_d.relay.signing.dkim_keys import KeyFolder, selectors
 from mailbox_d.store.files import FileSystem
 from tests.unit.ctl.site_files import make_site
@@ -100,7 +100,7 @@ def test_keys_are_listed_with_what_is_wrong(site: Path, capsys: pytest.CaptureFi
 def test_checking_a_configuration_says_what_is_wrong_with_keys(tmp_path: Path) -> None:
     make_certificate(tmp_path, ("mail.example.org",))
     site = make_site(tmp_path, certificate="mail.example.org")
-    (tmp_path / "users.yaml").write_text("users: {}\n")
+    write_private(tmp_path / "users.yaml", b"users: {}\n")
     dkim(site, "keygen", "example.org", "--selector", "s1")
     assert summarise(load(site)).warnings == ()
     path = keys(site) / "example.org" / "s1.rsa.pem"
