@@ -19,12 +19,12 @@ MOST = 100_000
 """Users and app passwords that are remembered."""
 
 NOTED_AGAIN = 60.0
-"""Seconds after which a login is news."""
+"""Seconds after which a login is news; what is known of a user's last one is behind by less."""
 
 Use: TypeAlias = tuple[str, str, float]
 """A user's folded address, the app password's name (empty: their own password), seconds since 1970."""
 
-_LINE = re.compile(r"([0-9]{1,12}) (-|\w[\w.-]{0,63}) (\S.{0,600})")
+_LINE = re.compile(r"([0-9]{1,12}) (-|\w[\w.-]{0,63}) (.{1,601})")
 
 
 class LastUse:
@@ -38,10 +38,11 @@ class LastUse:
         """Whether something is not on disk; whoever writes it down says so."""
 
     def note(self, address: EmailAddress, by: str = "") -> None:
-        """A user has just logged in, by the app password of this name or by their own."""
+        """A user has just logged in, by the app password of this name or by their own. The time of a login that is no
+        news stays as it was: who comes often would be news never again."""
         user, now = folded(address), self._clock()
-        self.is_new = self.is_new or abs(now - self._times.get((user, by), float("-inf"))) >= NOTED_AGAIN
-        self._times[user, by] = now
+        if abs(now - self._times.get((user, by), float("-inf"))) >= NOTED_AGAIN:
+            self._times[user, by], self.is_new = now, True
         self._times.move_to_end((user, by))
         if len(self._times) > self._most:
             self._times.popitem(last=False)
