@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import argon2.low_level
 
 from mailbox_d.auth.schemes import SCHEMES, SCRAM, CostCeiling, PasswordFault
-from mailbox_d.auth.scram_keys import keys_text, make_keys
+from mailbox_d.auth.scram_keys import is_invisible, keys_text, make_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,10 @@ NEW_SCHEMES = (ARGON2ID, SCRAM)
 
 
 def hash_password(password: bytes, cost: HashCost = DEFAULT_COST, *, scheme: str = ARGON2ID) -> str:
-    """A new stored password, `{ARGON2ID}…` at this cost or `{SCRAM-SHA-256}…`. Blocks."""
+    """A new stored password, `{ARGON2ID}…` at this cost or `{SCRAM-SHA-256}…`. Blocks. Raises `PasswordFault` for one
+    that is invisible: by SCRAM each other one would be as good."""
+    if is_invisible(password):
+        raise PasswordFault("has nothing that can be seen", "letters, digits or signs")
     return f"{{{scheme}}}" + (keys_text(make_keys(password)) if scheme == SCRAM else _argon2id(password, cost))
 
 

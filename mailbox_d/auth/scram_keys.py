@@ -45,7 +45,10 @@ def keys_text(keys: ScramKeys) -> str:
 
 
 def make_keys(password: bytes, salt: bytes = b"", iterations: int = ITERATIONS) -> ScramKeys:
-    """Keys of a password (RFC 5802 section 3), with a random salt where none is given. Blocks for milliseconds."""
+    """Keys of a password (RFC 5802 section 3), with a random salt where none is given. Blocks for milliseconds.
+
+    Those of an invisible password are good for each other one (`is_invisible`): they are no keys to let anybody in by.
+    """
     salt = salt or os.urandom(_SALT_OCTETS)
     salted = hashlib.pbkdf2_hmac("sha256", prepared(password), salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", "sha256")
@@ -55,14 +58,20 @@ def make_keys(password: bytes, salt: bytes = b"", iterations: int = ITERATIONS) 
 
 
 def verify(keys: ScramKeys, password: bytes) -> bool:
-    """Whether the keys are of this password. Blocks as `make_keys` does."""
-    return hmac.compare_digest(make_keys(password, keys.salt, keys.iterations).stored_key, keys.stored_key)
+    """Whether the keys are of this password, and it is one. Blocks as `make_keys` does."""
+    made = make_keys(password, keys.salt, keys.iterations)
+    return hmac.compare_digest(made.stored_key, keys.stored_key) and not is_invisible(password)
 
 
 def made_up_keys(secret: bytes, name: str, iterations: int = ITERATIONS) -> ScramKeys:
     """Keys of no password; under one `secret` always the same salt for one name."""
     salt = hmac.digest(secret, name.encode("utf-8"), "sha256")[:_SALT_OCTETS]
     return ScramKeys(iterations, salt, os.urandom(_DIGEST_OCTETS), os.urandom(_DIGEST_OCTETS))
+
+
+def is_invisible(password: bytes) -> bool:
+    """Whether nothing is left of a password where clients prepare it: soft hyphens, joiners and their like alone."""
+    return not prepared(password)
 
 
 def prepared(password: bytes) -> bytes:

@@ -16,7 +16,7 @@ from mailbox_d.auth.lasting_secret import LastingSecret
 from mailbox_d.auth.passwords import NOBODYS_PASSWORD, StoredPassword
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.schemes import SCRAM
-from mailbox_d.auth.scram_keys import made_up_keys, make_keys, read_keys
+from mailbox_d.auth.scram_keys import is_invisible, made_up_keys, make_keys, read_keys
 from mailbox_d.auth.success_cache import SuccessCache
 from mailbox_d.auth.upgrades import HashUpgrades
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, Login, Users, UsersFileLimits, read_users
@@ -146,6 +146,8 @@ class YamlRealm:
             return made_up, False
         if login is None:
             return replace(made_up, iterations=keys.iterations, salt=_as_long(made_up.salt, keys.salt)), False
+        if stored.is_plain and is_invisible(stored.value):
+            return made_up, False
         return keys, self._users.logins.get(address) == login  # who may have changed while the keys were made
 
     async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:

@@ -11,8 +11,9 @@ from argon2.exceptions import VerificationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbox_d.auth.passwords import HashCost, StoredPassword, hash_password
-from mailbox_d.auth.schemes import SCHEMES, CostCeiling, PasswordFault
+from mailbox_d.auth.passwords import NEW_SCHEMES, HashCost, StoredPassword, hash_password
+from mailbox_d.auth.schemes import SCHEMES, SCRAM, CostCeiling, PasswordFault
+from mailbox_d.auth.scram_keys import keys_text, make_keys, read_keys
 from mailbox_d.errors import AuthenticationUnavailable
 
 CHEAP = HashCost(passes=1, memory=8, lanes=1)
@@ -130,6 +131,44 @@ def test_a_new_hash_is_argon2id_and_verifies() -> None:
     assert hash_password(b"secret", CHEAP) != text
 
 
+def test_new_keys_of_scram_verify_and_have_salts_of_their_own() -> None:
+    texts = {hash_password(b"secret", CHEAP, scheme=SCRAM) for _ in range(3)}
+    assert all(StoredPassword.parse(text).verify(b"secret") for text in texts)
+    assert not any(StoredPassword.parse(text).verify(b"Secret") for text in texts)
+    salts = {read_keys(StoredPassword.parse(text).value).salt for text in texts}
+    assert len(salts) == 3 and all(len(salt) == 16 for salt in salts)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [("I\u00adX", "IX"), ("\u2168", "IX"), ("\u00aa", "a"), ("e\u0301", "\u00e9"), ("a\u00a0b", "a b")],
+)
+def test_keys_of_scram_are_of_the_password_as_clients_prepare_it(typed: str, sent: str) -> None:
+    """RFC 4013 section 3, and what keyboards make of one letter."""
+    stored = StoredPassword.parse(hash_password(typed.encode(), scheme=SCRAM))
+    assert stored.verify(sent.encode()) and stored.verify(typed.encode())
+    assert not stored.verify(b"ix")
+
+
+@pytest.mark.parametrize("invisible", ["\u00ad", "\u200d\u200c", "\ufe00\u2060"])
+def test_an_invisible_password_is_none(invisible: str) -> None:
+    """Each other one would be as good by SCRAM."""
+    for scheme in NEW_SCHEMES:
+        with pytest.raises(PasswordFault, match="nothing that can be seen"):
+            hash_password(invisible.encode(), CHEAP, scheme=scheme)
+    stored = StoredPassword.parse("{SCRAM-SHA-256}" + keys_text(make_keys(invisible.encode())))
+    assert not stored.verify(invisible.encode())
+
+
+@pytest.mark.parametrize("place", [0, 8, -1])
+@pytest.mark.parametrize("scheme", ["SSHA", "SSHA256", "SSHA512"])
+def test_each_octet_of_a_salted_digest_counts(scheme: str, place: int) -> None:
+    digest = bytearray(hashlib.new({"SSHA": "sha1"}.get(scheme, scheme[1:].lower()), b"passsalt").digest())
+    assert StoredPassword.parse(f"{{{scheme}.HEX}}{digest.hex()}{b'salt'.hex()}").verify(b"pass")
+    digest[place] ^= 1
+    assert not StoredPassword.parse(f"{{{scheme}.HEX}}{digest.hex()}{b'salt'.hex()}").verify(b"pass")
+
+
 def test_new_hashes_cost_two_passes_over_19_mib() -> None:
     assert hash_password(b"secret").startswith("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$")
 
@@ -210,6 +249,7 @@ def test_a_scheme_close_to_a_known_one_is_suggested(written: str, meant: str) ->
         DOVEADM[0][1].replace("p=1", "p=400"),
         DOVEADM[3][1].replace("$05$", "$31$"),
         DOVEADM[8][1].replace("rounds=1000", "rounds=999999999"),
+        DOVEADM[18][1].replace("}4096", "}1000001"),
     ],
 )
 def test_a_hash_that_would_burn_minutes_is_refused_when_it_is_read(text: str) -> None:

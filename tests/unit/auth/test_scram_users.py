@@ -79,6 +79,13 @@ def test_salts_are_the_same_after_a_restart(tmp_path: Path) -> None:
     assert keys(directory(tmp_path, **users), STRANGERS[0])[0].salt != keys(before, STRANGERS[0])[0].salt
 
 
+def test_an_invisible_password_has_no_keys(tmp_path: Path) -> None:
+    """They would be those of each other one."""
+    served = directory(tmp_path, alice='{password: "{PLAIN}\u00ad"}')
+    assert keys(served, "alice@example.org")[1] is False
+    assert keys(served, "alice@example.org")[0].salt == keys(served, "alice@example.org")[0].salt
+
+
 def test_strangers_look_like_all_kinds_of_users(tmp_path: Path) -> None:
     served = directory(tmp_path, alice=SCRAM, bob='{password: "{PLAIN}pass"}')
     assert {keys(served, name)[0].iterations for name in STRANGERS} == {4096, 5000}

@@ -94,6 +94,13 @@ def test_of_a_long_password_bcrypt_has_seen_the_beginning_alone() -> None:
     assert len(file.told) == 1
 
 
+def test_an_invisible_password_is_not_made_worse_than_it_is() -> None:
+    file = File(SCRAM)
+    file.log_in(ALICE, "{PLAIN}\u00ad", "\u00ad".encode())
+    file.log_in(ALICE, "{PLAIN}pass")
+    assert len(file.told) == 1
+
+
 def test_the_file_is_not_changed_often() -> None:
     file = File()
     file.log_in(ALICE, "{PLAIN}pass")
