@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mailbox_d.auth.passwords import NEW_SCHEMES, hash_password
 from mailbox_d.auth.portal import MAX_PASSWORD
+from mailbox_d.auth.scram_keys import is_invisible
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """32 letters and digits that look like no other in print, so each is worth five bits."""
@@ -94,6 +95,8 @@ def usable(password: str) -> bytes:
     octets = password.encode("utf-8", "surrogateescape")
     if len(octets) > MAX_PASSWORD:
         raise NoPassword(f"the password has {len(octets)} octets; nobody can log in with more than {MAX_PASSWORD}")
+    if is_invisible(octets):
+        raise NoPassword("the password has nothing that can be seen")
     return octets
 
 

@@ -75,7 +75,7 @@ def test_nobody_hashes_what_is_too_long_to_log_in_with(
     assert out == "" and "1001 octets" in err
 
 
-@pytest.mark.parametrize("text", ["", "\n", "a\0b\n"])
+@pytest.mark.parametrize("text", ["", "\n", "a\0b\n", "\u00ad\u200d\n"])
 def test_no_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     assert main() == 1
