@@ -1,4 +1,7 @@
-"""Look-ups under way, so that who asks for the same address meanwhile waits for the same answer."""
+"""Look-ups under way, so that who asks for the same address meanwhile waits for the same answer.
+
+The same is what is written the same: a directory has ideas of its own of which addresses are alike.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ class Lookups(Generic[T]):
 
     def __init__(self, ask: Callable[[EmailAddress], Coroutine[Any, Any, T]]) -> None:
         self._ask = ask
-        self._waiting: dict[EmailAddress, list[Deferred[T]]] = {}
+        self._waiting: dict[tuple[str, str], list[Deferred[T]]] = {}
 
     async def of(self, address: EmailAddress) -> T:
         """The answer, or what went wrong."""
-        waiting = self._waiting.get(address)
+        waiting = self._waiting.get(address.written)
         is_first = waiting is None
         if waiting is None:
-            waiting = self._waiting[address] = []
+            waiting = self._waiting[address.written] = []
         mine: Deferred[T] = Deferred(waiting.remove)
         waiting.append(mine)
         if is_first:
@@ -32,6 +35,6 @@ class Lookups(Generic[T]):
         return await mine
 
     def _tell(self, outcome: Any, address: EmailAddress) -> None:
-        waiting = self._waiting.pop(address)
+        waiting = self._waiting.pop(address.written)
         while waiting:  # which whoever is told may make shorter
             waiting.pop(0).callback(outcome)

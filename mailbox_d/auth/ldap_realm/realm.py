@@ -7,6 +7,7 @@ import hmac
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from twisted.logger import Logger
 
@@ -33,6 +34,9 @@ from mailbox_d.seldom import Seldom
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 ANY_ENTRY = "(objectClass=*)"
+
+_Written: TypeAlias = tuple[str, str]
+"""An address as `EmailAddress.written` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,12 @@ class DirectoryRealm:
         self._run = run
         self._bounds = bounds
         most = bounds.remembered
-        self._users: Known[_Found] = Known(clock, seconds=settings.cache, most=most)
-        self._strangers: Known[None] = Known(clock, seconds=settings.cache, most=most)
-        """Apart, so that whoever makes up addresses drives no user out."""
-        self._groups: Known[tuple[EmailAddress, ...] | None] = Known(clock, seconds=settings.cache, most=most)
+        self._users: Known[EmailAddress, _Found] = Known(clock, seconds=settings.cache, most=most)
+        self._groups: Known[EmailAddress, tuple[EmailAddress, ...]] = Known(clock, seconds=settings.cache, most=most)
+        self._no_users: Known[_Written, None] = Known(clock, seconds=settings.cache, most=most)
+        self._no_groups: Known[_Written, None] = Known(clock, seconds=settings.cache, most=most)
+        """Apart, so that whoever makes up addresses drives nobody out; and by what was asked for, to the letter: what
+        the directory does not find of one way of writing says nothing of a user whom it finds by another."""
         self._logins = BoundLogins(clock, seconds=settings.login_cache, most=most)
         self._finding: Lookups[_Found | None] = Lookups(self._ask_for_user)
         self._following: Lookups[tuple[EmailAddress, ...] | None] = Lookups(self._ask_for_group)
@@ -97,7 +103,8 @@ class DirectoryRealm:
     async def alias(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         if self._settings.groups is None:
             return None
-        if (kept := self._groups.fresh(address)) is not None:
+        kept = self._groups.fresh(address) or self._no_groups.fresh(address.written)
+        if kept is not None:
             return kept[0]
         return await self._following.of(address)
 
@@ -139,28 +146,36 @@ class DirectoryRealm:
         """Ask for everything anew when it is next wanted."""
         self.edition += 1
         self._users.forget()
-        self._strangers.forget()
         self._groups.forget()
+        self._no_users.forget()
+        self._no_groups.forget()
         self._logins.forget()
 
     async def _find(self, address: EmailAddress) -> _Found | None:
         """Whoever has this address, as their own or as an alias."""
-        kept = self._users.fresh(address) or self._strangers.fresh(address)
+        kept = self._users.fresh(address) or self._no_users.fresh(address.written)
         return kept[0] if kept is not None else await self._finding.of(address)
 
     async def _ask_for_user(self, address: EmailAddress) -> _Found | None:
+        edition = self.edition
         found = await self._run(self._read_user, address)
+        if edition != self.edition:  # `refresh` came in between: this may be what was so before
+            return found
         if found is not None:
             self._users.note(found.user.address, found)  # whose mailbox it is, also of mail to an alias
             self._users.keep(address, found)
         else:
-            self._strangers.keep(address, None)
+            self._no_users.keep(address.written, None)
         return found
 
     async def _ask_for_group(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         assert self._settings.groups is not None
+        edition = self.edition
         targets = await self._run(self._read_group, address, self._settings.groups)
-        self._groups.keep(address, targets)
+        if edition == self.edition and targets is not None:
+            self._groups.keep(address, targets)
+        elif edition == self.edition:
+            self._no_groups.keep(address.written, None)
         return targets
 
     def _read_user(self, address: EmailAddress) -> _Found | None:

@@ -12,7 +12,7 @@ def address(number: int) -> EmailAddress:
 
 def test_an_answer_grows_old() -> None:
     now = [100.0]
-    known: Known[str | None] = Known(lambda: now[0], seconds=60, most=9)
+    known: Known[EmailAddress, str | None] = Known(lambda: now[0], seconds=60, most=9)
     assert known.fresh(address(1)) is None
     known.keep(address(1), "one")
     known.keep(address(2), None)
@@ -25,7 +25,7 @@ def test_an_answer_grows_old() -> None:
 
 
 def test_nothing_is_fresh_that_was_forgotten() -> None:
-    known: Known[str] = Known(lambda: 0.0, seconds=60, most=9)
+    known: Known[EmailAddress, str] = Known(lambda: 0.0, seconds=60, most=9)
     known.keep(address(1), "one")
     known.forget()
     assert known.fresh(address(1)) is None
@@ -33,7 +33,7 @@ def test_nothing_is_fresh_that_was_forgotten() -> None:
 
 
 def test_the_oldest_go_first() -> None:
-    known: Known[int] = Known(lambda: 0.0, seconds=60, most=3)
+    known: Known[EmailAddress, int] = Known(lambda: 0.0, seconds=60, most=3)
     for number in (1, 2, 3, 1, 4):
         known.keep(address(number), number)
     assert len(known) == 3
@@ -41,7 +41,7 @@ def test_the_oldest_go_first() -> None:
 
 
 def test_what_was_said_by_the_way_is_latest_and_not_fresh() -> None:
-    known: Known[str] = Known(lambda: 0.0, seconds=60, most=9)
+    known: Known[EmailAddress, str] = Known(lambda: 0.0, seconds=60, most=9)
     known.note(address(1), "one")
     assert known.fresh(address(1)) is None
     assert known.latest(address(1)) == "one"

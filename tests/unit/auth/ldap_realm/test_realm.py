@@ -239,6 +239,57 @@ def test_equal_look_ups_under_way_are_one() -> None:
     assert len(place.directory.searches) == 3
 
 
+WIDE = "\uff41lice@example.org"
+"""Equal to Alice's address for us; the directory does not find it."""
+
+
+def test_attack_96_what_the_directory_does_not_find_of_an_odd_way_to_write_says_nothing_of_the_user() -> None:
+    place = Place(groups={"base": "ou=lists", "filter": "(mail={address})"})
+    place.holds(f"(mail={SALES})", Entry("cn=sales", {"member": (b"bob@example.org",)}), base="ou=lists")
+    for strange, right in ((WIDE, ALICE), ("sale\u017f@example.org", SALES)):
+        assert EmailAddress.parse(strange) == right
+        assert result(place.realm.find_user(EmailAddress.parse(strange))) is None
+        assert result(place.realm.alias(EmailAddress.parse(strange))) is None
+    assert result(place.realm.find_user(ALICE)) is not None
+    assert place.login(ALICE, b"pass").address == ALICE
+    assert result(place.realm.alias(SALES)) == (BOB,)
+
+
+def test_attack_96_nobody_waits_for_what_is_asked_of_another_way_to_write() -> None:
+    place = Place()
+    held = place.hold()
+    odd = Deferred.fromCoroutine(place.realm.find_user(EmailAddress.parse(WIDE)))
+    right = Deferred.fromCoroutine(place.realm.find_user(ALICE))
+    for each in held:
+        each.callback(None)
+    assert odd.result is None
+    assert isinstance(right.result, User)
+
+
+def test_made_up_addresses_drive_no_group_out() -> None:
+    place = Place(groups={"base": "ou=lists", "filter": "(mail={address})"})
+    place.holds(f"(mail={SALES})", Entry("cn=sales", {"member": (b"bob@example.org",)}), base="ou=lists")
+    assert result(place.realm.alias(SALES)) == (BOB,)
+    for number in range(DEFAULT_BOUNDS.remembered + 1):
+        result(place.realm.alias(EmailAddress.parse(f"x{number}@example.org")))
+    asked = len(place.directory.searches)
+    assert result(place.realm.alias(SALES)) == (BOB,)
+    assert len(place.directory.searches) == asked
+
+
+def test_what_was_asked_before_a_refresh_is_not_kept_after_it() -> None:
+    place = Place(disabled="(locked=TRUE)")
+    held = place.hold()
+    before = Deferred.fromCoroutine(place.realm.find_user(ALICE))
+    result(place.realm.refresh())
+    held[0].callback(None)
+    assert isinstance(before.result, User) and before.result.enabled
+    place.held = None
+    place.holds("(locked=TRUE)", ALICE_ENTRY, base=ALICE_DN)
+    user = result(place.realm.find_user(ALICE))
+    assert user is not None and not user.enabled
+
+
 def test_who_is_told_may_end_another_one_s_wait() -> None:
     place = Place()
     waiting = place.hold()
