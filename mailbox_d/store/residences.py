@@ -91,9 +91,13 @@ class Residences:
         there = self._layout.maildir(address)
         residence = self._rules.of(address)
         if residence is None:
-            return self._existing(there, "nothing is known of the user at the moment")
+            return self._existing(address, there, "nothing is known of the user at the moment")
+        if residence.maildir is None and not residence.provision:
+            return self._existing(address, there, "provision is false: make it, or mount it")
+        if residence.maildir is None and there != self._layout.own(address):
+            return self._existing(address, there, "a link leads there: remove that, if the user is to have a new one")
         if residence.maildir is None:
-            return there if residence.provision else self._existing(there, "provision is false: make it, or mount it")
+            return there
         wanted = self._wanted(address, residence.maildir)
         self._refuse_two(address, wanted)
         is_there = self._stands(wanted)
@@ -106,9 +110,11 @@ class Residences:
                 self._move_in(address, wanted)
         return wanted
 
-    def _existing(self, maildir: bytes, why: str) -> bytes:
+    def _existing(self, address: EmailAddress, maildir: bytes, why: str) -> bytes:
+        """A Maildir that the realm says nothing of. Raises `ResidenceFault` where none is, or another one's."""
         if find(self._files, maildir + b"/cur") is None:
             raise ResidenceFault(f"there is no Maildir at {_shown(maildir)} ({why})")
+        self._is_marked(address, maildir)
         return maildir
 
     def _wanted(self, address: EmailAddress, text: str) -> bytes:

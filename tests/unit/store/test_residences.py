@@ -143,6 +143,26 @@ def test_who_is_not_known_now_or_no_longer_somewhere_else_stays(site: Site) -> N
     assert site.messages("staff/alice") == 3
 
 
+@pytest.mark.parametrize("said", [None, Residence(), Residence(provision=False)])
+def test_an_old_link_leads_to_no_other_s_mail(site: Site, said: Residence | None) -> None:
+    site.has("staff/alice")
+    site.deliver()
+    (site.root / "staff/alice/mailboxd-owner").unlink()
+    site.has("staff/alice", of=BOB)
+    site.deliver(BOB)
+    site.said[ALICE] = said
+    assert "bob@example.org" in site.refuses()
+
+
+def test_an_old_link_to_nothing_makes_nothing(site: Site) -> None:
+    site.has("staff/alice")
+    site.deliver()
+    (site.root / "staff").rename(site.root / "away")
+    site.has(None)
+    assert "link" in site.refuses()
+    assert not (site.root / "staff").exists()
+
+
 def test_nothing_is_made_for_who_is_not_known_now(site: Site) -> None:
     assert "nothing is known" in site.refuses()
     assert list(site.root.iterdir()) == []
