@@ -135,6 +135,7 @@ def login_gate(site: Site, service: LoginService, interface: Any, avatar: Avatar
         delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
         deadline=FailureDeadline(time.monotonic, partial(random.SystemRandom().uniform, 0.0, JITTER)),
         guesses=site.guesses,
+        log=site.login_log,
     )
 
 

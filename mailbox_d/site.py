@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -42,6 +42,7 @@ from mailbox_d.net.issuers import TokenChecker, token_checker
 from mailbox_d.net.kept_state import KeptState
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
+from mailbox_d.net.login_log import LoginLog
 from mailbox_d.net.recording import Recording
 from mailbox_d.outgoing import Assembly, OutgoingMail
 from mailbox_d.policy.rate import DailyMessages
@@ -103,6 +104,7 @@ class Site:
     sessions: OpenSessions
     certificates: Certificates
     certificate_reload: CertificateReload
+    login_log: LoginLog = field(default_factory=LoginLog)
 
 
 def build_site(configuration: Configuration, reactor: Any) -> Site:

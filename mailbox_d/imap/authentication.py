@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from mailbox_d.errors import AuthenticationFailed
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.imap.errors import NotServed, PrivacyRequired
 from mailbox_d.imap.informational import capabilities
 from mailbox_d.imap.session import IMAPSession
@@ -76,10 +76,13 @@ async def _answer(
 
 
 async def _counted(session: IMAPSession, step: Awaitable[T]) -> T:
-    """What comes of a step; a login that fails counts. Raises `BadSyntax` for what is no step of an exchange."""
+    """What comes of a step; a login that fails, or cannot be checked, counts.
+
+    Raises `BadSyntax` for what is no step of an exchange.
+    """
     try:
         return await step
-    except AuthenticationFailed:
+    except (AuthenticationFailed, AuthenticationUnavailable):
         session.offences.login_failures += 1
         raise
     except SaslError as error:

@@ -15,6 +15,7 @@ from mailbox_d.imap.fetch.command import TornLiteral
 from mailbox_d.imap.news import GONE, announce
 from mailbox_d.imap.session import IMAPSession, State
 from mailbox_d.imap.table import VERBS, Verb, out_of_place
+from mailbox_d.net.login import WRITTEN_DOWN
 from mailbox_d.printable import one_line
 from mailbox_d.wire.imap import commands, responses
 from mailbox_d.wire.imap.errors import BadSyntax, UnknownCommand
@@ -163,7 +164,7 @@ def _told(session: IMAPSession, error: Exception) -> Completion:
     if isinstance(error, (ConnectionDone, ConnectionAborted)):
         raise error
     if isinstance(error, MailError):
-        if error.temporary:
+        if error.temporary and not isinstance(error, WRITTEN_DOWN):
             log.warn("told {peer}: {error}", peer=session.connection.peer, error=one_line(error))
         return completion_of(error)
     log.failure("a command of {peer} failed", peer=session.connection.peer)

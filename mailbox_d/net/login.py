@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from mailbox_d.auth.guessing.guesses import Attempt, Guesses
 from mailbox_d.auth.portal import LoginMind, ProofOfUser
@@ -18,12 +17,13 @@ from mailbox_d.auth.realm import Service
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
 from mailbox_d.net.failure_deadline import FailureDeadline
 from mailbox_d.net.limits import GrowingDelay, UserSessions
-from mailbox_d.printable import one_line
+from mailbox_d.net.login_log import LoginAsked, LoginLog
 from mailbox_d.wire.sasl.exchange import Credentials, Proof, Proven
 from mailbox_d.wire.sasl.mechanisms import Terms
 from mailbox_d.wire.sasl.scram import ScramKeys
 
-log = Logger()
+WRITTEN_DOWN = (AuthenticationUnavailable, TooManySessions)
+"""Faults of which the gate has written all there is to say into the log."""
 
 FAILED = "Wrong user or password"
 """The same words for an unknown user, a disabled one and a wrong password."""
@@ -66,23 +66,33 @@ class LoginGate:
     deadline: FailureDeadline = field(default_factory=FailureDeadline)
     guesses: Guesses = field(default_factory=Guesses)
     """Who has to wait between two logins; one for all services."""
+    log: LoginLog = field(default_factory=LoginLog)
+    """One for all services, too."""
 
-    async def keys(self, user: str) -> tuple[ScramKeys, bool]:
+    async def keys(self, user: str, peer: LoginPeer) -> tuple[ScramKeys, bool]:
         """What an exchange of SCRAM is held against; keys that are made up, and false, where the user has none or may
-        not log in. Raises `AuthenticationUnavailable`."""
-        return await self.keys_of(user, self.service)
+        not log in. Raises `AuthenticationUnavailable`, late."""
+        began = self.deadline.clock()
+        try:
+            return await self.keys_of(user, self.service)
+        except AuthenticationUnavailable as error:
+            await self._put_off(user, peer, began, error)
 
     async def admit(self, proof: Proof, peer: LoginPeer) -> Admission:
-        """Let a user in. Raises `AuthenticationFailed`, late, `AuthenticationUnavailable` and `TooManySessions`.
+        """Let a user in. Raises `AuthenticationFailed` and `AuthenticationUnavailable`, both late, and
+        `TooManySessions`.
 
         Who has to wait until they may try again is refused as for a wrong password, which is not looked at.
         """
         began, user = self.deadline.clock(), _name_of(proof)
         attempt = self.guesses.attempt(user, peer.address)
-        if not await self._begin(attempt):
-            await self._refuse(user, peer, began)
         mind = LoginMind(proved=attempt.succeed)
-        logged_in = await self._try(attempt, proof, mind)
+        try:
+            if not await self._begin(attempt):
+                await self._refuse(user, peer, began, is_too_early=True)
+            logged_in = await self._try(attempt, proof, mind)
+        except AuthenticationUnavailable as error:
+            await self._put_off(user, peer, began, error)
         if logged_in is None:
             await self._refuse(user, peer, began)
         avatar, logout = logged_in
@@ -97,9 +107,10 @@ class LoginGate:
         """Say no to a proof that has just come and was found wrong. Raises `AuthenticationFailed`, late."""
         began = self.deadline.clock()
         attempt = self.guesses.attempt(user, peer.address)
-        if not attempt.is_too_early:
+        is_too_early = attempt.is_too_early
+        if not is_too_early:
             attempt.fail()
-        await self._refuse(user, peer, began)
+        await self._refuse(user, peer, began, is_too_early=is_too_early)
 
     async def _begin(self, attempt: Attempt) -> bool:
         """Whether it may be tried. Who comes while another login decides that waits for what comes of it, so that
@@ -126,43 +137,40 @@ class LoginGate:
 
     async def _log_in(self, proof: Proof, mind: LoginMind) -> tuple[Any, Callable[[], None]]:
         login: Any = ProofOfUser(proof, self.service)
-        try:
-            _, avatar, logout = await self.portal.login(login, mind, self.interface)
-        except AuthenticationUnavailable as error:
-            log.error("nobody can log in: {error}", error=one_line(error))
-            raise
+        _, avatar, logout = await self.portal.login(login, mind, self.interface)
         return avatar, logout
 
-    async def _refuse(self, user: str, peer: LoginPeer, began: float) -> NoReturn:
+    async def _refuse(self, user: str, peer: LoginPeer, began: float, *, is_too_early: bool = False) -> NoReturn:
         """Later with each failure of the connection, at a time and in words that say nothing else."""
-        log.info(
-            "login failed: service={service} peer={peer} user={user} mechanism={mechanism}",
-            service=self.service.value,
-            peer=peer.address,
-            user=one_line(user),
-            mechanism=peer.mechanism,
-        )
+        asked = self._asked(user, peer)
+        if is_too_early:
+            self.log.refused(asked, "too-early")
+        else:
+            self.log.failed(asked)
         await self.sleep(self.deadline.left(began, self.delay.at(peer.failures + 1)))
         raise AuthenticationFailed(FAILED)
+
+    async def _put_off(self, user: str, peer: LoginPeer, began: float, error: AuthenticationUnavailable) -> NoReturn:
+        """As late as a failure: to ask again at once would help nobody."""
+        self.log.unavailable(self._asked(user, peer), error)
+        await self.sleep(self.deadline.left(began, self.delay.at(peer.failures + 1)))
+        raise error
+
+    def _asked(self, user: str, peer: LoginPeer) -> LoginAsked:
+        return LoginAsked(self.service, peer.address, user, peer.mechanism, self.guesses.is_exempt(peer.address))
 
     def _count(self, avatar: Any, logout: Callable[[], None], peer: LoginPeer, by: str) -> Admission:
         user = str(avatar.address)
         if not self.sessions.admit(user):
             logout()
+            self.log.refused(self._asked(user, peer), "too-many-sessions")
             raise TooManySessions("You have too many connections")
 
         def leave() -> None:
             self.sessions.release(user)
             logout()
 
-        log.info(
-            "login: service={service} peer={peer} user={user} mechanism={mechanism}" + (" by={by}" if by else ""),
-            service=self.service.value,
-            peer=peer.address,
-            user=user,
-            mechanism=peer.mechanism,
-            by=one_line(by),
-        )
+        self.log.admitted(self._asked(user, peer), by)
         return Admission(avatar, leave)
 
 

@@ -64,5 +64,5 @@ class SaslSession:
     async def _with_keys(self, wanted: WantsKeys) -> Challenge:
         assert isinstance(self._mechanism, ScramSha256)
         self._authcid = wanted.authcid  # to be told in the log, and counted, where the proof is wrong
-        keys, known = await self._gate.keys(wanted.authcid)
+        keys, known = await self._gate.keys(wanted.authcid, self._peer)
         return self._mechanism.keys(keys, known=known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from mailbox_d.errors import AuthenticationFailed
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.net.login import Admission
 from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.pop3.errors import MaildropInUse, PrivacyRequired
@@ -77,10 +77,13 @@ async def _answer(session: POP3Session, exchange: SaslSession, step: Awaitable[C
 
 
 async def _counted(session: POP3Session, step: Awaitable[T]) -> T:
-    """What comes of a step; a login that fails counts. Raises `BadCommand` for what is no step of an exchange."""
+    """What comes of a step; a login that fails, or cannot be checked, counts.
+
+    Raises `BadCommand` for what is no step of an exchange.
+    """
     try:
         return await step
-    except AuthenticationFailed:
+    except (AuthenticationFailed, AuthenticationUnavailable):
         session.offences.login_failures += 1
         raise
     except SaslError as error:

@@ -6,6 +6,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.logger import Logger
 
 from mailbox_d.errors import MailError
+from mailbox_d.net.login import WRITTEN_DOWN
 from mailbox_d.pop3 import authentication
 from mailbox_d.pop3.errors import INTERNAL_ERROR, reply_of
 from mailbox_d.pop3.retrieval import TornMessage
@@ -79,7 +80,7 @@ def _parse(session: POP3Session, line: bytes) -> commands.Command:
 def _told(session: POP3Session, error: MailError) -> bytes:
     if isinstance(error, BadCommand):
         session.offences.bad_commands += 1
-    if error.temporary:
+    if error.temporary and not isinstance(error, WRITTEN_DOWN):
         log.warn("told {peer}: {error}", peer=session.connection.peer, error=one_line(error))
     return reply_of(error)
 

@@ -57,11 +57,11 @@ async def _answer(session: SMTPSession, exchange: SaslSession, step: Awaitable[C
     except Cancelled:
         return session.bad_command(AUTH_CANCELLED)
     except AuthenticationFailed:
-        return _failed(session)
+        return _failed(session, AUTH_FAILED)
     except SaslError:
         return session.bad_command(AUTH_MALFORMED)
     except AuthenticationUnavailable:
-        return Answer.of(AUTH_UNAVAILABLE)
+        return _failed(session, AUTH_UNAVAILABLE)
     except TooManySessions:
         return Answer.of(TOO_MANY_SESSIONS, Then.CLOSE)
     if isinstance(outcome, Challenge):
@@ -71,8 +71,9 @@ async def _answer(session: SMTPSession, exchange: SaslSession, step: Awaitable[C
     return Answer.of(AUTHENTICATED)
 
 
-def _failed(session: SMTPSession) -> Answer:
+def _failed(session: SMTPSession, reply: Reply) -> Answer:
+    """A login that failed or could not be checked; too many of them end the session."""
     session.login_failures += 1
     if session.login_failures >= session.service.limits.login_failures:
-        return Answer((AUTH_FAILED, TOO_MANY_ERRORS), Then.CLOSE)
-    return Answer.of(AUTH_FAILED)
+        return Answer((reply, TOO_MANY_ERRORS), Then.CLOSE)
+    return Answer.of(reply)

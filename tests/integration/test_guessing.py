@@ -133,9 +133,11 @@ def test_attack_36_fail2ban_finds_failed_logins_in_the_log(site: Site, tmp_path:
         pop3(site, "nobody", WRONG)
         submission(site, forged, WRONG)
         assert imap(site, ALICE, PASSWORD)
+        submission(site, BOB, WRONG, UNLIMITED_HOST)  # a webmail, which nobody is to ban
     lines = [line for line in daemon.log_text().splitlines() if "login failed" in line]
-    assert len(lines) == 3
+    assert len(lines) == 4 and lines[3].endswith(" exempt=yes")
     assert_found(program, daemon.log, 3)
+    lines = lines[:3]
     prefixed = tmp_path / "syslog"
     prefixed.write_text(
         "".join(f"Nov 20 10:00:00 mail mailboxd[17]: {line}\n" for line in daemon.log_text().split("\n"))
@@ -144,6 +146,16 @@ def test_attack_36_fail2ban_finds_failed_logins_in_the_log(site: Site, tmp_path:
     ipv6 = tmp_path / "ipv6"
     ipv6.write_text(re.sub(r"peer=\S+", "peer=2001:db8::1", "\n".join(lines)) + "\n")
     assert_found(program, ipv6, 3, "2001:db8::1")
+
+
+def test_attack_36_what_came_too_early_is_no_failure_for_fail2ban(site: Site) -> None:
+    program = programs.require("fail2ban-regex")
+    with running(site) as daemon:
+        for _ in range(20):
+            imap(site, BOB, WRONG)
+        imap(site, BOB, PASSWORD)
+    assert daemon.log_text().count(f"user={BOB} mechanism=password why=too-early") == 15
+    assert_found(program, daemon.log, 6)
 
 
 def assert_found(program: str, log: Path, failures: int, peer: str = HOST) -> None:

@@ -70,7 +70,8 @@ class Guesses:
         is_exempt: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._acquaintances = acquaintances if acquaintances is not None else Acquaintances(limits.acquaintances)
-        self._is_exempt = is_exempt
+        self.is_exempt = is_exempt
+        """Whether an address counts for no network."""
         self._addresses = Counts(clock, limits.waits(limits.per_address), limits.remembered)
         self._networks = Counts(clock, limits.waits(limits.per_network), limits.remembered)
         per_user = limits.waits(limits.per_user)
@@ -82,7 +83,7 @@ class Guesses:
         name, blocks = _folded(user), blocks_of(host)
         address: list[_Name] = []
         network: list[_Name] = []
-        if blocks is not None and not self._is_exempt(host):
+        if blocks is not None and not self.is_exempt(host):
             address, network = [(self._addresses, blocks.narrow)], [(self._networks, blocks.wide)]
         place = blocks.narrow if blocks is not None else LOCAL
         if name and self._acquaintances.knows(name, place):

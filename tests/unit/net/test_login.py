@@ -6,7 +6,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,15 +16,16 @@ from twisted.logger import formatEvent, globalLogPublisher
 from zope.interface import Interface
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.guessing.guesses import Guesses, GuessLimits
+from mailbox_d.auth.guessing.guesses import Guesses, GuessLimits, Kind
 from mailbox_d.auth.passwords import StoredPassword
 from mailbox_d.auth.portal import build_portal
 from mailbox_d.auth.realm import LoggedIn, Service, User
-from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
+from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
 from mailbox_d.net.failure_deadline import FailureDeadline
 from mailbox_d.net.lanes import sleep
 from mailbox_d.net.limits import GrowingDelay, UserSessions
 from mailbox_d.net.login import FAILED, Admission, LoginGate, LoginPeer
+from mailbox_d.net.login_log import LoginLog
 from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.wire.sasl.exchange import Challenge, Credentials
 from tests.dialogues.imap_server import keys_of
@@ -89,6 +90,7 @@ class Gate:
             delay=GrowingDelay(first, 15.0),
             deadline=FailureDeadline(self.clock.seconds),
             guesses=Guesses(limits, clock=self.clock.seconds),
+            log=LoginLog(self.clock.seconds),
         )
 
     async def _avatar(self, user: User) -> Avatar:
@@ -259,9 +261,9 @@ def test_who_has_fifty_logins_under_way_is_not_told_that_the_password_is_wrong()
     town = Gate()
     town.realm.seconds = 60
     outcomes = [town.offer(ANN, b"secret", f"192.0.2.{number}") for number in range(60)]
-    town.clock.advance(15)
+    town.clock.advance(2)
     assert [type(outcome[0]) for outcome in outcomes if outcome] == [AuthenticationUnavailable] * 10
-    town.clock.advance(45)
+    town.clock.advance(58)
     assert all(isinstance(outcome[0], Admission) for outcome in outcomes[:50])
 
 
@@ -283,11 +285,44 @@ def test_a_login_is_over_whatever_came_of_it(user: str, password: bytes) -> None
     assert attempt.begin() and not attempt.is_too_early
 
 
-def test_what_cannot_be_checked_now_is_no_failure_and_told_at_once() -> None:
+def test_what_cannot_be_checked_now_is_no_failure_and_told_as_late() -> None:
     town = Gate(GuessLimits(per_user=0, per_address=0))
-    for _ in range(5):
-        assert isinstance(town.offer("broken@example.org")[0], AuthenticationUnavailable)
-    assert town.realm.looked == 5
+    for failures, leaves in enumerate((2.0, 4.0, 8.0)):
+        outcome = town.offer("broken@example.org", failures=failures)
+        town.clock.advance(leaves - 0.001)
+        assert not outcome
+        town.clock.advance(0.001)
+        assert isinstance(outcome[0], AuthenticationUnavailable)
+    assert town.realm.looked == 3
+    assert not town.gate.guesses.counts()[Kind.USER].names()
+
+
+def test_keys_that_cannot_be_had_are_told_as_late(lines: list[str]) -> None:
+    town = Gate()
+
+    async def no_keys(user: str, service: Service) -> Any:
+        raise AuthenticationUnavailable("Not now", cause="why")
+
+    session = SaslSession(replace(town.gate, keys_of=no_keys), "SCRAM-SHA-256", LoginPeer("192.0.2.1", 1))
+    outcome: list[Any] = []
+    Deferred.fromCoroutine(session.start(b64(Client(b"x", user=ANN.encode()).first))).addErrback(outcome.append)
+    town.clock.advance(3.999)
+    assert not outcome
+    town.clock.advance(0.001)
+    assert outcome[0].check(AuthenticationUnavailable)
+    assert lines == [
+        "login cannot be checked: service=imap peer=192.0.2.1 user=ann@example.org mechanism=SCRAM-SHA-256"
+        " cause=Not now (why)"
+    ]
+
+
+def test_what_cannot_be_checked_has_a_line_once_in_a_while(lines: list[str]) -> None:
+    town = Gate()
+    for _ in range(30):
+        town.offer("broken@example.org", host="192.0.2.7")
+        town.clock.advance(3)
+    said = "login cannot be checked: service=imap peer=192.0.2.7 user=broken@example.org mechanism=password"
+    assert lines == [f"{said} cause=Not now", f"{said} others=19 cause=Not now"]
 
 
 def scram(town: Gate, password: bytes) -> Callable[[], Any]:
@@ -326,6 +361,40 @@ def test_who_is_let_in_has_a_line_too(lines: list[str]) -> None:
         "login: service=imap peer=2001:db8::1 user=ann@example.org mechanism=PLAIN",
         "login: service=imap peer=192.0.2.1 user=ann@example.org mechanism=password by=phone",
     ]
+
+
+def test_what_came_too_early_has_another_line(lines: list[str]) -> None:
+    """It may have been the right password: who bans peers that fail must not find it."""
+    town = Gate(GuessLimits(per_user=1, first_wait=60, longest_wait=60))
+    proofs = [scram(town, b"secret"), scram(town, b"wrong")]
+    town.guess()
+    town.guess()
+    lines.clear()
+    town.offer(ANN, b"secret")
+    for proof in proofs:
+        proof().addErrback(lambda failure: None)
+    told = "login refused: service=imap peer=192.0.2.1 user=ann@example.org"
+    assert lines == [f"{told} mechanism={name} why=too-early" for name in ("password", *["SCRAM-SHA-256"] * 2)]
+
+
+def test_who_has_too_many_sessions_has_a_line(lines: list[str]) -> None:
+    town = Gate()
+    gate = replace(town.gate, sessions=UserSessions(1))
+    done(gate.admit(Credentials(ANN, b"secret"), LoginPeer("192.0.2.1")))
+    with pytest.raises(TooManySessions):
+        done(gate.admit(Credentials(ANN, b"secret"), LoginPeer("192.0.2.1")))
+    assert lines[1:] == [
+        "login refused: service=imap peer=192.0.2.1 user=ann@example.org mechanism=password why=too-many-sessions"
+    ]
+
+
+def test_failures_of_an_exempt_peer_are_marked(lines: list[str]) -> None:
+    town = Gate()
+    gate = replace(town.gate, guesses=Guesses(is_exempt=lambda host: host == "192.0.2.200"))
+    for host in ("192.0.2.200", "192.0.2.201"):
+        Deferred.fromCoroutine(gate.admit(Credentials("x exempt=yes", b"wrong"), LoginPeer(host)))
+    told = "login failed: service=imap peer={} user=x exempt=yes mechanism=password"
+    assert lines == [told.format("192.0.2.200") + " exempt=yes", told.format("192.0.2.201")]
 
 
 def test_the_line_in_the_log_says_who_from_where_and_how(lines: list[str]) -> None:
