@@ -57,7 +57,7 @@ class KeptKeys:
         where it takes the issuer to know."""
         if not candidates(self._keys, header):
             await self._look_for(header)
-        elif self._age >= self._refresh and self._rest <= 0:
+        elif self._age >= self._refresh:
             await self._look_anew()
         found = candidates(self._keys, header)
         if found and self._age < KEPT_MOST:

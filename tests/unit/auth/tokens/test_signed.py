@@ -154,6 +154,9 @@ def test_a_shared_secret_proves_nothing_even_where_it_is_configured() -> None:
         {"crit": ["b64"], "b64": False},
         {"crit": ["b64"], "b64": True},  # what is known to the library is so too
         {"crit": []},
+        {"kid": 7},
+        {"kid": None},
+        {"kid": ["first"]},
     ],
 )
 def test_what_the_header_wants_and_nobody_knows_is_refused(header: dict[str, Any]) -> None:
@@ -322,6 +325,18 @@ def test_known_keys_count_while_the_issuer_is_down_but_not_for_ever() -> None:
     issuer.clock.advance(KEPT_MOST)
     with pytest.raises(AuthenticationUnavailable):
         issuer.ask(Signer().token())
+
+
+def test_nobody_waits_for_an_issuer_that_is_down_while_keys_count() -> None:
+    issuer = Issuer(Signer())
+    issuer.ask(Signer().token())
+    issuer.down = True
+    issuer.clock.advance(REFRESH)
+    issuer.ask(Signer().token())
+    issuer.down, issuer.pending = False, []
+    issuer.clock.advance(2 * REFRESH)
+    assert issuer.ask(Signer().token()) == "alice@example.org"
+    assert len(issuer.pending) == 1
 
 
 def test_a_key_that_was_taken_back_is_forgotten_in_time() -> None:
