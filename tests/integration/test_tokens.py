@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import json
 import poplib
 import smtplib
 import time
@@ -21,7 +22,7 @@ from tests.integration.ports import HOST
 from tests.integration.programs import require, run
 from tests.integration.reading import trust
 from tests.integration.site import ALICE, BOB, PASSWORD, Site, make_site
-from tests.unit.auth.tokens.signing import AUDIENCE, EC, ISSUER, Signer, key_set
+from tests.unit.auth.tokens.signing import AUDIENCE, EC, ED, ISSUER, Signer, key_set
 
 EVERY_KIND = ("submissions", "imaps", "pop3s")
 SIGNER = Signer("ES256", EC)
@@ -170,6 +171,25 @@ def test_keys_in_a_file(tmp_path: Path) -> None:
         assert not curl(site, "imaps", "OAUTHBEARER", signed(exp=time.time() - 60))
         assert not curl(site, "imaps", "OAUTHBEARER", signed(aud="calendar"))
         assert not curl(site, "imaps", "OAUTHBEARER", signed(email="nobody@example.org"), "nobody@example.org")
+
+
+def test_an_issuer_changes_its_keys_while_somebody_makes_some_up(tmp_path: Path, issuer: Issuer) -> None:
+    """Who made up a name of a key has made a wrong guess; who has a token of the new key comes in."""
+    site = make_site(tmp_path / "site")
+    section = SIGNED.format(issuer=ISSUER, audience=AUDIENCE, url=issuer.url, ca=tmp_path / "issuers.pem")
+    login = f"login:\n  mechanisms: [XOAUTH2]\n  tokens:\n{section}"
+    site.configuration.write_text(site.configuration.read_text().replace("\nlogin:\n", f"\n{login}", 1))
+    new = Signer("EdDSA", ED, "new")
+    odd = {"keys": [{"kty": "RSA", "alg": "none", "kid": "odd", "n": "AQAB", "e": "AQAB"}, SIGNER.jwk(), new.jwk()]}
+    good = new.token(exp=time.time() + 300, nbf=time.time() - 5)
+    with running(site):
+        assert by_imap(site, ALICE, signed()) == "OK"
+        with ThreadPoolExecutor(4) as clients:
+            told = [clients.submit(by_imap, site, BOB, Signer(name=f"made-up-{n}").token()) for n in range(3)]
+            issuer.keys = json.dumps(odd).encode()
+            assert by_imap(site, ALICE, good) == "OK"
+            assert all("AUTHENTICATIONFAILED" in one.result() for one in told)
+        assert by_imap(site, ALICE, good) == by_imap(site, ALICE, signed()) == "OK"
 
 
 def test_an_issuer_that_is_gone_or_silent_says_nothing_of_tokens(daemon: Daemon, issuer: Issuer, token: str) -> None:
