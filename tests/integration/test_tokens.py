@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import imaplib
 import json
 import poplib
@@ -157,6 +158,32 @@ def test_smtplib(daemon: Daemon, token: str) -> None:
         client.ehlo()
         code, _ = client.auth("XOAUTH2", lambda _=None: f"user={ALICE}\1auth=Bearer {token}\1\1")  # type: ignore[misc]
         assert code == 235
+
+
+def test_attack_32_no_token_is_taken_outside_tls(daemon: Daemon, token: str) -> None:
+    """Though passwords may go there on this site."""
+    ports, said = daemon.site.ports, f"user={ALICE}\1auth=Bearer {token}\1\1".encode()
+    line = f"AUTH XOAUTH2 {base64.b64encode(said).decode()}"
+    with imaplib.IMAP4(HOST, ports["imap"], timeout=60) as imap:
+        assert [name for name in imap.capabilities if name.startswith("AUTH=")] == ["AUTH=PLAIN"]
+        with pytest.raises(imaplib.IMAP4.error, match="PRIVACYREQUIRED"):
+            imap.authenticate("XOAUTH2", lambda _: said)
+        imap.starttls(trust(daemon.site))
+        assert imap.authenticate("XOAUTH2", lambda _: said)[0] == "OK"
+    pop3 = poplib.POP3(HOST, ports["pop3"], timeout=60)
+    assert pop3.capa()["SASL"] == ["PLAIN"]
+    with pytest.raises(poplib.error_proto, match="Begin TLS"):
+        pop3._shortcmd(line)  # type: ignore[attr-defined]
+    pop3.stls(trust(daemon.site))
+    assert pop3._shortcmd(line).startswith(b"+OK")  # type: ignore[attr-defined]
+    pop3.quit()
+    with smtplib.SMTP(HOST, ports["submission"], timeout=60) as smtp:
+        smtp.ehlo()
+        assert not smtp.has_extn("auth")
+        assert smtp.docmd(line)[0] == 538
+        smtp.starttls(context=trust(daemon.site))
+        smtp.ehlo()
+        assert smtp.docmd(line)[0] == 235
 
 
 def test_keys_in_a_file(tmp_path: Path) -> None:
