@@ -155,6 +155,10 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,17}")
 _TRUE = frozenset({"true", "yes", "on"})
 
 
+_SECRET = "password"
+"""The key of values that no fault repeats."""
+
+
 class _Stop(Exception):
     """Reading ends here; the reason is already among the faults."""
 
@@ -204,7 +208,7 @@ class _Composer:
             self._refuse_properties(event, path)
             return self._scalar(event, path) if event.implicit[0] else str(event.value)
         if isinstance(event, AliasEvent):
-            self._fault(event, path, f"the alias *{event.anchor} is not allowed", "the value itself")
+            self._fault(event, path, f"the alias{_said(path, f'*{event.anchor}')} is not allowed", "the value itself")
             return None
         self._refuse_properties(event, path)
         if len(path) >= self._limits.depth:
@@ -248,7 +252,8 @@ class _Composer:
         text = str(event.value)
         if not event.implicit[0] or (meaning := _meaning(text)) is None:
             return text, True
-        self._fault(event, path, f"YAML reads the key {shown(text)} as {meaning}", "text: put it in quotes")
+        problem = f"YAML reads the key{_said(path, shown(text))} as {meaning}"
+        self._fault(event, path, problem, "text: put it in quotes")
         return text, False
 
     def _scalar(self, event: ScalarEvent, path: KeyPath) -> Plain:
@@ -266,16 +271,16 @@ class _Composer:
             return int(text)
         if kind == "float" and _DECIMAL.fullmatch(text):
             return float(text)
-        problem = f"YAML reads {shown(text)} as {_meaning(text)}"
+        problem = f"YAML reads{_said(path, shown(text)) or ' this'} as {_meaning(text)}"
         self._fault(event, path, problem, "a plain decimal number, or text in quotes")
         return None
 
     def _refuse_properties(self, event: Event, path: KeyPath) -> None:
         if (anchor := getattr(event, "anchor", None)) is not None:
-            self._fault(event, path, f"the anchor &{anchor} is not allowed", "the value alone")
+            self._fault(event, path, f"the anchor{_said(path, f'&{anchor}')} is not allowed", "the value alone")
         if (tag := getattr(event, "tag", None)) is not None:
             tag = tag.replace("tag:yaml.org,2002:", "!!")
-            self._fault(event, path, f"the tag {shown(tag)} is not allowed", "the value alone")
+            self._fault(event, path, f"the tag{_said(path, shown(tag))} is not allowed", "the value alone")
 
     def _count(self, event: Event, path: KeyPath) -> None:
         self._nodes += 1
@@ -284,9 +289,15 @@ class _Composer:
             raise _Stop
 
     def _fault(self, event: Event, path: KeyPath, problem: str, expected: str) -> None:
-        self._faults.append(Fault(self._file, *_position(event), dotted(path), problem, expected))
+        told = path[: path.index(_SECRET) + 1] if _SECRET in path else path
+        self._faults.append(Fault(self._file, *_position(event), dotted(told), problem, expected))
         if len(self._faults) >= self._limits.faults:
             raise _Stop
+
+
+def _said(path: KeyPath, text: str) -> str:
+    """A blank and the text as a fault repeats it; nothing where that may be a password, or a part of one."""
+    return "" if _SECRET in path else f" {text}"
 
 
 def _position(event: Event) -> Position:
