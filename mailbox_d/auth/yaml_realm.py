@@ -13,10 +13,11 @@ from twisted.logger import Logger
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.lasting_secret import LastingSecret
-from mailbox_d.auth.passwords import NOBODYS_PASSWORD, StoredPassword
+from mailbox_d.auth.passwords import StoredPassword
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.schemes import SCRAM
 from mailbox_d.auth.scram_keys import is_invisible, made_up_keys, make_keys, read_keys
+from mailbox_d.auth.stand_ins import StandIns
 from mailbox_d.auth.success_cache import SuccessCache
 from mailbox_d.auth.upgrades import HashUpgrades
 from mailbox_d.auth.users_file import DEFAULT_LIMITS, Login, Users, UsersFileLimits, read_users
@@ -34,8 +35,6 @@ PAUSE_SHARE = 20
 
 LOGGED = 1000
 """Characters of faults in one line of the log."""
-
-_NOBODY = Login(User(EmailAddress.parse("nobody@invalid")), NOBODYS_PASSWORD)
 
 
 class YamlRealm:
@@ -80,7 +79,7 @@ class YamlRealm:
         self._refreshing = DeferredLock()
         self._trouble = ""
         self._secret = secret or LastingSecret()
-        self._serve(users)
+        self._serve(users, StandIns(users.logins.values()))
 
     @property
     def users(self) -> Users:
@@ -113,7 +112,7 @@ class YamlRealm:
             may = login is not None and login.user.may_use(service)
             if login is not None and may and (cached := self._remembered(login, password, service)) is not None:
                 return cached
-            fitting = await self._fitting(login or self._decoy(address), password, service)
+            fitting = await self._fitting(login or self._stand_in(address), password, service)
             await self._look()
             if self._users.logins.get(address) == login:
                 break  # otherwise the user has changed while a hash waited for others: all is looked at again
@@ -136,7 +135,7 @@ class YamlRealm:
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         await self._look()
         login = self._users.logins.get(address)
-        stored = (login or self._decoy(address)).password
+        stored = (login or self._stand_in(address)).password
         made_up = made_up_keys(self._secret.value, _folded(address))
         if stored.is_plain:  # whoever it is of, it takes its time
             keys = await self._verify(make_keys, stored.value, made_up.salt)
@@ -199,6 +198,7 @@ class YamlRealm:
         began = self._clock()
         try:
             users = await self._read(read_users, self.path, self._limits)
+            stand_ins = await self._read(StandIns, users.logins.values())
         except ConfigurationError as error:
             faults = "; ".join(map(str, error.faults))[:LOGGED]
             if self._is_news(faults):
@@ -212,7 +212,7 @@ class YamlRealm:
             self._looked = self._clock() + PAUSE_SHARE * (self._clock() - began)
             return False
         self._is_news("")
-        self._serve(users)
+        self._serve(users, stand_ins)
         self._log.info("The realm {realm} was read again: {users} users", realm=self.name, users=len(users.logins))
         return True
 
@@ -221,10 +221,10 @@ class YamlRealm:
         before, self._trouble = self._trouble, trouble
         return trouble != before
 
-    def _serve(self, users: Users) -> None:
+    def _serve(self, users: Users, stand_ins: StandIns) -> None:
         self._users = users
+        self._stand_ins = stand_ins
         self.edition += 1
-        self._decoys = tuple(users.logins.values())
 
     def _remembered(self, login: Login, password: bytes, service: Service) -> LoggedIn | None:
         """A login that succeeded lately, with a password that is still there and may still be used for the service."""
@@ -233,16 +233,10 @@ class YamlRealm:
                 return LoggedIn(login.user, name, stored)
         return None
 
-    def _decoy(self, address: EmailAddress) -> Login:
-        """Whose passwords an unknown user's is held against, whatever comes of it.
-
-        Always the same for one name, and of each scheme, cost and number as often as the realm's users are, so that the
-        time taken tells nothing.
-        """
-        if not self._decoys:
-            return _NOBODY
-        digest = hmac.digest(self._secret.value, _folded(address).encode(), hashlib.sha256)
-        return self._decoys[int.from_bytes(digest, "big") % len(self._decoys)]
+    def _stand_in(self, address: EmailAddress) -> Login:
+        """Whose passwords an unknown user's is held against, whatever comes of it, so that the time taken tells
+        nothing."""
+        return self._stand_ins.of(self._secret.value, _folded(address))
 
 
 def _folded(address: EmailAddress) -> str:

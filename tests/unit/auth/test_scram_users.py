@@ -86,6 +86,22 @@ def test_an_invisible_password_has_no_keys(tmp_path: Path) -> None:
     assert keys(served, "alice@example.org")[0].salt == keys(served, "alice@example.org")[0].salt
 
 
+def test_attack_80_strangers_look_the_same_while_users_come_and_go(tmp_path: Path) -> None:
+    """Users do: whoever looks otherwise another day is none."""
+    secret = LastingSecret()
+    more = '{password: "{SCRAM-SHA-256}' + keys_text(make_keys(b"x", b"a salt of sixteen", 10_000)) + '"}'
+    users = {f"u{number}": SCRAM if number % 2 else more for number in range(40)}
+    strangers = [f"stranger{number}@example.org" for number in range(200)]
+    seen = set()
+    for day in range(8):
+        users[f"new{day}"] = SCRAM
+        users.pop(f"u{day}")
+        served = directory(tmp_path, secret, **users)
+        seen.add(tuple((shown.iterations, shown.salt) for shown, _ in (keys(served, name) for name in strangers)))
+    assert len(seen) == 1
+    assert len({iterations for iterations, _ in seen.pop()}) == 2
+
+
 def test_strangers_look_like_all_kinds_of_users(tmp_path: Path) -> None:
     served = directory(tmp_path, alice=SCRAM, bob='{password: "{PLAIN}pass"}')
     assert {keys(served, name)[0].iterations for name in STRANGERS} == {4096, 5000}

@@ -157,12 +157,14 @@ def test_attack_35_a_disabled_users_right_password_is_not_cached(site: Site) -> 
 
 
 def test_attack_35_an_unknown_user_costs_what_one_of_the_realms_users_does_and_always_the_same(site: Site) -> None:
-    users = {login.password for login in site.realm.users.logins.values()}
+    site.write(users_yaml(extra='  eve@example.org: {password: "{SSHA}rDDH4335AuPvldTEjVh6cijXvEGsUtWx"}'))
+    result(site.realm.refresh())
+    users = {login.password.scheme for login in site.realm.users.logins.values()}
     names = [EmailAddress.parse(f"nobody{n}@example.org") for n in range(40)]
     for name in names * 2:
         site.refusal(name, b"pass")
     assert site.verified[:40] == site.verified[40:]
-    assert set(site.verified) == users
+    assert {stored.scheme for stored in site.verified} == users == {"ARGON2ID", "SSHA"}
 
 
 def test_attack_35_in_a_realm_without_users_a_hash_of_the_default_cost_is_made(site: Site) -> None:
@@ -336,7 +338,7 @@ def test_the_file_is_looked_at_once_a_second_and_read_only_when_it_changed(site:
     site.write(users_yaml(extra=f'  carol@example.org: {{password: "{HASH}"}}'))
     site.now += 1
     assert result(site.realm.find_user(EmailAddress.parse("carol@example.org"))) is not None
-    assert site.read == ["identify", "identify", "read_users"]
+    assert site.read == ["identify", "identify", "read_users", "StandIns"]
 
 
 def test_a_file_written_between_reading_and_the_first_look_is_noticed(tmp_path: Path) -> None:
@@ -425,7 +427,7 @@ def test_attack_40_a_change_that_cannot_be_read_at_first_holds_as_soon_as_it_can
     assert os.strerror(number) in event["faults"]
     site.now += 1
     site.refusal(ALICE, b"pass")
-    assert site.read[-2:] == ["identify", "read_users"]
+    assert site.read[-3:] == ["identify", "read_users", "StandIns"]
 
 
 def test_each_trouble_is_told_anew(site: Site) -> None:
