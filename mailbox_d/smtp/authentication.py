@@ -31,11 +31,11 @@ from mailbox_d.wire.smtp.replies import Reply
 async def auth(session: SMTPSession, command: Auth) -> Answer:
     """Begin an exchange; the secret is not looked at where it should not have been sent."""
     if session.service.gate is None:
-        return Answer.of(NOT_IMPLEMENTED)
+        return session.bad_command(NOT_IMPLEMENTED)
     if not session.tls:
         return session.bad_command(AUTH_WANTS_TLS)
     if session.user is not None:
-        return Answer.of(AUTH_ALREADY)
+        return session.bad_command(AUTH_ALREADY)
     try:
         session.exchange = exchange = SaslSession(session.service.gate, command.mechanism, session.login_peer)
     except UnknownMechanism:

@@ -48,7 +48,7 @@ def offer(session: SMTPSession) -> dict[str, list[str]]:
 async def starttls(session: SMTPSession, command: Plain) -> Answer:
     """Go over to TLS; not twice, not with a user, not with a message begun."""
     if session.tls or session.user is not None:
-        return Answer.of(TLS_ALREADY)
+        return session.bad_command(TLS_ALREADY)
     if not session.can_start_tls:
-        return Answer.of(NOT_IMPLEMENTED)
+        return session.bad_command(NOT_IMPLEMENTED)
     return Answer.of(GO_AHEAD_TLS, Then.START_TLS)
