@@ -75,7 +75,9 @@ def by_pop3(site: Site, user: str = ALICE, password: str = PASSWORD) -> str:
     client = poplib.POP3_SSL(HOST, site.ports["pop3s"], context=trust(site), timeout=LONG)
     try:
         client.user(user)
-        return client.pass_(password).decode()
+        said = client.pass_(password).decode()
+        client.quit()  # so that the maildrop is free for the next one
+        return said
     except poplib.error_proto as error:
         return str(error)
     finally:
