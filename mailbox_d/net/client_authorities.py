@@ -70,7 +70,7 @@ class AuthorityFiles:
             read.vouch_in(SSL.Context(SSL.TLS_METHOD))
         except Refusal as refusal:
             raise _fault(path, refusal.problem) from None
-        except crypto.Error:
+        except (crypto.Error, SSL.Error):
             raise _fault(path, "OpenSSL refuses it") from None
         return read
 
