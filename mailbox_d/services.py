@@ -134,6 +134,7 @@ def login_gate(site: Site, service: LoginService, interface: Any, avatar: Avatar
         mechanisms=site.configuration.login.mechanisms,
         delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
         deadline=FailureDeadline(time.monotonic, partial(random.SystemRandom().uniform, 0.0, JITTER)),
+        challenge_delay=limits.login_challenge_delay,
         guesses=site.guesses,
         log=site.login_log,
     )

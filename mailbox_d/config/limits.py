@@ -89,6 +89,9 @@ class Limits(Section):
     login_failure_delay_most: Annotated[float, Duration(most=MINUTE)] = 15.0
     """The longest wait before the answer to a failed login."""
 
+    login_challenge_delay: Annotated[float, Duration(most=1.0)] = 0.01
+    """When SCRAM's challenge leaves, whether or not there is such a user; 0 s: at once."""
+
     login_failures_per_address: Annotated[int, Count(least=1, most=1_000_000)] = 20
     """Failed logins of one client address (IPv6: of one /64), over all connections, above which it must wait until it
     may try again."""

@@ -64,6 +64,8 @@ class LoginGate:
     """Those that are served."""
     delay: GrowingDelay = field(default_factory=GrowingDelay)
     deadline: FailureDeadline = field(default_factory=FailureDeadline)
+    challenge_delay: float = 0.0
+    """Seconds until a challenge that is made of a user's keys leaves; where they took longer to find, a multiple."""
     guesses: Guesses = field(default_factory=Guesses)
     """Who has to wait between two logins; one for all services."""
     log: LoginLog = field(default_factory=LoginLog)
@@ -71,12 +73,15 @@ class LoginGate:
 
     async def keys(self, user: str, peer: LoginPeer) -> tuple[ScramKeys, bool]:
         """What an exchange of SCRAM is held against; keys that are made up, and false, where the user has none or may
-        not log in. Raises `AuthenticationUnavailable`, late."""
+        not log in: how long it took to find them says nothing. Raises `AuthenticationUnavailable`, late."""
         began = self.deadline.clock()
         try:
-            return await self.keys_of(user, self.service)
+            keys = await self.keys_of(user, self.service)
         except AuthenticationUnavailable as error:
             await self._put_off(user, peer, began, error)
+        if self.challenge_delay:
+            await self.sleep(self.deadline.left(began, self.challenge_delay))
+        return keys
 
     async def admit(self, proof: Proof, peer: LoginPeer) -> Admission:
         """Let a user in. Raises `AuthenticationFailed` and `AuthenticationUnavailable`, both late, and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import time
@@ -28,6 +29,7 @@ from mailbox_d.net.login import FAILED, Admission, LoginGate, LoginPeer
 from mailbox_d.net.login_log import LoginLog
 from mailbox_d.net.sasl_session import SaslSession
 from mailbox_d.wire.sasl.exchange import Challenge, Credentials
+from mailbox_d.wire.sasl.scram import ScramKeys
 from tests.dialogues.imap_server import keys_of
 from tests.unit.relay.at_once import done
 from tests.unit.wire.sasl.scram_client import Client, b64
@@ -185,6 +187,36 @@ def test_attack_35_the_time_of_an_answer_says_nothing_of_why() -> None:
     assert town.realm.looked == 60  # not for what is no address, and not for who must wait
     assert max(medians) - min(medians) < 0.001
     assert min(medians) >= 2.0
+
+
+def test_attack_35_the_time_of_a_challenge_says_nothing_of_whose_keys_it_is() -> None:
+    """By a clock that passes as it did where users and strangers were once told apart, and now and then slower."""
+    clock, chance = Clock(), random.Random(35)
+    leaves: dict[str, list[float]] = {ANN: [], "nobody@example.org": []}
+    took = 0.0
+
+    async def look_up(user: str, service: Service) -> tuple[ScramKeys, bool]:
+        clock.advance(took)
+        return await keys_of(user, service)
+
+    async def would_sleep(seconds: float) -> None:
+        leaves[user].append(took + seconds)
+
+    deadline = FailureDeadline(clock.seconds, lambda: chance.uniform(0.0, 0.002))
+    gate = replace(Gate().gate, keys_of=look_up, sleep=would_sleep, deadline=deadline, challenge_delay=0.01)
+    for _ in range(3000):
+        for user, usual in ((ANN, 160.5e-6), ("nobody@example.org", 165e-6)):
+            took = chance.gauss(usual, 5e-6) + (0.002 if user == ANN and chance.random() < 0.1 else 0.0)
+            challenge = SaslSession(gate, "SCRAM-SHA-256", LoginPeer("192.0.2.1")).start(
+                b64(Client(b"x", user=user.encode()).first)
+            )
+            assert isinstance(done(challenge), Challenge)
+    known, unknown = leaves.values()
+    assert len(known) == len(unknown) == 3000 and min(known + unknown) >= 0.01
+    error = math.sqrt((statistics.variance(known) + statistics.variance(unknown)) / 3000)
+    assert abs(statistics.fmean(known) - statistics.fmean(unknown)) < 4 * error
+    assert abs(statistics.quantiles(known, n=20)[0] - statistics.quantiles(unknown, n=20)[0]) < 0.0001
+    assert abs(statistics.quantiles(known, n=20)[-1] - statistics.quantiles(unknown, n=20)[-1]) < 0.0001
 
 
 def test_attack_36_a_login_before_its_time_is_refused_without_a_look() -> None:
