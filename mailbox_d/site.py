@@ -295,7 +295,8 @@ def build_realms(configuration: Configuration, lanes: Lanes, secret: LastingSecr
 
 def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lanes, secret: LastingSecret) -> YamlRealm:
     known = identify(path)
-    return YamlRealm(
+    upgrades = _upgrades(path, configuration, lanes) if configuration.login.upgrade_hashes else None
+    realm = YamlRealm(
         name,
         path,
         read_users(path),
@@ -304,9 +305,12 @@ def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lane
         verify=lanes.hashing.run,
         clock=time.monotonic,
         cache=SuccessCache(time.monotonic, seconds=configuration.limits.password_cache),
-        upgrades=_upgrades(path, configuration, lanes) if configuration.login.upgrade_hashes else None,
+        upgrades=upgrades,
         secret=secret,
     )
+    if upgrades is not None:
+        upgrades.when_changed(realm.refresh)
+    return realm
 
 
 def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpgrades:

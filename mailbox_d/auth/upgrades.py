@@ -5,7 +5,7 @@ known.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -74,6 +74,7 @@ class HashUpgrades:
         self._cost = cost
         self._is_busy = False
         self._next = float("-inf")
+        self._read: Callable[[], Awaitable[object]] | None = None
         self._made: OrderedDict[EmailAddress, tuple[StoredPassword, StoredPassword]] = OrderedDict()
 
     def consider(self, address: EmailAddress, stored: StoredPassword, password: bytes) -> None:
@@ -82,6 +83,10 @@ class HashUpgrades:
             return
         self._is_busy = True
         Deferred.fromCoroutine(self._upgrade(address, stored, password))
+
+    def when_changed(self, read: Callable[[], Awaitable[object]]) -> None:
+        """Have the file read after each change, before somebody looks a user up and waits for that."""
+        self._read = read
 
     def was_made_of(self, address: EmailAddress, old: StoredPassword, new: StoredPassword) -> bool:
         """Whether `new` is the same password of the user as `old`, stored anew here."""
@@ -118,5 +123,13 @@ class HashUpgrades:
         else:
             pause = max(PAUSE, PAUSE_SHARE * (self._clock() - began))
             self._log.info("The password of {user} is stored anew, as {scheme}", user=one_line(address), scheme=scheme)
+            await self._read_again()
         finally:
             self._is_busy, self._next = False, self._clock() + pause
+
+    async def _read_again(self) -> None:
+        try:
+            if self._read is not None:
+                await self._read()
+        except Exception:
+            self._log.failure("The users are not read again yet")

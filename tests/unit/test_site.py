@@ -72,6 +72,7 @@ def test_passwords_are_stored_anew_where_nobody_waits(tmp_path: Path) -> None:
     assert logged_in.result.user.address == address
     assert lanes.upgrades.works == ["replace_password"] and "replace_password" not in lanes.files.works
     assert read_users(tmp_path / "users.yaml").logins[address].password.scheme == "SCRAM-SHA-256"
+    assert isinstance(realm, YamlRealm) and realm.users.logins[address].password.scheme == "SCRAM-SHA-256"
 
 
 def test_the_store_has_the_limits_that_are_configured(tmp_path: Path) -> None:

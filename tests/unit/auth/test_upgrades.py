@@ -122,6 +122,21 @@ def test_a_file_that_takes_long_is_changed_seldom() -> None:
     assert len(file.told) == 2
 
 
+def test_a_changed_file_is_read_again_before_anybody_waits_for_it() -> None:
+    file, reads = File(), list[int]()
+
+    async def read() -> None:
+        reads.append(len(file.told))
+        raise OSError("the disk is away")
+
+    file.upgrades.when_changed(read)
+    file.log_in(ALICE, "{PLAIN}pass")
+    assert reads == [1]
+    file.fault, file.now = PermissionError(13, "Permission denied"), PAUSE
+    file.log_in(BOB, "{PLAIN}pass")
+    assert reads == [1] and len(file.told) == 1
+
+
 def test_one_at_a_time_is_hashed() -> None:
     waiting: list[Deferred[None]] = []
 
