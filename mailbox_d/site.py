@@ -110,7 +110,7 @@ class Site:
 def build_site(configuration: Configuration, reactor: Any) -> Site:
     """Read what must be read before anything starts. Raises `ConfigurationError`, `NotServed`."""
     limits = configuration.limits
-    lanes = Lanes(reactor, percent_per_user=limits.threads_per_user, questions=limits.ldap_questions)
+    lanes = build_lanes(configuration, reactor)
     secret = LastingSecret()
     realms = build_realms(configuration, lanes, secret)
     watch = DirectoryWatch(reactor)
@@ -276,6 +276,14 @@ def residence_rules(configuration: Configuration, directory: Directory) -> Resid
     return ResidenceRules(of, frozenset(realms))
 
 
+def build_lanes(configuration: Configuration, reactor: Any) -> Lanes:
+    """Lanes in which no directory that is slow keeps the users of another one waiting."""
+    limits = configuration.limits
+    directories = sum(realm.ldap is not None for realm in configuration.realms.values())
+    threads = {"percent_per_user": limits.threads_per_user, "questions": limits.ldap_questions}
+    return Lanes(reactor, **threads, directories=directories)
+
+
 def build_realms(configuration: Configuration, lanes: Lanes, secret: LastingSecret) -> dict[str, AnyRealm]:
     """The realms by name, their users read. Raises `ConfigurationError` with every fault of every file."""
     faults: list[Fault] = []
@@ -326,4 +334,5 @@ def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpg
 
 def _ldap_realm(name: str, settings: LdapRealm, lanes: Lanes, bounds: LdapBounds) -> DirectoryRealm:
     directory = ServedDirectory(settings, bounds)
-    return DirectoryRealm(name, settings, directory, run=lanes.directory.run, clock=time.monotonic, bounds=bounds)
+    run = lanes.directory.of(name).run
+    return DirectoryRealm(name, settings, directory, run=run, clock=time.monotonic, bounds=bounds)

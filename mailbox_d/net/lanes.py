@@ -81,10 +81,10 @@ class Lanes(Service):
     """The lanes of a daemon, by what they wait for. They end with it, when the last work is done.
 
     Of the threads that wait for a user's mail, one user's work may hold some percent. `questions`: those to other
-    machines about users, at once.
+    machines about users, at once, of which each of several `directories` has its share.
     """
 
-    def __init__(self, reactor: Any, *, percent_per_user: int = 50, questions: int = 8) -> None:
+    def __init__(self, reactor: Any, *, percent_per_user: int = 50, questions: int = 8, directories: int = 1) -> None:
         share = max(1, DISK_WIDTH * percent_per_user // 100)
         self.delivery = Lane(reactor, "delivery", DISK_WIDTH, share=share)
         """fsync: many at once share the disk's journal."""
@@ -104,7 +104,7 @@ class Lanes(Service):
         """Large messages for servers that take no 8-bit text: Python's work, which is in the way of all else."""
         self.record = Lane(reactor, "record", 1)
         """The record of messages, which keeps nothing else waiting."""
-        self.directory = Lane(reactor, "directory", questions)
+        self.directory = Lane(reactor, "directory", questions, share=max(1, questions // max(1, directories)))
         """Directories of users (LDAP): other machines, which may be slow."""
 
     def stopService(self) -> None:
