@@ -16,7 +16,14 @@ from urllib.parse import quote
 
 import pytest
 
-from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, LdapConnection, ServerFault, Way
+from mailbox_d.auth.ldap_realm.connection import (
+    AnswerFault,
+    ConnectionGone,
+    EndlessAnswer,
+    LdapConnection,
+    ServerFault,
+    Way,
+)
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
 from tests.integration.bad_directory import Answer, answering, entry, message, result, tlv
@@ -87,19 +94,14 @@ def endless(number: int) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda _: iter([b"\x30\x84\x7f\xff\xff\xff"]),
-        lambda _: iter([b"\x30\xfe" + b"\xff" * 126]),
         lambda _: iter([b"\x30\x80" + b"\x30\x80" * 10_000]),
         lambda n: iter([message(n, b"\x64" + b"\x30\x84\x00\x00\xff\xff" * 10_000)]),
         lambda n: iter([message(n, tlv(0x64, *[b"\x30\x80" * 10_000]))]),
         lambda n: iter([message(n + 7, entry(b"uid=alice"))]),
         lambda n: iter([message(n, b"\x64\x05abc")]),
         lambda n: iter([b"HTTP/1.1 400 Bad Request\r\n\r\n"]),
-        lambda n: iter([message(n, entry(b"uid=alice", b"x" * (2 << 20)))]),
-        says(*[entry(b"uid=alice", b"x" * (300 << 10))] * 4, result(DONE, 0)),
         says(result(BIND, 0)),
         says(result(DONE, 51)),
-        endless,
     ],
 )
 def test_nonsense_is_the_server_s_fault_at_once(answer: Answer) -> None:
@@ -107,6 +109,41 @@ def test_nonsense_is_the_server_s_fault_at_once(answer: Answer) -> None:
     with pytest.raises(ServerFault):
         search(answer)
     assert time.monotonic() - began < PATIENCE / 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: iter([b"\x30\x84\x7f\xff\xff\xff"]),
+        lambda _: iter([b"\x30\xfe" + b"\xff" * 126]),
+        lambda n: iter([message(n, entry(b"uid=alice", b"x" * (2 << 20)))]),
+        says(*[entry(b"uid=alice", b"x" * (300 << 10))] * 4, result(DONE, 0)),
+        says(*[tlv(REFERENCE, tlv(0x04, b"ldap://192.0.2.1/dc=evil"))] * 20, result(DONE, 0)),
+        endless,
+    ],
+)
+def test_an_answer_that_is_too_large_is_no_fault_of_the_server(answer: Answer) -> None:
+    """Whoever can make one entry large turns nobody else away."""
+    began = time.monotonic()
+    with pytest.raises(EndlessAnswer):
+        search(answer)
+    assert time.monotonic() - began < PATIENCE / 2
+
+
+@pytest.mark.parametrize("farewell", [b"", message(0, tlv(EXTENDED, tlv(0x0A, b"\x34"), tlv(0x04), tlv(0x04)))])
+def test_a_connection_that_ended_between_two_questions_is_no_fault_of_a_server(farewell: bytes, tmp_path: Path) -> None:
+    """With a notice of disconnection (RFC 4511 section 4.4.1) or without one; also where it shows when one asks."""
+    path = str(tmp_path / "ldapi")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        connection = LdapConnection(Way(f"ldapi://{quote(path, safe='')}", None, PATIENCE))
+        client, _ = listening.accept()
+        client.sendall(farewell)
+        client.close()
+        with pytest.raises(ConnectionGone):
+            connection.search(QUERY)
+        connection.close()
 
 
 @pytest.mark.parametrize("answer", [drip, nothing])
@@ -200,12 +237,23 @@ def test_what_a_bind_comes_to(code: int, accepted: bool) -> None:
         connection.close()
 
 
-@pytest.mark.parametrize("code", [1, 2, 10, 14, 51, 52, 80, 118])
+@pytest.mark.parametrize("code", [1, 2, 3, 10, 11, 14, 36, 51, 52, 80, 118])
 def test_a_bind_that_comes_to_nothing_is_no_wrong_password(code: int) -> None:
+    """What may concern this entry alone is no fault of the server, which others go on to ask."""
     with answering(says(result(BIND, code))) as directory:
         connection = LdapConnection(Way(directory.uri, None, PATIENCE))
-        with pytest.raises(ServerFault):
+        with pytest.raises(ServerFault if code in (51, 52) else AnswerFault):
             connection.bind("uid=alice", b"pass")
+        connection.close()
+
+
+@pytest.mark.parametrize("code", [32, 34])
+def test_what_was_there_a_moment_ago_and_is_gone_says_nothing(code: int) -> None:
+    with answering(says(result(DONE, code))) as directory:
+        connection = LdapConnection(Way(directory.uri, None, PATIENCE))
+        assert connection.search(Query("uid=alice", "(a=b)", this_entry=True)) == ()
+        with pytest.raises(AnswerFault):
+            connection.search(Query("uid=alice", "(a=b)", this_entry=True, is_known=True))
         connection.close()
 
 

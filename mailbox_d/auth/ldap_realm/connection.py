@@ -27,6 +27,8 @@ from mailbox_d.auth.ldap_realm.library import (
     LDAPExceptionError,
     LDAPInvalidDnError,
     LDAPInvalidFilterError,
+    LDAPSessionTerminatedByServerError,
+    LDAPSocketSendError,
     Server,
     Simple,
     SyncStrategy,
@@ -46,8 +48,10 @@ NO_SUCH_ENTRY = frozenset({32, 34})
 WRONG_PASSWORD = frozenset({19, 32, 34, 48, 49, 50, 53})
 """Result codes by which servers say that a bind is not to be: also for entries without a password, locked ones, and
 names of nobody (RFC 4511 section 4.1.9)."""
-ELSEWHERE = frozenset({1, 8, 13, 51, 52, 80})
-"""Result codes that another server may do better than."""
+ELSEWHERE = frozenset({1, 8, 13, 51, 52})
+"""Result codes of a search that another server may do better than."""
+BUSY = frozenset({51, 52})
+"""Those of them that say the same of a bind."""
 
 
 class ServerFault(Exception):
@@ -60,6 +64,10 @@ class ConnectionGone(ServerFault):
 
 class AnswerFault(Exception):
     """The server is well, and says what cannot be worked with: this one question has no answer."""
+
+
+class EndlessAnswer(AnswerFault):
+    """The answer is larger than one may be; what is left of it is not waited for, so the connection is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,8 @@ class LdapConnection:
             raise
         except (LDAPInvalidFilterError, LDAPInvalidDnError) as error:
             raise AnswerFault(f"{self.uri}: {error}") from error
+        except (LDAPSocketSendError, LDAPSessionTerminatedByServerError) as error:
+            raise ConnectionGone(f"{self.uri}: {error}") from error
         except (OSError, LDAPExceptionError) as error:
             raise ServerFault(f"{self.uri}: {error}") from error
         except Exception as error:  # a decoder's surprise at what it was given to decode
@@ -137,7 +147,8 @@ class LdapConnection:
             return True
         if result["result"] in WRONG_PASSWORD:
             return False
-        raise ServerFault(f"{self.uri}: bind: {result['description']}")
+        fault = ServerFault if result["result"] in BUSY else AnswerFault
+        raise fault(f"{self.uri}: bind as {dn}: {result['description']}")
 
     def _search(self, query: Query) -> tuple[Entry, ...]:
         self._ldap.search(
@@ -151,7 +162,7 @@ class LdapConnection:
         code = self._ldap.result["result"]
         if self._ldap.result["type"] != "searchResDone" or code in ELSEWHERE:
             raise ServerFault(f"{self.uri}: search: {self._ldap.result['description']}")
-        if code in NO_SUCH_ENTRY and query.this_entry:
+        if code in NO_SUCH_ENTRY and query.this_entry and not query.is_known:
             return ()
         if code not in (SUCCESS, SIZE_LIMIT_EXCEEDED):
             raise AnswerFault(f"{self.uri}: search below {query.base}: {self._ldap.result['description']}")
@@ -255,13 +266,13 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
                 raise ServerFault("this is not LDAP")
             size = self.compute_ldap_message_size(self._unread)
             if size > self._bounds.answer:
-                raise ServerFault(f"an answer of {size} octets")
+                raise EndlessAnswer(f"an answer of more than {self._bounds.answer} octets")
             if 0 <= size <= len(self._unread):
                 break
             self._read_more()
         self._messages += 1
         if self._messages > self._bounds.messages:
-            raise ServerFault("more entries than were asked for")
+            raise EndlessAnswer("an answer of more entries than were asked for, or of many references")
         message, self._unread = self._unread[:size], self._unread[size:]
         return [message]
 
@@ -275,7 +286,7 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
             raise ConnectionGone("the server ended the connection")
         self._octets += len(data)
         if self._octets > self._bounds.answer:
-            raise ServerFault(f"an answer of more than {self._bounds.answer} octets")
+            raise EndlessAnswer(f"an answer of more than {self._bounds.answer} octets")
         self._unread += data
 
     def _left(self) -> float:

@@ -22,6 +22,10 @@ class EntryFault(Exception):
     """An entry says what cannot be, or leaves out what must be there."""
 
 
+class NoAddress(EntryFault):
+    """An entry has no address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry: its DN, and the values of the attributes asked for, by their names in lower case."""
@@ -30,8 +34,13 @@ class Entry:
     attributes: Mapping[str, tuple[bytes, ...]]
 
     def values(self, name: str | None) -> tuple[bytes, ...]:
-        """The values of an attribute; none where there is none, or where no attribute is named."""
-        return self.attributes.get(name.lower(), ()) if name is not None else ()
+        """The values of an attribute; none where there is none, or where no attribute is named. Raises `EntryFault`
+        where the directory gives but some of them: Active Directory does of many, as `member;range=0-1499`."""
+        if name is None:
+            return ()
+        if any(given.startswith(f"{name.lower()};range=") for given in self.attributes):
+            raise EntryFault(f"{name} has more values than the directory gives at a time")
+        return self.attributes.get(name.lower(), ())
 
 
 def attribute_names(names: LdapAttributes) -> tuple[str, ...]:
@@ -58,10 +67,11 @@ def user_of(entry: Entry, names: LdapAttributes, *, most: int = DEFAULT_BOUNDS.m
 
 
 def own_address(entry: Entry, name: str) -> EmailAddress:
-    """The one address that an entry has. Raises `EntryFault`: with two of them nobody knows whose the Maildir is."""
+    """The one address that an entry has. Raises `NoAddress`; `EntryFault`: with two of them nobody knows whose the
+    Maildir is."""
     value = _only(entry, name)
     if value is None:
-        raise EntryFault(f"there is no {name}")
+        raise NoAddress(f"there is no {name}")
     try:
         address = EmailAddress.parse(value)
     except AddressError as error:

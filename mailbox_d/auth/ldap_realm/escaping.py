@@ -8,6 +8,8 @@ from collections.abc import Callable
 from mailbox_d.address import EmailAddress
 
 _PLACE = re.compile(r"\{(address|local_part|domain)\}")
+_FIRST = re.compile(r'\s*(?>(?:[^\\,;"]|\\.|"(?>(?:[^"\\]|\\.)*)")+)[,;]', re.DOTALL)
+"""The first part of a DN and what ends it; RFC 2253 section 4 knew quoted values, and semicolons."""
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.-_")
 
 
@@ -29,6 +31,11 @@ def fill_filter(template: str, address: EmailAddress) -> str:
 def fill_dn(template: str, address: EmailAddress) -> str:
     """A DN for an address, from a template with the same places."""
     return _fill(template, address, dn_value)
+
+
+def parent(dn: str) -> str:
+    """The DN of the entry above (RFC 4514 section 2.1); empty for one at the top."""
+    return _FIRST.sub("", dn, count=1) if _FIRST.match(dn) else ""
 
 
 def _fill(template: str, address: EmailAddress, escape: Callable[[str], str]) -> str:

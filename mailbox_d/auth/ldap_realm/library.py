@@ -8,7 +8,13 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "(tag|type)Map is deprecated", DeprecationWarning)
     import ldap3
     from ldap3 import ANONYMOUS, BASE, NONE, SUBTREE, Connection, Server
-    from ldap3.core.exceptions import LDAPExceptionError, LDAPInvalidDnError, LDAPInvalidFilterError
+    from ldap3.core.exceptions import (
+        LDAPExceptionError,
+        LDAPInvalidDnError,
+        LDAPInvalidFilterError,
+        LDAPSessionTerminatedByServerError,
+        LDAPSocketSendError,
+    )
     from ldap3.operation.bind import BindRequest
     from ldap3.protocol.rfc4511 import AuthenticationChoice, Simple, Version
     from ldap3.strategy.sync import SyncStrategy
@@ -24,6 +30,8 @@ __all__ = [
     "LDAPExceptionError",
     "LDAPInvalidDnError",
     "LDAPInvalidFilterError",
+    "LDAPSessionTerminatedByServerError",
+    "LDAPSocketSendError",
     "Server",
     "Simple",
     "SyncStrategy",

@@ -18,12 +18,13 @@ from mailbox_d.auth.ldap_realm.directory import LdapDirectory, Query
 from mailbox_d.auth.ldap_realm.entries import (
     Entry,
     EntryFault,
+    NoAddress,
     addresses,
     attribute_names,
     own_address,
     user_of,
 )
-from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter
+from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter, parent
 from mailbox_d.auth.ldap_realm.known import Known
 from mailbox_d.auth.ldap_realm.lookups import Lookups
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
@@ -180,8 +181,10 @@ class DirectoryRealm:
 
     def _read_user(self, address: EmailAddress) -> _Found | None:
         """Blocks."""
-        entry = self._one(self._query(address), address)
+        query = self._query(address)
+        entry = self._one(query, address)
         if entry is None:
+            self._see_that_others_are_there(query)
             return None
         user = self._checked(entry, address)
         if address != user.address and address not in user.aliases:
@@ -195,6 +198,12 @@ class DirectoryRealm:
         if settings.dn_template is not None:
             return Query(fill_dn(settings.dn_template, address), asked, names, this_entry=True)
         return Query(settings.base, asked, names)
+
+    def _see_that_others_are_there(self, query: Query) -> None:
+        """Where a template tells the entry: that it is not there says nothing of a user where all others are gone too.
+        A search says as much by itself."""
+        if query.this_entry:
+            self._directory.search(Query(parent(query.base), ANY_ENTRY, this_entry=True, is_known=True))
 
     def _checked(self, entry: Entry, address: EmailAddress) -> User:
         try:
@@ -211,21 +220,26 @@ class DirectoryRealm:
         return replace(user, enabled=enabled, services=services)
 
     def _fits(self, dn: str, asked: str) -> bool:
-        return bool(self._directory.search(Query(dn, asked, this_entry=True)))
+        return bool(self._directory.search(Query(dn, asked, this_entry=True, is_known=True)))
 
     def _read_group(self, address: EmailAddress, groups: LdapGroups) -> tuple[EmailAddress, ...] | None:
         """Blocks."""
         entry = self._one(Query(groups.base, fill_filter(groups.filter, address), (groups.member,)), address)
         if entry is None:
             return None
-        if len(entry.values(groups.member)) > self._bounds.members:
-            raise self._unusable(address, f"{entry.dn} has more than {self._bounds.members} members")
-        members = dict.fromkeys(self._members(entry, groups))
+        try:
+            members = dict.fromkeys(self._members(entry, groups))
+        except EntryFault as fault:
+            raise self._unusable(address, f"{entry.dn}: {fault}") from fault
         return tuple(member for member in members if member != address)
 
     def _members(self, entry: Entry, groups: LdapGroups) -> Iterator[EmailAddress]:
-        """The members' addresses; who has none gets no mail by the group."""
-        for value in entry.values(groups.member):
+        """The members' addresses; who has none, or is not there any more, gets no mail by the group. Raises
+        `EntryFault`: rather nobody gets mail for now than one of them never."""
+        values = entry.values(groups.member)
+        if len(values) > self._bounds.members:
+            raise EntryFault(f"more than {self._bounds.members} members")
+        for value in values:
             one = Entry(entry.dn, {groups.member.lower(): (value,)})
             named = tuple(addresses(one, groups.member))
             yield from named or self._address_at(value.decode("utf-8", "replace"))
@@ -235,8 +249,10 @@ class DirectoryRealm:
         for entry in self._directory.search(Query(dn, ANY_ENTRY, (name,), this_entry=True)):
             try:
                 yield own_address(entry, name)
-            except EntryFault as fault:
+            except NoAddress as fault:
                 self._log.warn("The realm {realm}: no mail for {dn!r}: {fault}", realm=self.name, dn=dn, fault=fault)
+            except EntryFault as fault:
+                raise EntryFault(f"its member {dn}: {fault}") from fault
 
     def _one(self, query: Query, address: EmailAddress) -> Entry | None:
         entries = self._directory.search(query)

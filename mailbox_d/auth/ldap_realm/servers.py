@@ -11,7 +11,14 @@ from typing import Protocol, TypeVar
 from twisted.logger import Logger
 
 from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS, LdapBounds
-from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, LdapConnection, ServerFault, Way
+from mailbox_d.auth.ldap_realm.connection import (
+    AnswerFault,
+    ConnectionGone,
+    EndlessAnswer,
+    LdapConnection,
+    ServerFault,
+    Way,
+)
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
 from mailbox_d.auth.ldap_realm.host_addresses import HostAddresses
@@ -84,7 +91,10 @@ class Servers:
         try:
             result = work(connection)
         except AnswerFault as fault:
-            self._put_back(connection)
+            if isinstance(fault, EndlessAnswer):
+                connection.close()
+            else:
+                self._put_back(connection)
             if self._seldom.is_due(str(fault)):
                 self._log.error("The directory cannot be used: {cause!r}", cause=str(fault))
             raise _unavailable(str(fault)) from fault
@@ -150,6 +160,9 @@ class ServedDirectory:
         try:
             if self._settings.bind_dn is not None and not connection.bind(self._settings.bind_dn, self._password()):
                 raise ServerFault(f"{uri}: it does not let the daemon in (bind_dn, bind_password_file)")
+        except AnswerFault as fault:  # of its own entry the daemon can ask no other question
+            connection.close()
+            raise ServerFault(str(fault)) from fault
         except BaseException:
             connection.close()
             raise

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter, filter_value
+from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter, filter_value, parent
 from mailbox_d.auth.ldap_realm.library import ldap3
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -86,3 +86,19 @@ def test_a_dn_has_the_parts_of_its_template(text: str) -> None:
 
 def test_what_is_filled_in_is_no_template() -> None:
     assert fill_filter("(a={local_part}{domain})", EmailAddress("{domain}", "x.org")) == r"(a=\7bdomain\7dx.org)"
+
+
+@pytest.mark.parametrize(
+    ("dn", "above"),
+    [
+        ("uid=alice,ou=people,dc=example", "ou=people,dc=example"),
+        (r"uid=a\2cb,ou=people", "ou=people"),
+        (r"uid=a\,b\\,ou=people", "ou=people"),
+        ('uid="a,b",ou=people', "ou=people"),
+        ("uid=a+cn=b;ou=people", "ou=people"),
+        ("dc=example", ""),
+        ("", ""),
+    ],
+)
+def test_the_entry_above(dn: str, above: str) -> None:
+    assert parent(dn) == above

@@ -37,9 +37,11 @@ def result(coroutine: Coroutine[Deferred[Any], Any, T]) -> T:
 
 
 class FakeDirectory:
-    """Answers by the query's base and filter; `down`: it cannot be asked."""
+    """Answers by the query's base and filter; `down`: it cannot be asked; `gone`: entries that are
+    there no more."""
 
     def __init__(self) -> None:
+        self.gone: set[str] = set()
         self.answers: dict[tuple[str, str], tuple[Entry, ...]] = {}
         self.passwords = {ALICE_DN: b"pass", "uid=bob,dc=example": b"word"}
         self.searches: list[Query] = []
@@ -49,6 +51,8 @@ class FakeDirectory:
     def search(self, query: Query) -> tuple[Entry, ...]:
         self.searches.append(query)
         self._answer()
+        if query.is_known and query.base in self.gone:
+            raise AuthenticationUnavailable("The user directory does not answer")
         return self.answers.get((query.base, query.filter), ())
 
     def accepts(self, dn: str, password: bytes) -> bool:
@@ -355,8 +359,25 @@ def test_services_are_for_those_whom_the_filter_fits() -> None:
 def test_a_template_says_where_the_user_is() -> None:
     place = Place(dn_template="uid={local_part},dc={domain}", user_filter="(mail={address})")
     result(place.realm.find_user(EmailAddress.parse('"x,ou=admin"@example.org')))
-    (query,) = place.directory.searches
+    query, above = place.directory.searches
     assert (query.base, query.this_entry) == (r"uid=x\2cou\3dadmin,dc=example.org", True)
+    assert above == Query("dc=example.org", "(objectClass=*)", this_entry=True, is_known=True)
+
+
+def test_a_template_of_a_tree_that_is_gone_makes_nobody_unknown() -> None:
+    place = Place(dn_template="uid={local_part},ou=people")
+    assert result(place.realm.find_user(NOBODY)) is None
+    place.now += 3600
+    place.directory.gone.add("ou=people")
+    with pytest.raises(AuthenticationUnavailable):
+        raise_failure(place.realm.find_user(NOBODY))
+
+
+def test_a_user_whose_entry_goes_away_while_it_is_looked_at_is_not_enabled_by_that() -> None:
+    place = Place(disabled="(locked=TRUE)")
+    place.directory.gone.add(ALICE_DN)
+    with pytest.raises(AuthenticationUnavailable):
+        raise_failure(place.realm.find_user(ALICE))
 
 
 @pytest.mark.parametrize(
@@ -417,6 +438,37 @@ def test_groups_lead_to_their_members() -> None:
     assert result(place.realm.alias(SALES)) is not None
     assert len(place.directory.searches) == asked
     assert result(place.realm.alias(NOBODY)) is None
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"member;range=0-1499": (b"x@example.com",)}, {"member": (), "member;range=0-0": (b"x@example.com",)}],
+)
+def test_a_group_of_which_the_directory_tells_a_part_is_a_fault(attributes: dict[str, tuple[bytes, ...]]) -> None:
+    """Active Directory tells 1500 values at a time."""
+    place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"})
+    place.holds(f"(mail={SALES})", Entry("cn=sales", attributes), base="ou=groups")
+    with pytest.raises(AuthenticationUnavailable):
+        raise_failure(place.realm.alias(SALES))
+
+
+@pytest.mark.parametrize("mail", [(b"a@example.org", b"b@example.org"), (b"../x@example.org",), (b"\xff",)])
+def test_a_member_whose_entry_cannot_be_is_not_left_out(mail: tuple[bytes, ...]) -> None:
+    """Else the others would get their mail and it never would."""
+    place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"})
+    members = Entry("cn=sales", {"member": (b"uid=odd,dc=example", b"x@example.com")})
+    place.holds(f"(mail={SALES})", members, base="ou=groups")
+    place.holds("(objectClass=*)", Entry("uid=odd,dc=example", {"mail": mail}), base="uid=odd,dc=example")
+    with pytest.raises(AuthenticationUnavailable):
+        raise_failure(place.realm.alias(SALES))
+
+
+def test_a_member_without_an_address_gets_no_mail_by_the_group() -> None:
+    place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"})
+    members = Entry("cn=sales", {"member": (b"cn=printer", b"x@example.com")})
+    place.holds(f"(mail={SALES})", members, base="ou=groups")
+    place.holds("(objectClass=*)", Entry("cn=printer", {}), base="cn=printer")
+    assert result(place.realm.alias(SALES)) == (EmailAddress.parse("x@example.com"),)
 
 
 def test_a_group_that_is_too_large_is_a_fault() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
-from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, ServerFault
+from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, EndlessAnswer, ServerFault
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
 from mailbox_d.auth.ldap_realm.servers import OpenConnection, Servers
@@ -134,3 +134,14 @@ def test_no_more_connections_are_kept_than_were_meant() -> None:
 
     nested(2 * DEFAULT_BOUNDS.connections)
     assert len(site.opened) - len(site.closed) == DEFAULT_BOUNDS.connections
+
+
+def test_an_answer_that_is_too_large_costs_its_connection_and_nobody_else() -> None:
+    site = Site("a")
+    site.ask()
+    site.down["a"] = EndlessAnswer("a million members")
+    with pytest.raises(AuthenticationUnavailable):
+        site.ask()
+    assert site.closed == ["a"]
+    site.down.clear()
+    assert site.ask() == "a"
