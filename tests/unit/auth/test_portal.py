@@ -236,6 +236,19 @@ def test_nobody_is_told_anything_of_a_user_before_it_is_ready(staff: MemoryRealm
     asked[1].addErrback(lambda failure: None)  # this realm has no keys
 
 
+def test_keys_of_a_domain_that_is_not_served_are_nobody_s() -> None:
+    """Whatever the realm has of that address: it is asked for the time that it takes."""
+
+    class Keys(MemoryRealm):
+        async def scram_keys(self, address: EmailAddress) -> tuple[Any, bool]:
+            return "keys", True
+
+    realm: Any = Keys("keys", {"alice@example.net": b""})
+    directory = Directory({"example.org": realm})
+    assert succeed(directory.scram_keys(address("alice@example.net"))) == ("keys", False)
+    assert succeed(directory.scram_keys(address("alice@example.org"))) == ("keys", True)
+
+
 def test_a_user_of_a_domain_that_is_not_served_cannot_log_in_but_costs_the_same(
     staff: MemoryRealm, directory: Directory
 ) -> None:
@@ -340,6 +353,24 @@ class Roles(MemoryRealm):
             raise self._error
         services = frozenset({Service.POP3 if address.key == "carol" else Service.IMAP})
         return User(address, services=services, enabled=address.key != "dave") if address in self._users else None
+
+
+@pytest.mark.parametrize("user", ["carol@example.org", "dave@example.org", "zoe@example.org"])
+def test_who_may_not_come_in_is_helped_by_no_proof(user: str) -> None:
+    roles = Roles("staff", {f"{name}@example.org": b"" for name in ("alice", "carol", "dave")})
+    directory = Directory({"example.org": roles})
+    tokens = TokensOf(good=user, alice="alice@example.org")
+    fails_with(log_in_by_token(directory, user, "good", tokens), LoginRefused)
+    fails_with(log_in_by_certificate(user), LoginRefused)
+    with pytest.raises(AuthenticationFailed):
+        succeed(directory.user_for(address(user), Service.IMAP))
+    assert not fails(log_in_by_token(directory, "", "alice", tokens))
+
+
+def fails(login: Any) -> bool:
+    failures: list[Any] = []
+    login.addErrback(failures.append)
+    return bool(failures)
 
 
 def log_in_by_certificate(certified: str, authzid: str = "", error: Exception | None = None) -> Any:
