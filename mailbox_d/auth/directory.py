@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.last_use import use_of
 from mailbox_d.auth.realm import LoggedIn, Realm, Service, User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.wire.sasl.scram import ScramKeys
@@ -69,7 +70,7 @@ class Directory:
         realm = self._domains.get(address.domain)
         if realm is not None:
             logged_in = await realm.authenticate(address, password, service)
-            self._used(logged_in.user.address, logged_in.by)
+            self._used(logged_in.user.address, use_of(logged_in.by, logged_in.stored))
             return logged_in
         for any_realm in self._domains.values():  # for the time that it takes; what it says does not count
             await any_realm.authenticate(address, password, service)
@@ -93,7 +94,7 @@ class Directory:
         if realm is None:
             raise AuthenticationFailed("Authentication failed", cause="the domain is not served")
         logged_in = await realm.by_keys(address, stored_key, service)
-        self._used(logged_in.user.address, logged_in.by)
+        self._used(logged_in.user.address, use_of(logged_in.by, logged_in.stored))
         return logged_in
 
     async def user_for(self, address: EmailAddress, service: Service) -> User:

@@ -5,12 +5,14 @@ It is kept in a small file of the state folder, not with the users; what is lost
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from mailbox_d.address import EmailAddress
+from mailbox_d.auth.passwords import StoredPassword
 
 LAST_USE = "last-use"
 """The file's name in the state folder."""
@@ -22,9 +24,9 @@ NOTED_AGAIN = 60.0
 """Seconds after which a login is news; what is known of a user's last one is behind by less."""
 
 Use: TypeAlias = tuple[str, str, float]
-"""A user's folded address, the app password's name (empty: their own password), seconds since 1970."""
+"""A user's folded address, what a password is known by (`use_of`), seconds since 1970."""
 
-_LINE = re.compile(r"([0-9]{1,12}) (-|\w[\w.-]{0,63}) (.{1,601})")
+_LINE = re.compile(r"([0-9]{1,12}) (-|\w[\w.-]{0,63}(?:~[0-9a-f]{8})?|~[0-9a-f]{8}) (.{1,601})")
 
 
 class LastUse:
@@ -38,7 +40,7 @@ class LastUse:
         """Whether something is not on disk; whoever writes it down says so."""
 
     def note(self, address: EmailAddress, by: str = "") -> None:
-        """A user has just logged in, by the app password of this name or by their own. The time of a login that is no
+        """A user has just logged in, by the password that is known by this. The time of a login that is no
         news stays as it was: who comes often would be news never again."""
         user, now = folded(address), self._clock()
         if abs(now - self._times.get((user, by), float("-inf"))) >= NOTED_AGAIN:
@@ -48,7 +50,7 @@ class LastUse:
             self._times.popitem(last=False)
 
     def known(self, address: EmailAddress) -> Mapping[str, float]:
-        """When a user last logged in, by the names of their app passwords; "" is their own password."""
+        """When a user last logged in, by what their passwords are known by."""
         return uses_of(self.rows(), address)
 
     # -- what is kept ----------------------------------------------------------------------------------------------
@@ -78,8 +80,20 @@ class LastUse:
         return match[3], "" if match[2] == "-" else match[2], float(match[1])
 
 
+def use_of(by: str, stored: StoredPassword | None) -> str:
+    """What a user's password is known by: the app password's name (empty: their own), and a mark of how it is stored,
+    so that the next password of that name, or user of that address, has not used it yet.
+
+    A login that was by no password, or by one that is stored as it is, has no mark.
+    """
+    if stored is None or stored.is_plain:
+        return by
+    digest = hashlib.sha256(stored.scheme.encode("ascii") + b"\0" + stored.value).hexdigest()
+    return f"{by}~{digest[:8]}"
+
+
 def uses_of(rows: Sequence[Use], address: EmailAddress) -> dict[str, float]:
-    """Of what is kept, what is of one user: times by names of app passwords, "" for their own."""
+    """Of what is kept, what is of one user: times by what passwords are known by."""
     user = folded(address)
     return {by: when for whose, by, when in rows if whose == user}
 

@@ -84,7 +84,7 @@ def _list(given: argparse.Namespace, configuration: Configuration) -> int:
     login = realm_file(configuration, given.user.domain).read().logins.get(given.user)
     if login is None:
         raise Refused(f"there is no user {given.user}", FINDINGS)
-    uses = LastUses(configuration).of(given.user)
+    uses = LastUses(configuration).of(login)
     for one in login.app_passwords:
         may, used = sorted(service.value for service in one.services & login.user.services), uses.get(one.name)
         answer = {"answer": "app-password", "user": str(given.user), "name": one.name, "services": may}

@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Mapping
 
-from mailbox_d.address import EmailAddress
-from mailbox_d.auth.last_use import LAST_USE, LastUse, folded
+from mailbox_d.auth.last_use import LAST_USE, LastUse, folded, use_of
+from mailbox_d.auth.users_file import Login
 from mailbox_d.config.model import Configuration
 from mailbox_d.net.kept_state import FILE_MAX
 from mailbox_d.store.files import FileSystem, read_whole
@@ -26,9 +26,13 @@ class LastUses:
         for user, by, when in filter(None, map(LastUse.row, text.split("\n"))):
             self._times.setdefault(user, {})[by] = when
 
-    def of(self, address: EmailAddress) -> Mapping[str, float]:
-        """Seconds since 1970 by the names of a user's app passwords; "" is their own password."""
-        return self._times.get(folded(address), {})
+    def of(self, login: Login) -> Mapping[str, float]:
+        """Seconds since 1970 by the names of a user's app passwords; "" is their own, or what is not a password."""
+        times = self._times.get(folded(login.user.address), {})
+        known_by = [(one.name, use_of(one.name, one.password)) for one in login.app_passwords]
+        known_by += [("", ""), ("", use_of("", login.password))]
+        found = sorted((times[use], name) for name, use in known_by if use in times)
+        return {name: when for when, name in found}
 
 
 def when(seconds: float) -> str:

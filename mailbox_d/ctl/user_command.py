@@ -162,7 +162,7 @@ def _list(given: argparse.Namespace, configuration: Configuration) -> int:
     for realm in realms:
         for login in realm.read().logins.values():
             if given.domain in (None, login.user.address.domain):
-                uses = last_uses.of(login.user.address)
+                uses = last_uses.of(login)
                 print(json.dumps(_as_json(realm.name, login, uses)) if given.json else _as_line(login, uses))
     return FINE
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.last_use import NOTED_AGAIN, LastUse
+from mailbox_d.auth.directory import Directory
+from mailbox_d.auth.last_use import NOTED_AGAIN, LastUse, use_of
+from mailbox_d.auth.passwords import StoredPassword
+from mailbox_d.auth.realm import LoggedIn, Service, User
+from tests.unit.relay.at_once import done
 
 ALICE = EmailAddress.parse("alice@example.org")
 BOB = EmailAddress.parse("bob@example.org")
@@ -76,6 +82,20 @@ def test_a_clock_that_was_wrong_is_put_right() -> None:
     assert uses.is_new and uses.known(ALICE) == {"": 500_000}
 
 
+def test_the_next_password_of_a_name_has_not_been_used() -> None:
+    one, other = (StoredPassword.parse(f"{{SSHA}}{letter * 32}") for letter in "ab")
+    assert len({use_of(by, stored) for by in ("", "phone") for stored in (None, one, other)}) == 6
+    uses = LastUse(Clock())
+    for by in ("", "phone"):
+        uses.note(ALICE, use_of(by, one))
+    assert again(uses).rows() == uses.rows()
+    assert set(uses.known(ALICE)) == {use_of("", one), use_of("phone", one)}
+
+
+def test_of_a_password_that_is_stored_as_it_is_nothing_goes_elsewhere() -> None:
+    assert use_of("phone", StoredPassword.parse("{PLAIN}pass")) == "phone"
+
+
 def test_of_too_many_the_longest_ago_go() -> None:
     uses = LastUse(Clock(), most=2)
     for address in (ALICE, BOB, ALICE, ODD):
@@ -117,3 +137,21 @@ def test_whatever_was_noted_is_known_after_a_restart(logins: list[tuple[EmailAdd
 def test_a_damaged_line_is_no_use_or_one_that_can_be_written(line: str) -> None:
     row = LastUse.row(line)
     assert row is None or LastUse.row(LastUse.line(row)) == row
+
+
+def test_the_directory_tells_which_password_it_was() -> None:
+    stored = StoredPassword.parse("{SSHA}" + "a" * 32)
+
+    class OneRealm:
+        async def authenticate(self, address: EmailAddress, password: bytes, service: Service) -> LoggedIn:
+            return LoggedIn(User(address), "phone", stored)
+
+        async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:
+            return LoggedIn(User(address), stored=stored)
+
+    realm: Any = OneRealm()
+    uses = LastUse(Clock())
+    directory = Directory({"example.org": realm}, used=uses.note)
+    done(directory.authenticate(ALICE, b"pass", Service.IMAP))
+    done(directory.by_keys(ALICE, b"key", Service.IMAP))
+    assert [by for _, by, _ in uses.rows()] == [use_of("phone", stored), use_of("", stored)]

@@ -14,7 +14,7 @@ from typing import TextIO
 import pytest
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.last_use import LAST_USE, LastUse, folded
+from mailbox_d.auth.last_use import LAST_USE, LastUse, folded, use_of
 from mailbox_d.auth.passwords import HashCost, StoredPassword, hash_password
 from mailbox_d.auth.realm import Service
 from mailbox_d.auth.users_file import Login, Users, read_users
@@ -363,7 +363,9 @@ def test_where_mail_lies_is_listed(site: Path, capsys: pytest.CaptureFixture[str
 
 def test_it_is_told_when_a_password_was_last_used(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ctl(site, "user", "app-password", "add", "alice@example.org", "phone")
-    lines = [LastUse.line((folded(ALICE), by, at)) for by, at in (("phone", 86400.0), ("", 172800.0))]
+    login = read_users(site.parent / "users.yaml").logins[ALICE]
+    uses = (use_of("phone", login.app_passwords[0].password), 86400.0), (use_of("", login.password), 172800.0)
+    lines = [LastUse.line((folded(ALICE), by, at)) for by, at in uses]
     (site.parent / "state" / LAST_USE).write_text("\n".join(["damaged", *lines, ""]))
     capsys.readouterr()
     assert ctl(site, "user", "app-password", "list", "alice@example.org") == 0
@@ -373,6 +375,11 @@ def test_it_is_told_when_a_password_was_last_used(site: Path, capsys: pytest.Cap
     assert ctl(site, "user", "list", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["last_use"], answer["app_passwords"][0]["last_use"]) == (172800.0, 86400.0)
+    for verb in ("del", "add"):
+        ctl(site, "user", "app-password", verb, "alice@example.org", "phone")
+    capsys.readouterr()
+    assert ctl(site, "user", "app-password", "list", "alice@example.org") == 0
+    assert capsys.readouterr().out.endswith("; never used\n")
 
 
 @pytest.mark.parametrize(
