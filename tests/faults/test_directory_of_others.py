@@ -26,7 +26,7 @@ def test_fault_24_a_directory_that_hangs_holds_up_nobody_of_another(tmp_path: Pa
     """However many questions it leaves open: there are more here than threads."""
     slapd, site = make_slapd(tmp_path / "slapd"), make_site(tmp_path / "site")
     with serving(slapd, person("alice") + person("anna", domain=WELL)), unsteady_way(slapd.ldaps) as way:
-        use(site, slapd, realm_keys(slapd, uris=[f"ldaps://localhost:{way.port}"], timeout="20 s"))
+        use(site, slapd, realm_keys(slapd, uris=[f"ldaps://localhost:{way.port}"], timeout="60 s"))
         configuration = yaml.safe_load(site.configuration.read_text())
         configuration["realms"]["well"] = {"ldap": realm_keys(slapd, cache=0, login_cache=0)}
         configuration["domains"][WELL] = {"realm": "well"}
@@ -40,4 +40,5 @@ def test_fault_24_a_directory_that_hangs_holds_up_nobody_of_another(tmp_path: Pa
             assert recipient(site, f"anna@{WELL}")[0] is Said.YES
             assert imap(site, f"anna@{WELL}")[0] is Said.YES
             assert not any(answer.done() for answer in waiting)
+            way.close()
             assert {answer.result()[0] for answer in waiting} == {Said.LATER}
