@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
+from zope.interface import Interface
 
+from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
 from mailbox_d.auth.lasting_secret import LastingSecret
-from mailbox_d.auth.portal import scram_keys
-from mailbox_d.auth.realm import RunInLane, Service
+from mailbox_d.auth.portal import LoginRefused, ProofOfUser, build_portal, scram_keys
+from mailbox_d.auth.realm import RunInLane, Service, User
 from mailbox_d.auth.scram_keys import keys_text, make_keys
 from mailbox_d.auth.users_file import read_users
 from mailbox_d.auth.yaml_realm import YamlRealm
 from mailbox_d.errors import AuthenticationUnavailable
-from mailbox_d.wire.sasl.scram import ScramKeys
+from mailbox_d.wire.sasl.exchange import Challenge, Proven, WantsKeys
+from mailbox_d.wire.sasl.scram import ScramKeys, ScramSha256
 from tests.unit.relay.at_once import at_once, done
+from tests.unit.wire.sasl.scram_client import Client, b64
 
 T = TypeVar("T")
 
@@ -125,3 +130,86 @@ def test_any_fault_of_ours_is_temporary_logged_and_not_told(tmp_path: Path) -> N
         keys(served, "alice@example.org")
     assert "no thread" not in refusal.value.public
     assert any("log_failure" in event for event in events)
+
+
+class Exchange:
+    """Alice's exchange with a directory, up to the server's proof; she may take her time until the end."""
+
+    def __init__(self, served: Directory, password: bytes) -> None:
+        self.served = served
+        self.mechanism = ScramSha256()
+        client = Client(password=password)
+        assert self.mechanism.start(b64(client.first)) == WantsKeys("alice@example.org")
+        shown, known = keys(served, "alice@example.org")
+        final = self.mechanism.step(b64(client.final(self.mechanism.keys(shown, known=known).data)))
+        assert isinstance(final, Challenge) and client.believes(final.data)
+
+    def end(self) -> User:
+        """The user who is let in."""
+
+        async def avatar(user: User) -> User:
+            return user
+
+        proof = self.mechanism.step(b"")
+        assert isinstance(proof, Proven)
+        login: Any = ProofOfUser(proof, Service.IMAP)
+        portal = build_portal(self.served, {IMail: avatar})
+        _, user, _ = done(wait_for(portal.login(login, None, IMail)))
+        assert isinstance(user, User)
+        return user
+
+
+class IMail(Interface):
+    """What a service wants."""
+
+
+async def wait_for(deferred: Deferred[Any]) -> Any:
+    return await deferred
+
+
+@pytest.mark.parametrize("entry", [SCRAM, '{password: "{PLAIN}pass"}'])
+def test_who_takes_their_time_comes_in_by_the_password_of_then_if_it_is_theirs_still(
+    tmp_path: Path, entry: str
+) -> None:
+    exchange = Exchange(directory(tmp_path, alice=entry), b"pass")
+    assert exchange.end().address.key == "alice"
+
+
+@pytest.mark.parametrize("before", [SCRAM, '{password: "{PLAIN}pass"}'])
+@pytest.mark.parametrize(
+    "after",
+    [
+        '{password: "{SCRAM-SHA-256}' + keys_text(make_keys(b"other")) + '"}',
+        '{password: "{PLAIN}other"}',
+        '{password: "{SSHA}rDDH4335AuPvldTEjVh6cijXvEGsUtWx"}',
+        SCRAM[:-1] + ", enabled: false}",
+        None,
+    ],
+    ids=["other keys", "other password", "no keys", "disabled", "removed"],
+)
+def test_attack_40_a_password_that_is_changed_during_the_exchange_lets_nobody_in(
+    tmp_path: Path, before: str, after: str | None
+) -> None:
+    secret = LastingSecret()
+    exchange = Exchange(directory(tmp_path, secret, alice=before), b"pass")
+    exchange.served = directory(tmp_path, secret, bob=SCRAM, **({"alice": after} if after is not None else {}))
+    with pytest.raises(LoginRefused):
+        exchange.end()
+
+
+def test_attack_40_keys_that_are_made_while_the_password_is_changed_are_nobodys(tmp_path: Path) -> None:
+    waiting: Deferred[None] = Deferred()
+
+    async def slow(work: Callable[..., T], /, *args: object) -> T:
+        await waiting
+        return work(*args)
+
+    now = [0.0]
+    path = tmp_path / "users.yaml"
+    path.write_text('users:\n  alice@example.org: {password: "{PLAIN}pass"}\n')
+    realm = YamlRealm("staff", path, read_users(path), read=at_once, verify=slow, clock=lambda: now[0])
+    found = Deferred.fromCoroutine(realm.scram_keys(EmailAddress.parse("alice@example.org")))
+    path.write_text('users:\n  alice@example.org: {password: "{PLAIN}another"}\n')
+    done(realm.refresh())
+    waiting.callback(None)
+    assert found.result[1] is False  # type: ignore[index]
