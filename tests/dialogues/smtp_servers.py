@@ -119,8 +119,8 @@ def lmtp(options: Mapping[str, str]) -> Connection:
 def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
     `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`,
-    `mechanisms=<SASL's>,…`, `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken, and
-    those of `inside_tls`."""
+    `mechanisms=<SASL's>,…`, `sessions=taken` (all that alice may have),
+    `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken, and those of `inside_tls`."""
     connection = Connection(protocol=None, transport=MemoryTransport(handle=handle_of(options)))
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(
@@ -191,6 +191,8 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
     async def first_full(mailboxes: Sequence[EmailAddress], octets: int) -> EmailAddress | None:
         return next((mailbox for mailbox in mailboxes if not store.has_room(mailbox, octets)), None)
 
+    sessions = UserSessions(1 if options.get("sessions") == "taken" else 0)
+    sessions.admit("alice@example.org")
     portal = build_portal(directory, {IMessageDelivery: avatar}, tokens=SampleTokens())
     return Service(
         kind=kind,
@@ -212,7 +214,7 @@ def _service(kind: Kind, options: Mapping[str, str], limits: SMTPLimits, clock: 
             portal,
             partial(scram_keys, directory),
             at_once,
-            UserSessions(0),
+            sessions,
             mechanisms_of(options),
         )
         if kind is Kind.SUBMISSION

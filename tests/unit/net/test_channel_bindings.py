@@ -15,6 +15,19 @@ from mailbox_d.net.channel_bindings import channel_bindings
 LABEL = b"EXPORTER-Channel-Binding"
 
 
+class SignedBy:
+    """A certificate whose signature is made with this hash; libraries make none any more with the weak ones."""
+
+    def __init__(self, algorithm: hashes.HashAlgorithm | None) -> None:
+        self.signature_hash_algorithm = algorithm
+
+    def to_cryptography(self) -> SignedBy:
+        return self
+
+    def fingerprint(self, algorithm: hashes.HashAlgorithm) -> bytes:
+        return algorithm.name.encode()
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return make_certificate(tmp_path_factory.mktemp("tls"), ("mail.example.org",))
@@ -47,6 +60,25 @@ def connected(files: CertificateFiles, version: int) -> tuple[SSL.Connection, SS
             with suppress(SSL.WantReadError):
                 other.bio_write(one.bio_read(65536))
     return server, client
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "taken"),
+    [
+        (hashes.MD5(), b"sha256"),
+        (hashes.SHA1(), b"sha256"),
+        (None, b"sha256"),
+        (hashes.SHA256(), b"sha256"),
+        (hashes.SHA384(), b"sha384"),
+    ],
+)
+def test_a_certificate_stands_by_the_hash_of_its_signature(
+    files: CertificateFiles, monkeypatch: pytest.MonkeyPatch, algorithm: hashes.HashAlgorithm | None, taken: bytes
+) -> None:
+    """RFC 5929 section 4.1: MD5 and SHA-1 are replaced, as is none."""
+    server, _ = connected(files, SSL.TLS1_3_VERSION)
+    monkeypatch.setattr(SSL.Connection, "get_certificate", lambda connection: SignedBy(algorithm))
+    assert channel_bindings(server)["tls-server-end-point"] == taken
 
 
 def test_with_tls_13_what_only_the_two_can_export(files: CertificateFiles) -> None:

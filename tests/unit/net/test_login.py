@@ -367,6 +367,14 @@ def scram(town: Gate, password: bytes) -> Callable[[], Any]:
     return lambda: Deferred.fromCoroutine(session.step(proof))
 
 
+def test_a_proof_of_scram_before_its_time_is_no_failure() -> None:
+    town = Gate(GuessLimits(per_user=1, first_wait=60, longest_wait=60))
+    exchanges = [scram(town, b"wrong") for _ in range(10)]
+    for send in exchanges:
+        send().addErrback(lambda failure: failure.trap(AuthenticationFailed))
+    assert town.gate.guesses.counts()[Kind.USER].failures(ANN) == 2
+
+
 def test_attack_36_a_proof_of_scram_before_its_time_is_not_looked_at() -> None:
     town = Gate(GuessLimits(per_user=1))
     exchanges = [scram(town, password) for password in (b"wrong", b"wrong", b"secret")]

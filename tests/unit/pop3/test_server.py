@@ -260,6 +260,17 @@ def test_attack_79_a_second_session_is_told_in_use_until_the_first_has_ended() -
     logged_in(service)
 
 
+def test_who_finds_the_maildrop_in_use_leaves_nothing_behind() -> None:
+    service = pop3_service(filled_store(HELLO), sessions=2)
+    first, second = logged_in(service), connected(service)
+    for _ in range(5):
+        answer = said(second, b"USER ann@example.org\r\nPASS secret")
+        assert answer.endswith(b"-ERR [IN-USE] Another session has your maildrop\r\n")
+        assert service.gate.sessions.count(str(ANN)) == 1
+    said(first, b"QUIT")
+    assert service.gate.sessions.count(str(ANN)) == 0
+
+
 def test_a_login_whose_maildrop_cannot_be_read_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     service = pop3_service(filled_store(HELLO), sessions=1)
     connection = connected(service)
