@@ -367,6 +367,7 @@ def test_a_broken_file_is_refused_and_told_once_while_the_old_one_serves(site: S
     assert result(site.realm.authenticate(ALICE, b"pass", Service.IMAP)).user.address == ALICE
     (event,) = site.logged(LogLevel.error)
     assert f"{site.path}:" in event["faults"]
+    assert site.read.count("read_users") == 1
     site.write("users: {}")
     site.now += 1
     assert result(site.realm.find_user(ALICE)) is None
