@@ -97,6 +97,7 @@ def build(configuration: Configuration) -> Daemon:
             site.certificate_reload,
             ReloadOnHangup(reactor, [*refreshes, site.certificate_reload.refresh]),
             site.sessions,
+            site.rechecks,
             *listeners(site),
             control_listener(site),
         ]

@@ -136,6 +136,7 @@ def login_gate(site: Site, service: LoginService, interface: Any, avatar: Avatar
         deadline=FailureDeadline(time.monotonic, partial(random.SystemRandom().uniform, 0.0, JITTER)),
         challenge_delay=limits.login_challenge_delay,
         guesses=site.guesses,
+        admissions=site.rechecks.admissions,
         log=site.login_log,
     )
 

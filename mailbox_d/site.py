@@ -33,6 +33,7 @@ from mailbox_d.config.model import Configuration, Quota
 from mailbox_d.imap.fetch.ahead import Crew
 from mailbox_d.imap.fetch.feeding import IndexFeeding
 from mailbox_d.limits import guess_limits, ldap_bounds, mime_limits
+from mailbox_d.net.admissions import Admissions
 from mailbox_d.net.certificate_reload import CertificateReload
 from mailbox_d.net.certificates import Certificates, declared_clients, declared_pairs
 from mailbox_d.net.children import Children
@@ -43,6 +44,7 @@ from mailbox_d.net.kept_state import KeptState
 from mailbox_d.net.lanes import Lanes
 from mailbox_d.net.limits import ConnectionLimits, UserSessions
 from mailbox_d.net.login_log import LoginLog
+from mailbox_d.net.rechecks import Rechecks
 from mailbox_d.net.recording import Recording
 from mailbox_d.outgoing import Assembly, OutgoingMail
 from mailbox_d.policy.rate import DailyMessages
@@ -99,6 +101,8 @@ class Site:
     guesses: Guesses
     """Who has to wait between two logins, whatever service they want."""
     acquaintances: KeptState[Places]
+    rechecks: Rechecks
+    """What knows who is in, whatever service they use."""
     daily_messages: DailyMessages
     room: BatchRoom
     sessions: OpenSessions
@@ -113,8 +117,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
     lanes = build_lanes(configuration, reactor)
     secret = LastingSecret()
     realms = build_realms(configuration, lanes, secret)
-    watch = DirectoryWatch(reactor)
-    children = max(1, (os.cpu_count() or 1) - 1)
+    watch, children = DirectoryWatch(reactor), max(1, (os.cpu_count() or 1) - 1)
     workers = build_workers(configuration, reactor, children)
     last_use = LastUse(time.time)
     keeps_secret = kept_secret(configuration, reactor, secret, lanes)
@@ -151,6 +154,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         user_sessions=UserSessions(limits.connections_per_user),
         guesses=Guesses(guess_limits(limits), acquaintances, time.monotonic, connections.is_exempt),
         acquaintances=kept_acquaintances(configuration, reactor, acquaintances, lanes),
+        rechecks=build_rechecks(configuration, reactor, realms),
         daily_messages=DailyMessages(limits.messages_per_user_per_day, time.monotonic),
         room=BatchRoom(limits.large_messages_memory),
         sessions=OpenSessions(reactor),
@@ -211,6 +215,13 @@ def build_directory(
     """The users of all domains."""
     domains = configuration.domains.items()
     return Directory({name: realms[domain.realm] for name, domain in domains}, used=last_use.note, ready=ready)
+
+
+def build_rechecks(configuration: Configuration, reactor: Any, realms: Mapping[str, AnyRealm]) -> Rechecks:
+    """What knows who is in, and looks again at them."""
+    domains = configuration.domains.items()
+    places = [(realm, [name for name, one in domains if one.realm == which]) for which, realm in realms.items()]
+    return Rechecks(reactor, Admissions(), places, configuration.limits.login_recheck)
 
 
 def build_connections(limits: Limits) -> ConnectionLimits:

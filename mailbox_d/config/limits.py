@@ -118,6 +118,9 @@ class Limits(Section):
     login_acquaintances: Annotated[int, Count(least=100, most=1_000_000)] = 10_000
     """Users of whom is remembered from where they have logged in; of each the last 20 networks."""
 
+    login_recheck: Annotated[float, Duration(least=1, most=DAY)] = 5 * MINUTE
+    """How often all who are in are looked at again; also at once where a users file has changed."""
+
     ldap_questions: Annotated[int, Count(least=1, most=64)] = 8
     """Questions to LDAP servers under way at once, over all realms."""
 

@@ -121,7 +121,8 @@ class IMAPSession:
     @property
     def login_peer(self) -> LoginPeer:
         """Who wants to log in."""
-        return LoginPeer(self.connection.peer, self.offences.login_failures, self.terms)
+        connection = self.connection
+        return LoginPeer(connection.peer, self.offences.login_failures, self.terms, end=connection.dismiss)
 
     @property
     def patience(self) -> float:

@@ -37,5 +37,8 @@ class ClientConnection(Protocol):
     async def start_tls(self) -> None:
         """Begin TLS; this session is over, and another takes its place."""
 
+    def dismiss(self) -> None:
+        """The user may be here no more: end as soon as no command runs."""
+
     def close(self, farewell: bytes = b"") -> None:
         """Say farewell and close."""

@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred
 
 from mailbox_d.auth.guessing.guesses import Attempt, Guesses
 from mailbox_d.auth.portal import LoginMind, ProofOfUser
-from mailbox_d.auth.realm import Service
+from mailbox_d.auth.realm import LoggedIn, Service, User
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable, TooManySessions
+from mailbox_d.net.admissions import Admissions, Stay
 from mailbox_d.net.failure_deadline import FailureDeadline
 from mailbox_d.net.limits import GrowingDelay, UserSessions
 from mailbox_d.net.login_log import LoginAsked, LoginLog
@@ -29,15 +30,20 @@ FAILED = "Wrong user or password"
 """The same words for an unknown user, a disabled one and a wrong password."""
 
 
+def _nothing() -> None:
+    """Nobody can end it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoginPeer:
-    """Who wants in: the address, how many logins have failed on this connection, what its exchanges are held to, and by
-    which mechanism; `password` is the protocol's own command."""
+    """Who wants in: the address, how many logins have failed on this connection, what its exchanges are held to, by
+    which mechanism (`password` is the protocol's own command), and what ends the session of who may stay no longer."""
 
     address: str
     failures: int = 0
     terms: Terms = field(default_factory=Terms)
     mechanism: str = "password"
+    end: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ class LoginGate:
     """Seconds until a challenge that is made of a user's keys leaves; where they took longer to find, a multiple."""
     guesses: Guesses = field(default_factory=Guesses)
     """Who has to wait between two logins; one for all services."""
+    admissions: Admissions = field(default_factory=Admissions)
+    """Who is in; one for all services."""
     log: LoginLog = field(default_factory=LoginLog)
     """One for all services, too."""
 
@@ -91,7 +99,7 @@ class LoginGate:
         """
         began, user = self.deadline.clock(), _name_of(proof)
         attempt = self.guesses.attempt(user, peer.address)
-        mind = LoginMind(proved=attempt.succeed)
+        rounds, mind = self.admissions.rounds, LoginMind(proved=attempt.succeed)
         try:
             if not await self._begin(attempt):
                 await self._refuse(user, peer, began, is_too_early=True)
@@ -102,7 +110,7 @@ class LoginGate:
             await self._refuse(user, peer, began)
         avatar, logout = logged_in
         self.guesses.succeeded(str(avatar.address), peer.address)
-        return self._count(avatar, logout, peer, mind.by)
+        return self._enter(avatar, logout, peer, mind, rounds)
 
     def is_too_early(self, user: str, peer: LoginPeer) -> bool:
         """Whether a proof is to be refused without being looked at; for mechanisms that look at it themselves."""
@@ -164,18 +172,24 @@ class LoginGate:
     def _asked(self, user: str, peer: LoginPeer) -> LoginAsked:
         return LoginAsked(self.service, peer.address, user, peer.mechanism, self.guesses.is_exempt(peer.address))
 
-    def _count(self, avatar: Any, logout: Callable[[], None], peer: LoginPeer, by: str) -> Admission:
+    def _enter(
+        self, avatar: Any, logout: Callable[[], None], peer: LoginPeer, mind: LoginMind, rounds: int
+    ) -> Admission:
         user = str(avatar.address)
         if not self.sessions.admit(user):
             logout()
             self.log.refused(self._asked(user, peer), "too-many-sessions")
             raise TooManySessions("You have too many connections")
 
+        stay = Stay(mind.logged_in or LoggedIn(User(avatar.address)), self.service, peer.address, peer.end)
+        self.admissions.came(stay, rounds)
+
         def leave() -> None:
+            self.admissions.left(stay)
             self.sessions.release(user)
             logout()
 
-        self.log.admitted(self._asked(user, peer), by)
+        self.log.admitted(self._asked(user, peer), mind.by)
         return Admission(avatar, leave)
 
 

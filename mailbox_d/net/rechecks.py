@@ -41,6 +41,7 @@ class Rechecks(Service):
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.admissions = admissions
         self._rounds = [
             RealmRounds(reactor, admissions, realm, domains, interval, monotonic=monotonic) for realm, domains in realms
         ]

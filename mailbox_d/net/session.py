@@ -110,7 +110,8 @@ class SessionShell(TimeoutMixin):
     _closing: bool
     _interjection: Callable[[], Coroutine[Deferred[Any], None, None]] | None
     """What is to be said to the peer without its having asked."""
-    _winding_down: bool
+    _parting: str
+    """Why the session ends as soon as no command runs: what `farewell` is told; empty where it goes on."""
     _gone: bool
 
     # -- what a server gives ------------------------------------------------------------------------------------
@@ -223,11 +224,18 @@ class SessionShell(TimeoutMixin):
 
     def wind_down(self) -> None:
         """The daemon stops: end as soon as no command runs."""
-        self._winding_down = True
+        self._part("shutdown")
+
+    def dismiss(self) -> None:
+        """The user may be here no more: end as soon as no command runs."""
+        self._part("dismissed")
+
+    def _part(self, why: str) -> None:
+        self._parting = why
         if self._handshaking:
             self.abort()
         elif not self._running:
-            self.close(self.farewell("shutdown"))
+            self.close(self.farewell(why))
 
     def abort(self) -> None:
         """End at once."""
@@ -246,7 +254,7 @@ class SessionShell(TimeoutMixin):
         self._interjection = None
         self._ignored = 0
         self._closing = False
-        self._winding_down = False
+        self._parting = ""
         self._gone = False
         self._reading = True
         self._first_octets = not self.implicit_tls
@@ -433,8 +441,8 @@ class SessionShell(TimeoutMixin):
         self._running = False
         if self._gone:
             self._release()
-        elif self._winding_down:
-            self.close(self.farewell("shutdown"))
+        elif self._parting:
+            self.close(self.farewell(self._parting))
         elif not self._closing and not self._pumping:
             self._pump_again()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.realm import Realm
+from mailbox_d.auth.realm import Realm, User
 from mailbox_d.errors import TemporaryError
 
 MAX_ALIAS_DEPTH = 10
@@ -62,6 +62,11 @@ class Recipients:
     def is_ours(self, domain: str) -> bool:
         """Whether mail for this domain is delivered here."""
         return domain in self._domains
+
+    async def find_user(self, address: EmailAddress) -> User | None:
+        """The user whose own address this is. Raises `AuthenticationUnavailable`."""
+        domain = self._domains.get(address.domain)
+        return await domain.realm.find_user(address) if domain is not None else None
 
     async def postmaster(self) -> EmailAddress | None:
         """What `<postmaster>` without a domain stands for: the first domain that has one."""

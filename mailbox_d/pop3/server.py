@@ -23,6 +23,7 @@ INHERITED: frozenset[str] = frozenset()
 
 _FAREWELLS = {
     "timeout": b"",  # RFC 1939 section 3: without a word
+    "dismissed": b"",
     "shutdown": replies.err("The service is being stopped", "SYS/TEMP"),
     "early": replies.err("You spoke before it was your turn"),
     "fault": INTERNAL_ERROR,

@@ -64,7 +64,8 @@ class POP3Session:
     @property
     def login_peer(self) -> LoginPeer:
         """Who wants to log in."""
-        return LoginPeer(self.connection.peer, self.offences.login_failures, self.terms)
+        connection = self.connection
+        return LoginPeer(connection.peer, self.offences.login_failures, self.terms, end=connection.dismiss)
 
     def enter(self, maildrop: POP3Maildrop, leave: Callable[[], None]) -> None:
         """The user is in; `leave` is called once, when the session ends."""

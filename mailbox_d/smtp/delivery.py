@@ -10,7 +10,7 @@ from twisted.mail.interfaces import IMessageDelivery
 from zope.interface import implementer
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.realm import User
+from mailbox_d.auth.realm import Service, User
 from mailbox_d.mime.header import HeaderScanner
 from mailbox_d.policy.recipients import Destination, Recipients, TooManyTargets
 from mailbox_d.policy.sender import check_author, check_sender
@@ -18,6 +18,7 @@ from mailbox_d.policy.transaction import Delivered
 from mailbox_d.policy.verdict import Reason, Refused
 
 NO_SUCH_USER = "There is no such user here"
+NO_MORE = "You may send no more"
 
 
 class RefusedByPolicy(Exception):
@@ -39,7 +40,7 @@ class StrangerDelivery:
         self.recipients = recipients
 
     async def validateFrom(self, helo: str, origin: EmailAddress | None) -> EmailAddress | None:
-        """The sender, as it will stand in Return-Path. Raises `RefusedByPolicy`."""
+        """The sender, as it will stand in Return-Path. Raises `RefusedByPolicy`, `AuthenticationUnavailable`."""
         return origin
 
     async def validateTo(self, user: EmailAddress) -> Delivered:
@@ -65,7 +66,7 @@ class StrangerDelivery:
         return self.recipients.is_ours(address.domain)
 
     async def validate_author(self, header: HeaderScanner) -> Refused | None:
-        """Whether the message's From may say what it says."""
+        """Whether the message's From may say what it says. Raises `AuthenticationUnavailable`."""
         return None
 
     def receivedHeader(self, helo: str, origin: EmailAddress | None, recipients: list[Destination]) -> bytes:
@@ -74,7 +75,7 @@ class StrangerDelivery:
 
 
 class UserDelivery(StrangerDelivery):
-    """A user who has logged in: may send only as an address that is theirs, to everybody."""
+    """A user who has logged in: may send only as an address that is theirs at the moment, to everybody."""
 
     user: User
     remote_refusal = "Mail to other sites cannot be sent yet"
@@ -89,7 +90,9 @@ class UserDelivery(StrangerDelivery):
         return self.user.address
 
     async def validateFrom(self, helo: str, origin: EmailAddress | None) -> EmailAddress | None:
-        if refused := await check_sender(self.user, origin, self.recipients):
+        user = await self._as_of_now()
+        refused = self._no_more() if user is None else await check_sender(user, origin, self.recipients)
+        if refused:
             raise RefusedByPolicy(refused)
         return origin
 
@@ -97,4 +100,14 @@ class UserDelivery(StrangerDelivery):
         return True
 
     async def validate_author(self, header: HeaderScanner) -> Refused | None:
-        return await check_author(self.user, header, self.recipients)
+        user = await self._as_of_now()
+        return self._no_more() if user is None else await check_author(user, header, self.recipients)
+
+    async def _as_of_now(self) -> User | None:
+        """The user as their realm has them now, not at login; None where they may send no more. Raises
+        `AuthenticationUnavailable`."""
+        user = await self.recipients.find_user(self.user.address)
+        return user if user is not None and user.may_use(Service.SUBMISSION) else None
+
+    def _no_more(self) -> Refused:
+        return Refused(Reason.SENDER_NOT_ALLOWED, NO_MORE, f"{self.user.address} may send no more")

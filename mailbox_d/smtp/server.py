@@ -12,7 +12,7 @@ from mailbox_d.net.tls import ServerTls
 from mailbox_d.smtp import data
 from mailbox_d.smtp.dispatch import dispatch
 from mailbox_d.smtp.greeting import offer
-from mailbox_d.smtp.replies import EARLY_TALKER, OUR_FAULT, SHUTTING_DOWN, TIMEOUT, Answer, Then
+from mailbox_d.smtp.replies import DISMISSED, EARLY_TALKER, OUR_FAULT, SHUTTING_DOWN, TIMEOUT, Answer, Then
 from mailbox_d.smtp.service import Kind, Service
 from mailbox_d.smtp.session import SMTPSession
 from mailbox_d.wire.smtp.framer import Event, SMTPFramer
@@ -21,7 +21,13 @@ from mailbox_d.wire.smtp.replies import Reply
 INHERITED = frozenset({"host"})
 """Methods of twisted.mail's classes that stay in use; `docs/twisted.md` says what for."""
 
-_FAREWELLS = {"timeout": TIMEOUT, "shutdown": SHUTTING_DOWN, "fault": OUR_FAULT, "early": EARLY_TALKER}
+_FAREWELLS = {
+    "timeout": TIMEOUT,
+    "dismissed": DISMISSED,
+    "shutdown": SHUTTING_DOWN,
+    "fault": OUR_FAULT,
+    "early": EARLY_TALKER,
+}
 
 
 @without_inherited(keep=INHERITED)
@@ -62,7 +68,12 @@ class SMTPServer(SessionShell, smtp.ESMTP):
     def forget(self) -> None:
         can_start_tls = self.tls_context is not None and not self.is_tls
         self.session = SMTPSession(
-            self.service, self.peer, self.tls_description, self.sasl_terms, can_start_tls=can_start_tls
+            self.service,
+            self.peer,
+            self.tls_description,
+            self.sasl_terms,
+            can_start_tls=can_start_tls,
+            dismiss=self.dismiss,
         )
 
     async def respond(self, event: Event) -> None:

@@ -41,13 +41,15 @@ class SMTPSession:
         terms: Callable[[int], Terms] = Terms,
         *,
         can_start_tls: bool = False,
+        dismiss: Callable[[], None] = lambda: None,
     ) -> None:
-        """`tls`: TLS version and cipher, empty without TLS; `terms`: see `SessionShell.sasl_terms`."""
+        """`tls`: TLS version and cipher, empty without TLS; `terms`, `dismiss`: see `SessionShell`."""
         self.service = service
         self.peer = peer
         self.tls = tls
         self._terms = terms
         self.can_start_tls = can_start_tls
+        self._dismiss = dismiss
         self.hello: Hello | None = None
         self.delivery: StrangerDelivery = StrangerDelivery(service.recipients)
         self.logout: Callable[[], None] | None = None
@@ -91,7 +93,7 @@ class SMTPSession:
     @property
     def login_peer(self) -> LoginPeer:
         """Who wants to log in."""
-        return LoginPeer(self.peer, self.login_failures, self.terms)
+        return LoginPeer(self.peer, self.login_failures, self.terms, end=self._dismiss)
 
     @property
     def offers_reports(self) -> bool:

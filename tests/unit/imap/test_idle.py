@@ -177,3 +177,12 @@ def test_a_message_that_is_gone_fails_a_copy_by_number_and_none_by_uid(store: Me
     assert store.account(ANN).open("Archive/2024").messages() == ()
     (line,) = said(connection, b"d UID COPY 1:2 Archive/2024")
     assert line.endswith(b" 2 1] COPY completed")
+
+
+def test_attack_40_who_may_be_here_no_more_is_told_so_in_idle(store: MemoryStore) -> None:
+    waiting = idling(store)
+    waiting.protocol.dismiss()
+    assert told(waiting) == [b"* BYE [EXPIRED] You may be here no more by this login"]
+    assert waiting.closed
+    deliver(store)
+    assert told(waiting) == []

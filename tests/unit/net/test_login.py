@@ -445,3 +445,30 @@ def test_the_line_in_the_log_says_who_from_where_and_how(lines: list[str]) -> No
         "login failed: service=imap peer=192.0.2.1 user=x\\ny\\u2028 peer=192.0.2.9 mechanism=password",
         "login failed: service=imap peer=2001:db8::1 user=a@b.c mechanism=PLAIN",
     ]
+
+
+def test_who_is_in_is_known_until_they_leave() -> None:
+    town = Gate()
+    ended: list[str] = []
+    town.realm.by = "phone"
+    peer = LoginPeer("192.0.2.7", end=lambda: ended.append("ended"))
+    admission = done(town.gate.admit(Credentials(ANN, b"secret"), peer))
+    town.offer(ANN)
+    assert len(town.gate.admissions) == 1
+    (stay,) = town.gate.admissions.begin_round(["example.org"])
+    assert (str(stay.logged_in.user.address), stay.logged_in.by) == (ANN, "phone")
+    assert (stay.service, stay.peer) == (Service.IMAP, "192.0.2.7")
+    assert not town.gate.admissions.are_doubtful(["example.org"])
+    stay.end()
+    assert ended == ["ended"]
+    admission.leave()
+    assert len(town.gate.admissions) == 0
+
+
+def test_a_round_that_begins_while_a_store_is_opened_leaves_a_doubt() -> None:
+    town = Gate()
+    town.hangs = Deferred()
+    outcome = town.offer(ANN, b"secret")
+    town.gate.admissions.begin_round(["example.org"])
+    town.hangs.callback(None)
+    assert outcome and town.gate.admissions.are_doubtful(["example.org"])

@@ -137,6 +137,18 @@ def test_stops_reading_when_the_input_budget_is_full_and_reads_on_after() -> Non
     assert transport.producerState == "producing"
 
 
+def test_who_may_stay_no_longer_hears_the_answer_to_a_command_that_runs_and_no_other() -> None:
+    session, transport, _ = connect()
+    session.dataReceived(b"wait\nmore\n")
+    session.dismiss()
+    assert not transport.disconnecting
+    session.gate.callback(None)
+    assert transport.value() == b"hello\nwait\nbye dismissed\n"
+    assert transport.disconnecting
+    session.dismiss()
+    assert transport.value() == b"hello\nwait\nbye dismissed\n"
+
+
 def test_a_small_backlog_does_not_stop_reading() -> None:
     session, transport, _ = connect(input_buffer=100)
     session.dataReceived(b"wait\nnext\n")

@@ -110,7 +110,7 @@ def test_attack_76_without_quit_nothing_is_removed() -> None:
     assert uids(store) == [1, 2]
 
 
-@pytest.mark.parametrize("end", ["timeout", "shutdown", "nonsense"])
+@pytest.mark.parametrize("end", ["timeout", "shutdown", "dismissed", "nonsense"])
 def test_attack_76_an_end_that_is_no_quit_removes_nothing(end: str) -> None:
     store = filled_store(HELLO)
     connection = logged_in(pop3_service(store))
@@ -120,6 +120,9 @@ def test_attack_76_an_end_that_is_no_quit_removes_nothing(end: str) -> None:
     elif end == "shutdown":
         connection.protocol.wind_down()
         assert connection.transport.take() == b"-ERR [SYS/TEMP] The service is being stopped\r\n"
+    elif end == "dismissed":
+        connection.protocol.dismiss()
+        assert connection.transport.take() == b""
     else:
         said(connection, b"x\r\n" * 20)
     assert connection.closed
