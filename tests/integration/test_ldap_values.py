@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.tally import IN_FULL
 from tests.integration.daemon import Daemon, running
 from tests.integration.directory_site import LONG, at_rcpt, by_imap, realm_keys, use
 from tests.integration.programs import require
@@ -18,7 +19,8 @@ from tests.integration.reading import trust
 from tests.integration.site import HOST, PASSWORD, UNLIMITED_HOST, Site, make_site
 from tests.integration.slapd import SUFFIX, Slapd, make_slapd, person, serving
 
-MANY = 100_000
+MANY = 100_000 if IN_FULL else 5_000
+"""Entries of one address; making them takes the most of the time."""
 
 ENTRIES = {
     "two values": (person("anna", "mail: anna.b@example.org"), "anna@example.org"),
