@@ -7,6 +7,9 @@ from typing import Protocol
 
 from mailbox_d.auth.ldap_realm.entries import Entry
 
+ANY_ENTRY = "(objectClass=*)"
+"""The filter that fits every entry (RFC 4511 section 4.5.1.7.5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -14,27 +14,19 @@ from twisted.logger import Logger
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.ldap_realm.bound_logins import BoundLogins
 from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS, LdapBounds
-from mailbox_d.auth.ldap_realm.directory import LdapDirectory, Query
-from mailbox_d.auth.ldap_realm.entries import (
-    Entry,
-    EntryFault,
-    NoAddress,
-    addresses,
-    attribute_names,
-    own_address,
-    user_of,
-)
+from mailbox_d.auth.ldap_realm.directory import ANY_ENTRY, LdapDirectory, Query
+from mailbox_d.auth.ldap_realm.entries import Entry, EntryFault, attribute_names, user_of
 from mailbox_d.auth.ldap_realm.escaping import dn_value, fill_dn, fill_filter, parent
+from mailbox_d.auth.ldap_realm.groups import GroupMembers
 from mailbox_d.auth.ldap_realm.known import Known
 from mailbox_d.auth.ldap_realm.lookups import Lookups
+from mailbox_d.auth.ldap_realm.question import ANSWERS, Question
 from mailbox_d.auth.realm import LoggedIn, RunInLane, Service, User
 from mailbox_d.auth.scram_keys import made_up_keys
-from mailbox_d.config.ldap import LdapGroups, LdapRealm
+from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.errors import AuthenticationFailed, AuthenticationUnavailable
 from mailbox_d.seldom import Seldom
 from mailbox_d.wire.sasl.scram import ScramKeys
-
-ANY_ENTRY = "(objectClass=*)"
 
 _Written: TypeAlias = tuple[str, str]
 """An address as `EmailAddress.written` has it."""
@@ -72,6 +64,7 @@ class DirectoryRealm:
         self._settings = settings
         self._directory = directory
         self._run = run
+        self._clock = clock
         self._bounds = bounds
         most = bounds.remembered
         self._users: Known[EmailAddress, _Found] = Known(clock, seconds=settings.cache, most=most)
@@ -83,6 +76,7 @@ class DirectoryRealm:
         self._logins = BoundLogins(clock, seconds=settings.login_cache, most=most)
         self._finding: Lookups[_Found | None] = Lookups(self._ask_for_user)
         self._following: Lookups[tuple[EmailAddress, ...] | None] = Lookups(self._ask_for_group)
+        self._members = GroupMembers(name, settings, run=run, clock=clock, bounds=bounds)
         self._seldom = Seldom(clock)
         self._decoy_key = os.urandom(32)
 
@@ -148,6 +142,7 @@ class DirectoryRealm:
         self.edition += 1
         self._users.forget()
         self._groups.forget()
+        self._members.forget()
         self._no_users.forget()
         self._no_groups.forget()
         self._logins.forget()
@@ -159,7 +154,10 @@ class DirectoryRealm:
 
     async def _ask_for_user(self, address: EmailAddress) -> _Found | None:
         edition = self.edition
-        found = await self._run(self._read_user, address)
+        try:
+            found = await self._run(self._read_user, address, self._question())
+        except EntryFault as fault:
+            raise self._unusable(address, str(fault)) from fault
         if edition != self.edition:  # `refresh` came in between: this may be what was so before
             return found
         if found is not None:
@@ -172,24 +170,30 @@ class DirectoryRealm:
     async def _ask_for_group(self, address: EmailAddress) -> tuple[EmailAddress, ...] | None:
         assert self._settings.groups is not None
         edition = self.edition
-        targets = await self._run(self._read_group, address, self._settings.groups)
+        try:
+            targets = await self._members.of(address, self._settings.groups, self._question())
+        except EntryFault as fault:
+            raise self._unusable(address, str(fault)) from fault
         if edition == self.edition and targets is not None:
             self._groups.keep(address, targets)
         elif edition == self.edition:
             self._no_groups.keep(address.written, None)
         return targets
 
-    def _read_user(self, address: EmailAddress) -> _Found | None:
-        """Blocks."""
+    def _question(self) -> Question:
+        return Question(self._directory, self._clock, seconds=ANSWERS * self._settings.timeout)
+
+    def _read_user(self, address: EmailAddress, question: Question) -> _Found | None:
+        """Blocks; raises `EntryFault`."""
         query = self._query(address)
-        entry = self._one(query, address)
+        entry = question.one(query)
         if entry is None:
-            self._see_that_others_are_there(query)
+            self._see_that_others_are_there(query, question)
             return None
-        user = self._checked(entry, address)
+        user = self._checked(entry)
         if address != user.address and address not in user.aliases:
             return None  # the directory's idea of which texts are alike is not ours
-        return _Found(self._restricted(user, entry.dn), entry.dn)
+        return _Found(self._restricted(user, entry.dn, question), entry.dn)
 
     def _query(self, address: EmailAddress) -> Query:
         settings = self._settings
@@ -199,66 +203,25 @@ class DirectoryRealm:
             return Query(fill_dn(settings.dn_template, address), asked, names, this_entry=True)
         return Query(settings.base, asked, names)
 
-    def _see_that_others_are_there(self, query: Query) -> None:
+    def _see_that_others_are_there(self, query: Query, question: Question) -> None:
         """Where a template tells the entry: that it is not there says nothing of a user where all others are gone too.
         A search says as much by itself."""
         if query.this_entry:
-            self._directory.search(Query(parent(query.base), ANY_ENTRY, this_entry=True, is_known=True))
+            question.search(Query(parent(query.base), ANY_ENTRY, this_entry=True, is_known=True))
 
-    def _checked(self, entry: Entry, address: EmailAddress) -> User:
+    def _checked(self, entry: Entry) -> User:
         try:
             return user_of(entry, self._settings.attributes, most=self._bounds.members)
         except EntryFault as fault:
-            raise self._unusable(address, f"{entry.dn}: {fault}") from fault
+            raise EntryFault(f"{entry.dn}: {fault}") from fault
 
-    def _restricted(self, user: User, dn: str) -> User:
+    def _restricted(self, user: User, dn: str, question: Question) -> User:
         """The user without what the filters for disabled users and for services take away."""
         settings = self._settings
-        enabled = settings.disabled is None or not self._fits(dn, settings.disabled)
-        refused = {name for name, asked in settings.services.items() if not self._fits(dn, asked)}
+        enabled = settings.disabled is None or not _fits(dn, settings.disabled, question)
+        refused = {name for name, asked in settings.services.items() if not _fits(dn, asked, question)}
         services = frozenset(service for service in Service if service.value not in refused)
         return replace(user, enabled=enabled, services=services)
-
-    def _fits(self, dn: str, asked: str) -> bool:
-        return bool(self._directory.search(Query(dn, asked, this_entry=True, is_known=True)))
-
-    def _read_group(self, address: EmailAddress, groups: LdapGroups) -> tuple[EmailAddress, ...] | None:
-        """Blocks."""
-        entry = self._one(Query(groups.base, fill_filter(groups.filter, address), (groups.member,)), address)
-        if entry is None:
-            return None
-        try:
-            members = dict.fromkeys(self._members(entry, groups))
-        except EntryFault as fault:
-            raise self._unusable(address, f"{entry.dn}: {fault}") from fault
-        return tuple(member for member in members if member != address)
-
-    def _members(self, entry: Entry, groups: LdapGroups) -> Iterator[EmailAddress]:
-        """The members' addresses; who has none, or is not there any more, gets no mail by the group. Raises
-        `EntryFault`: rather nobody gets mail for now than one of them never."""
-        values = entry.values(groups.member)
-        if len(values) > self._bounds.members:
-            raise EntryFault(f"more than {self._bounds.members} members")
-        for value in values:
-            one = Entry(entry.dn, {groups.member.lower(): (value,)})
-            named = tuple(addresses(one, groups.member))
-            yield from named or self._address_at(value.decode("utf-8", "replace"))
-
-    def _address_at(self, dn: str) -> Iterator[EmailAddress]:
-        name = self._settings.attributes.address
-        for entry in self._directory.search(Query(dn, ANY_ENTRY, (name,), this_entry=True)):
-            try:
-                yield own_address(entry, name)
-            except NoAddress as fault:
-                self._log.warn("The realm {realm}: no mail for {dn!r}: {fault}", realm=self.name, dn=dn, fault=fault)
-            except EntryFault as fault:
-                raise EntryFault(f"its member {dn}: {fault}") from fault
-
-    def _one(self, query: Query, address: EmailAddress) -> Entry | None:
-        entries = self._directory.search(query)
-        if len(entries) > 1:
-            raise self._unusable(address, "several entries have this address")
-        return entries[0] if entries else None
 
     def _unusable(self, address: EmailAddress, why: str) -> AuthenticationUnavailable:
         cause = f"realm {self.name}, {address}: {why}"
@@ -270,6 +233,10 @@ class DirectoryRealm:
         """A name that nobody has, for the time that a bind takes."""
         digest = hmac.digest(self._decoy_key, _folded(address).encode(), hashlib.sha256).hex()
         return f"cn={dn_value(digest)},{self._settings.base}"
+
+
+def _fits(dn: str, asked: str, question: Question) -> bool:
+    return bool(question.search(Query(dn, asked, this_entry=True, is_known=True)))
 
 
 def _folded(address: EmailAddress) -> str:

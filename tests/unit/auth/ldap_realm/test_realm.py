@@ -47,6 +47,7 @@ class FakeDirectory:
         self.searches: list[Query] = []
         self.binds: list[tuple[str, bytes]] = []
         self.down = False
+        self.answering: Callable[[], None] = lambda: None
 
     def search(self, query: Query) -> tuple[Entry, ...]:
         self.searches.append(query)
@@ -61,6 +62,7 @@ class FakeDirectory:
         return self.passwords.get(dn) == password
 
     def _answer(self) -> None:
+        self.answering()
         if self.down:
             raise AuthenticationUnavailable("The user directory does not answer")
 
@@ -82,6 +84,9 @@ class Place:
 
     def holds(self, filter_: str, *entries: Entry, base: str = "dc=example") -> None:
         self.directory.answers[base, filter_] = entries
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
 
     def hold(self) -> list[Deferred[None]]:
         """From now on work waits until one of these fires."""
@@ -514,3 +519,65 @@ def test_a_refresh_asks_anew() -> None:
     result(place.realm.refresh())
     result(place.realm.find_user(ALICE))
     assert len(place.directory.searches) == 2
+
+
+def group_place(count: int, seconds: float, **more: object) -> Place:
+    """A group of so many entries, of which each takes its time to be told."""
+    place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"}, **more)
+    members = tuple(b"cn=u%d" % number for number in range(count))
+    place.holds(f"(mail={SALES})", Entry("cn=sales", {"member": members}), base="ou=groups")
+    for number in range(count):
+        mail = b"u%d@example.org" % number
+        place.holds("(objectClass=*)", Entry(f"cn=u{number}", {"mail": (mail,)}), base=f"cn=u{number}")
+    place.directory.answering = lambda: place.wait(seconds)
+    return place
+
+
+def test_a_group_has_one_time_for_all_members_and_what_was_found_is_kept() -> None:
+    place = group_place(40, 1.0, timeout="5 s", cache="1 h")
+    with pytest.raises(AuthenticationUnavailable) as error:
+        raise_failure(place.realm.alias(SALES))
+    assert "30 s" in error.value.cause
+    assert len(place.directory.searches) == 30
+    targets = result(place.realm.alias(SALES))
+    assert targets is not None
+    assert [str(target) for target in targets] == [f"u{number}@example.org" for number in range(40)]
+    assert len(place.directory.searches) == 30 + 1 + 11
+
+
+def test_a_member_that_fails_costs_none_of_the_others_again() -> None:
+    place = group_place(10, 0.0)
+    place.holds("(objectClass=*)", Entry("cn=u9", {"mail": (b"a@example.org", b"b@example.org")}), base="cn=u9")
+    for searches in (11, 13):
+        with pytest.raises(AuthenticationUnavailable):
+            raise_failure(place.realm.alias(SALES))
+        assert len(place.directory.searches) == searches
+
+
+def test_a_refresh_asks_for_members_anew_also_for_those_under_way() -> None:
+    place = group_place(2, 0.0)
+    assert result(place.realm.alias(SALES)) is not None
+    held = place.hold()
+    asked = Deferred.fromCoroutine(place.realm.alias(EmailAddress.parse("other@example.org")))
+    place.holds("(mail=other@example.org)", Entry("cn=other", {"member": (b"cn=u2",)}), base="ou=groups")
+    place.holds("(objectClass=*)", Entry("cn=u2", {"mail": (b"u2@example.org",)}), base="cn=u2")
+    held.pop().callback(None)
+    result(place.realm.refresh())
+    held.pop().callback(None)
+    assert asked.result == (EmailAddress.parse("u2@example.org"),)
+    place.held = None
+    asked_by_now = len(place.directory.searches)
+    assert result(place.realm.alias(SALES)) is not None
+    assert result(place.realm.alias(EmailAddress.parse("other@example.org"))) is not None
+    assert len(place.directory.searches) == asked_by_now + 3 + 2
+
+
+def test_who_waited_too_long_for_a_thread_is_not_asked_for() -> None:
+    place = Place(timeout="5 s")
+    held = place.hold()
+    failures: list[Any] = []
+    Deferred.fromCoroutine(place.realm.find_user(ALICE)).addErrback(failures.append)
+    place.now += 30
+    held.pop().callback(None)
+    assert [failure.type for failure in failures] == [AuthenticationUnavailable]
+    assert place.directory.searches == []
