@@ -120,7 +120,8 @@ def _connection(kind: Kind, options: Mapping[str, str]) -> Connection:
     """Options: `limit.<name>=<number>`, `free=<octets>`, `realm=down`, `tls=no`, `daily=<messages>`,
     `greeting_delay=<seconds>`, `quota=<octets>` (alice's), `when_full=refuse`,
     `mechanisms=<SASL's>,…`, `sessions=taken` (all that alice may have),
-    `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken, and those of `inside_tls`."""
+    `targets=<addresses>` that one may lead to, `queue=yes`: mail for other sites is taken, and those of
+    `inside_tls`."""
     connection = Connection(protocol=None, transport=MemoryTransport(handle=handle_of(options)))
     limits = {name.removeprefix("limit."): int(value) for name, value in options.items() if name.startswith("limit.")}
     server = SMTPServer(

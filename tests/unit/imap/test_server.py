@@ -7,6 +7,7 @@ from base64 import b64encode
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
+from twisted.logger import capturedLogs, formatEvent
 from twisted.mail import imap4
 from twisted.python.failure import Failure
 
@@ -51,6 +52,20 @@ def test_attack_46_what_was_said_before_tls_is_forgotten_but_not_what_was_done()
     connection.finish_handshake()
     after = connection.protocol.session
     assert (after.client_id, after.offences.bad_commands) == ((), 1)
+
+
+def test_what_the_gate_has_written_down_is_not_written_twice() -> None:
+    service = imap_service(filled_store(), sessions=1)
+    service.gate.sessions.admit(str(ANN))
+    with capturedLogs() as events:
+        for user in (b"broken@example.org", b"ann@example.org"):
+            connection = imap_connection(service, secure=True)
+            connection.connect()
+            said(connection, b"a LOGIN %s secret" % user)
+    assert [str(formatEvent(event)).partition(":")[0] for event in events] == [
+        "login cannot be checked",
+        "login refused",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,19 @@ def test_what_cannot_be_read_is_not_written_over_and_read_the_next_time(place: P
     assert place.path.read_text() == "1\n2\n"
 
 
+def test_what_is_new_before_it_could_be_read_waits_too(place: Place) -> None:
+    place.path.parent.mkdir()
+    place.path.write_text("1\n")
+    files = FailingFiles(1, errno.EMFILE, lambda call: call.operation == "open")
+    numbers, files.armed = Numbers(), True
+    numbers.note(2)
+    kept = KeptState(place.reactor, os.fsencode(place.path), numbers, at_once, files)
+    done(kept.load())
+    assert place.path.read_text() == "1\n"
+    done(kept.save())
+    assert place.path.read_text() == "1\n2\n"
+
+
 def test_what_is_new_by_the_time_it_was_read_is_written_at_once(place: Place) -> None:
     place.restart()
     place.numbers.is_new = True

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from twisted.internet.error import ConnectionDone
+from twisted.logger import capturedLogs, formatEvent
 from twisted.mail import pop3
 from twisted.mail.interfaces import IMailboxPOP3
 from twisted.python.failure import Failure
@@ -428,6 +429,18 @@ def test_attack_44_plaintext_behind_stls_ends_the_connection() -> None:
     assert b"Send the password" not in connection.transport.take()
     assert not connection.transport.tls_begun
     assert connection.transport.disconnecting or connection.transport.aborting
+
+
+def test_what_the_gate_has_written_down_is_not_written_twice() -> None:
+    service = pop3_service(filled_store(), sessions=1)
+    service.gate.sessions.admit(str(ANN))
+    with capturedLogs() as events:
+        for user in (b"broken@example.org", b"ann@example.org"):
+            said(connected(service), b"USER %s\r\nPASS secret" % user)
+    assert [str(formatEvent(event)).partition(":")[0] for event in events] == [
+        "login cannot be checked",
+        "login refused",
+    ]
 
 
 def test_attack_33_an_endless_response_ends_the_connection() -> None:
