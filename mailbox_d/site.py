@@ -345,5 +345,6 @@ def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpg
 
 def _ldap_realm(name: str, settings: LdapRealm, lanes: Lanes, bounds: LdapBounds) -> DirectoryRealm:
     directory = ServedDirectory(settings, bounds)
+    lanes.directory.before_stop(directory.stop)
     run = lanes.directory.of(name).run
     return DirectoryRealm(name, settings, directory, run=run, clock=time.monotonic, bounds=bounds)

@@ -39,6 +39,8 @@ class Lane:
         self._threads = LaneThreads(reactor, name, width, share=share)
         self._stopping = [False]
         """The same list in every lane of these threads."""
+        self._before_stop: list[Callable[[], None]] = []
+        """The same list likewise."""
 
     def of(self, *users: str) -> Self:
         """The same lane for work of these users, of whom each has a share of the threads."""
@@ -46,9 +48,15 @@ class Lane:
         twin._users = tuple(dict.fromkeys(users))
         return twin
 
+    def before_stop(self, call: Callable[[], None]) -> None:
+        """Have `call` end what this lane's work would wait for, when the lane is to stop."""
+        self._before_stop.append(call)
+
     def stop(self) -> None:
         """Finish the work that was taken, try nothing again, then end the threads. Blocks meanwhile."""
         self._stopping[0] = True
+        for call in self._before_stop:
+            call()
         self._threads.stop()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

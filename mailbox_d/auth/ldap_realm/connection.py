@@ -34,6 +34,7 @@ from mailbox_d.auth.ldap_realm.library import (
     SyncStrategy,
     Version,
 )
+from mailbox_d.auth.ldap_realm.open_sockets import OpenSockets
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,13 +74,15 @@ class EndlessAnswer(AnswerFault):
 @dataclass(frozen=True, slots=True)
 class Way:
     """How to come to a server: its URI, the TLS to speak with it (None: none), seconds for each step, what an answer
-    may be, and who tells hosts' addresses."""
+    may be, who tells hosts' addresses, and
+    who is told of its sockets."""
 
     uri: str
     tls: ssl.SSLContext | None
     timeout: float
     bounds: LdapBounds = DEFAULT_BOUNDS
     addresses: HostAddresses = field(default_factory=HostAddresses)
+    sockets: OpenSockets = field(default_factory=OpenSockets)
 
 
 class LdapConnection:
@@ -213,6 +216,7 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
     def connect(self, way: Way) -> None:
         """Open the socket, with TLS at once where the URI says so."""
         parts = urlsplit(way.uri)
+        self._sockets = way.sockets
         self._outstanding: dict[int, object] = {}
         if parts.scheme == "ldapi":
             self.connection.socket = self._unix_socket(unquote(parts.netloc))
@@ -239,6 +243,7 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
 
     def _connected(self, plain: socket.socket, address: Any) -> socket.socket:
         try:
+            self._sockets.add(plain)
             plain.settimeout(self._left())
             plain.connect(address)
         except BaseException:
@@ -253,7 +258,11 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
             raise ServerFault(f"{way.uri}: more than one answer before TLS")
         plain = self.connection.socket
         try:
-            self.connection.socket = way.tls.wrap_socket(plain, server_hostname=urlsplit(way.uri).hostname)
+            self.connection.socket = way.tls.wrap_socket(
+                plain, server_hostname=urlsplit(way.uri).hostname, do_handshake_on_connect=False
+            )
+            way.sockets.add(self.connection.socket)
+            self.connection.socket.do_handshake()
         except BaseException:
             plain.close()
             self.close()

@@ -22,6 +22,7 @@ from mailbox_d.auth.ldap_realm.connection import (
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
 from mailbox_d.auth.ldap_realm.host_addresses import HostAddresses
+from mailbox_d.auth.ldap_realm.open_sockets import OpenSockets
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.files import read_regular_file
 from mailbox_d.config.ldap import LdapRealm
@@ -67,9 +68,12 @@ class Servers:
         self._idle: list[tuple[float, OpenConnection]] = []
         self._resting: dict[str, float] = {}
         self._seldom = Seldom(clock)
+        self._stopped = False
 
     def do(self, work: Callable[[OpenConnection], T]) -> T:
         """Do `work` on a connection. Raises `AuthenticationUnavailable`."""
+        if self._stopped:
+            raise _unavailable("the daemon is being stopped")
         causes: list[str] = []
         while (idle := self._take()) is not None:
             try:
@@ -86,6 +90,10 @@ class Servers:
             except ServerFault as fault:
                 causes.append(self._rest(uri, fault))
         raise _unavailable("; ".join(causes) or "no server answered a moment ago")
+
+    def stop(self) -> None:
+        """Begin nothing any more; what fails from now on is no server's fault."""
+        self._stopped = True
 
     def _work(self, connection: OpenConnection, work: Callable[[OpenConnection], T]) -> T:
         try:
@@ -126,7 +134,7 @@ class Servers:
         return self._clock() < self._resting.get(uri, float("-inf"))
 
     def _rest(self, uri: str, fault: ServerFault) -> str:
-        if not self._is_resting(uri):
+        if not self._stopped and not self._is_resting(uri):
             self._log.error("The directory server {uri} fails: {cause!r}", uri=uri, cause=str(fault))
         self._resting[uri] = self._clock() + self._bounds.rest
         return str(fault)
@@ -140,6 +148,7 @@ class ServedDirectory:
         self._settings = settings
         self._bounds = bounds
         self._addresses = HostAddresses()
+        self._sockets = OpenSockets()
         self._tls = _context(settings)
         self._searching = Servers(settings.uris, self._connect_bound, bounds=bounds)
         self._binding = Servers(settings.uris, self._connect, bounds=bounds)
@@ -150,10 +159,17 @@ class ServedDirectory:
     def accepts(self, dn: str, password: bytes) -> bool:
         return self._binding.do(lambda connection: connection.bind(dn, password))
 
+    def stop(self) -> None:
+        """Have whoever waits for an answer told that there is none; nothing is asked any more. It waits for nothing."""
+        self._searching.stop()
+        self._binding.stop()
+        self._addresses.end()
+        self._sockets.end()
+
     def _connect(self, uri: str) -> LdapConnection:
         clear = uri.startswith("ldap:") and self._settings.starttls == "none"
         tls = None if clear else self._tls
-        return LdapConnection(Way(uri, tls, self._settings.timeout, self._bounds, self._addresses))
+        return LdapConnection(Way(uri, tls, self._settings.timeout, self._bounds, self._addresses, self._sockets))
 
     def _connect_bound(self, uri: str) -> LdapConnection:
         connection = self._connect(uri)

@@ -118,3 +118,13 @@ def test_a_lane_for_users_has_the_threads_of_all(clock: Clock) -> None:
         ("ann@example.org", "bob@example.org"),
         (),
     ]
+
+
+def test_what_work_would_wait_for_is_ended_before_the_lane_is(clock: Clock) -> None:
+    lane = Lane(clock, "directory", 2)
+    stopped: list[str] = []
+    lane._threads.stop = lambda: stopped.append("threads")  # type: ignore[method-assign]
+    lane.of("staff").before_stop(lambda: stopped.append("staff"))
+    lane.before_stop(lambda: stopped.append("guests"))
+    lane.stop()
+    assert stopped == ["staff", "guests", "threads"]

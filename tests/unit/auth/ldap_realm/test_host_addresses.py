@@ -74,3 +74,27 @@ def test_a_connection_waits_for_it_within_its_time() -> None:
 
 def test_the_system_s_resolver() -> None:
     assert (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, ("127.0.0.1", 389)) in look_up("127.0.0.1", 389)
+
+
+def test_at_the_end_nobody_waits() -> None:
+    resolver = Resolver()
+    addresses = HostAddresses(resolver)
+    told: list[str] = []
+
+    def ask() -> None:
+        try:
+            addresses.of("ldap.example.net", 389, LONG)
+        except OSError as error:
+            told.append(str(error))
+
+    waiting = threading.Thread(target=ask)
+    waiting.start()
+    while not resolver.asked:
+        waiting.join(SHORT)
+    addresses.end()
+    waiting.join(LONG)
+    with pytest.raises(OSError, match="stopped"):
+        addresses.of("ldap.example.net", 389, LONG)
+    resolver.go.set()
+    assert told == ["the daemon is being stopped"]
+    assert len(resolver.asked) == 1
