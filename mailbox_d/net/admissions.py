@@ -50,6 +50,10 @@ class Admissions:
             if not stays:
                 del self._stays[domain]
 
+    def is_anybody(self, domains: Iterable[str]) -> bool:
+        """Whether a user of one of these domains is in."""
+        return not self._stays.keys().isdisjoint(domains)
+
     def are_doubtful(self, domains: Iterable[str]) -> bool:
         """Whether somebody came into one of these domains whom a round may have missed."""
         return not self._doubtful.isdisjoint(domains)

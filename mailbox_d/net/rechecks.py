@@ -93,6 +93,8 @@ class RealmRounds:
             self._looks.stop()
 
     async def _look(self) -> None:
+        if not self._admissions.is_anybody(self._domains):
+            return
         try:
             await self._realm.look()
             if self._is_wanted():

@@ -105,6 +105,7 @@ def test_nobody_is_asked_about_while_nothing_changes(house: House) -> None:
     house.comes(ANN)
     house.look(10)
     assert (house.staff.looked, house.staff.asked) == (10, [])
+    assert house.others.looked == 0
 
 
 def test_attack_40_a_realm_that_has_changed_is_asked_about_all_of_its_users(house: House, lines: list[str]) -> None:
@@ -149,6 +150,16 @@ def test_who_has_left_is_asked_about_no_more(house: House) -> None:
     house.staff.edition += 1
     house.look()
     assert house.staff.asked == [] and len(house.admissions) == 0
+
+
+def test_who_leaves_during_another_s_question_is_not_asked_about(house: House) -> None:
+    house.comes(ANN)
+    bob, house.staff.waits = house.comes(BOB), Deferred()
+    house.staff.edition += 1
+    house.look()
+    house.admissions.left(bob)
+    house.staff.waits.callback(None)
+    assert house.staff.asked == [ANN]
 
 
 def test_who_leaves_during_the_question_is_not_shown_out(house: House, lines: list[str]) -> None:
