@@ -87,6 +87,11 @@ class EmailAddress:
         return self.local_part, self.domain
 
     @property
+    def folded(self) -> str:
+        """The address as text that is the same however it was written; nothing to be read as an address again."""
+        return f"{self.key}@{self.domain}"
+
+    @property
     def is_ascii(self) -> bool:
         """Whether the address can be said to a peer without SMTPUTF8 (RFC 6531)."""
         return self.local_part.isascii()

@@ -42,7 +42,7 @@ class LastUse:
     def note(self, address: EmailAddress, by: str = "") -> None:
         """A user has just logged in, by the password that is known by this. The time of a login that is no
         news stays as it was: who comes often would be news never again."""
-        user, now = folded(address), self._clock()
+        user, now = address.folded, self._clock()
         if abs(now - self._times.get((user, by), float("-inf"))) >= NOTED_AGAIN:
             self._times[user, by], self.is_new = now, True
         self._times.move_to_end((user, by))
@@ -94,10 +94,5 @@ def use_of(by: str, stored: StoredPassword | None) -> str:
 
 def uses_of(rows: Sequence[Use], address: EmailAddress) -> dict[str, float]:
     """Of what is kept, what is of one user: times by what passwords are known by."""
-    user = folded(address)
+    user = address.folded
     return {by: when for whose, by, when in rows if whose == user}
-
-
-def folded(address: EmailAddress) -> str:
-    """An address as it is the same however it was written."""
-    return f"{address.key}@{address.domain}"

@@ -136,7 +136,7 @@ class YamlRealm:
         await self._look()
         login = self._users.logins.get(address)
         stored = (login or self._stand_in(address)).password
-        made_up = made_up_keys(self._secret.value, _folded(address))
+        made_up = made_up_keys(self._secret.value, address.folded)
         if stored.is_plain:  # whoever it is of, it takes its time
             keys = await self._verify(make_keys, stored.value, made_up.salt)
         elif stored.scheme == SCRAM:
@@ -236,11 +236,7 @@ class YamlRealm:
     def _stand_in(self, address: EmailAddress) -> Login:
         """Whose passwords an unknown user's is held against, whatever comes of it, so that the time taken tells
         nothing."""
-        return self._stand_ins.of(self._secret.value, _folded(address))
-
-
-def _folded(address: EmailAddress) -> str:
-    return f"{address.key}@{address.domain}"
+        return self._stand_ins.of(self._secret.value, address.folded)
 
 
 def _as_long(salt: bytes, other: bytes) -> bytes:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from mailbox_d.auth.last_use import LAST_USE, LastUse, folded, use_of
+from mailbox_d.auth.last_use import LAST_USE, LastUse, use_of
 from mailbox_d.auth.users_file import Login
 from mailbox_d.config.model import Configuration
 from mailbox_d.net.kept_state import FILE_MAX
@@ -28,7 +28,7 @@ class LastUses:
 
     def of(self, login: Login) -> Mapping[str, float]:
         """Seconds since 1970 by the names of a user's app passwords; "" is their own, or what is not a password."""
-        times = self._times.get(folded(login.user.address), {})
+        times = self._times.get(login.user.address.folded, {})
         known_by = [(one.name, use_of(one.name, one.password)) for one in login.app_passwords]
         known_by += [("", ""), ("", use_of("", login.password))]
         found = sorted((times[use], name) for name, use in known_by if use in times)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from mailbox_d.address import fold
+from mailbox_d.auth.guessing.blocks import address_of, blocks_of
 from mailbox_d.policy.transaction import LOCAL_PEER
 
 Network = IPv4Network | IPv6Network
-
-_SITE_PREFIX = 64
-"""IPv6 addresses are counted by /64: a single host has all of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class ConnectionLimits:
 
     def is_exempt(self, host: str) -> bool:
         """Whether `host` is one of the addresses and networks that no limit on connections and rates applies to."""
-        address = _parse(host)
+        address = address_of(host)
         return address is None or any(address in network for network in self._exempt)
 
 
@@ -94,22 +92,10 @@ class UserSessions:
 def host_of(address: object) -> str:
     """A peer's IP address as text, one of IPv4 as such even where the socket speaks IPv6; `local` on a unix socket."""
     host = str(getattr(address, "host", LOCAL_PEER))
-    return str(_parse(host) or host)
+    return str(address_of(host) or host)
 
 
 def address_block(host: str) -> str:
     """What counts as one peer: an IPv4 address, an IPv6 /64; anything else is itself."""
-    address = _parse(host)
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, _SITE_PREFIX), strict=False))
-    return host if address is None else str(address)
-
-
-def _parse(host: str) -> IPv4Address | IPv6Address | None:
-    """The address; an IPv4 peer of a socket that listens on `::` comes as IPv6 and is one of IPv4 all the same."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    blocks = blocks_of(host)
+    return host if blocks is None else blocks.narrow

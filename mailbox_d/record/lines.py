@@ -23,11 +23,6 @@ BEGINNING = b'{"message":"'
 """What every line begins with; the identifier follows."""
 
 
-def address_key(address: EmailAddress) -> str:
-    """An address as it is compared."""
-    return f"{address.key}@{address.domain}"
-
-
 def addresses_of(event: Event) -> Iterator[EmailAddress]:
     """Every address that an event names."""
     for name, type_name in _FIELDS[type(event)]:
@@ -73,7 +68,7 @@ def _write_address(address: EmailAddress, folded: list[str]) -> str:
     key = address.key
     if key == address.local_part and key.isalnum() and key.isascii():  # as most are
         return f'"{key}@{address.domain}"'
-    written, key = str(address), address_key(address)
+    written, key = str(address), address.folded
     if written != key:
         folded.append(quoted(key))
     return quoted(written)

@@ -15,7 +15,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from mailbox_d.address import EmailAddress
 from mailbox_d.errors import AddressError
 from mailbox_d.record.events import Event, Received, Refused, Reported, message_id_of
-from mailbox_d.record.lines import BEGINNING, LINE_MAX, address_key, addresses_of, parse_event
+from mailbox_d.record.lines import BEGINNING, LINE_MAX, addresses_of, parse_event
 from mailbox_d.record.segments import segments_of
 from mailbox_d.store.files import FileSystem
 
@@ -53,7 +53,7 @@ class Question:
             return True
         if self.message_id and isinstance(event, Received | Refused) and event.message_id == self.message_id:
             return True
-        return bool(self.address) and any(address_key(address) == self.address for address in addresses_of(event))
+        return bool(self.address) and any(address.folded == self.address for address in addresses_of(event))
 
     def _is_of(self, identifier: str) -> bool:
         return identifier == self.identifier or identifier.startswith(f"{self.identifier}-")
@@ -91,7 +91,7 @@ def question(text: str) -> Question:
         return Question(identifier=asked.upper())
     inner = asked[1:-1] if asked.startswith("<") and asked.endswith(">") else asked
     try:
-        address = address_key(EmailAddress.parse(inner))
+        address = EmailAddress.parse(inner).folded
     except AddressError:
         address = ""
     return Question(message_id=message_id_of(f"<{inner}>"), address=address)

@@ -219,7 +219,7 @@ def is_of_another(files: FileSystem, maildir: bytes, address: EmailAddress) -> b
 
 
 def _owned_by(address: EmailAddress) -> bytes:
-    return _HEADER + f"{address.key}@{address.domain}\n".encode()
+    return _HEADER + f"{address.folded}\n".encode()
 
 
 def _shown(path: bytes) -> str:

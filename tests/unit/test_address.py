@@ -124,6 +124,11 @@ def test_any_text_is_an_address_with_one_form_or_an_error(text: str) -> None:
     assert str(EmailAddress.parse(str(address))) == str(address)
 
 
+@pytest.mark.parametrize("text", ["Ann@example.org", "\uff41NN@EXAMPLE.org", '"ann"@example.org'])
+def test_all_ways_to_write_an_address_are_one_text(text: str) -> None:
+    assert EmailAddress.parse(text).folded == "ann@example.org"
+
+
 @given(st.text(alphabet='a"\\. @+é', min_size=1, max_size=12).map(lambda local: f'"{local}"@example.org'))
 def test_quoted_local_parts_survive_a_round_trip(text: str) -> None:
     test_any_text_is_an_address_with_one_form_or_an_error.hypothesis.inner_test(text)  # type: ignore[attr-defined]

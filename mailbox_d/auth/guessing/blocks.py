@@ -22,9 +22,8 @@ class Blocks:
 
 def blocks_of(host: str) -> Blocks | None:
     """The blocks of an IP address; None for a peer that has none, as on a unix socket."""
-    try:
-        address = _unmapped(ip_address(host))
-    except ValueError:
+    address = address_of(host)
+    if address is None:
         return None
     plain = str(address).partition("%")[0]  # a zone, as of link-local addresses, is no part of a network
     version = address.version
@@ -34,6 +33,10 @@ def blocks_of(host: str) -> Blocks | None:
     )
 
 
-def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """One of IPv4 as such, even where the socket speaks IPv6."""
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """An IP address, one of IPv4 as such even where the socket speaks IPv6; None for any other text."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -184,4 +184,4 @@ def _folded(user: str) -> str:
         address = EmailAddress.parse(user) if len(user) <= _LONGEST else None
     except (AddressError, UnicodeError):
         return ""
-    return "" if address is None else f"{address.key}@{address.domain}"
+    return "" if address is None else address.folded

@@ -127,7 +127,7 @@ class DirectoryRealm:
 
     async def scram_keys(self, address: EmailAddress) -> tuple[ScramKeys, bool]:
         """No directory tells its passwords: all keys are made up."""
-        return made_up_keys(self._decoy_key, _folded(address)), False
+        return made_up_keys(self._decoy_key, address.folded), False
 
     async def by_keys(self, address: EmailAddress, stored_key: bytes, service: Service) -> LoggedIn:
         raise AuthenticationFailed("Authentication failed", cause="nobody has keys in a directory")
@@ -231,16 +231,12 @@ class DirectoryRealm:
 
     def _decoy(self, address: EmailAddress) -> str:
         """A name that nobody has, for the time that a bind takes."""
-        digest = hmac.digest(self._decoy_key, _folded(address).encode(), hashlib.sha256).hex()
+        digest = hmac.digest(self._decoy_key, address.folded.encode(), hashlib.sha256).hex()
         return f"cn={dn_value(digest)},{self._settings.base}"
 
 
 def _fits(dn: str, asked: str, question: Question) -> bool:
     return bool(question.search(Query(dn, asked, this_entry=True, is_known=True)))
-
-
-def _folded(address: EmailAddress) -> str:
-    return f"{address.key}@{address.domain}"
 
 
 def _why_not(user: User | None, service: Service) -> str:

@@ -14,7 +14,7 @@ from typing import TextIO
 import pytest
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.auth.last_use import LAST_USE, LastUse, folded, use_of
+from mailbox_d.auth.last_use import LAST_USE, LastUse, use_of
 from mailbox_d.auth.passwords import HashCost, StoredPassword, hash_password
 from mailbox_d.auth.realm import Service
 from mailbox_d.auth.users_file import Login, Users, read_users
@@ -365,7 +365,7 @@ def test_it_is_told_when_a_password_was_last_used(site: Path, capsys: pytest.Cap
     ctl(site, "user", "app-password", "add", "alice@example.org", "phone")
     login = read_users(site.parent / "users.yaml").logins[ALICE]
     uses = (use_of("phone", login.app_passwords[0].password), 86400.0), (use_of("", login.password), 172800.0)
-    lines = [LastUse.line((folded(ALICE), by, at)) for by, at in uses]
+    lines = [LastUse.line((ALICE.folded, by, at)) for by, at in uses]
     (site.parent / "state" / LAST_USE).write_text("\n".join(["damaged", *lines, ""]))
     capsys.readouterr()
     assert ctl(site, "user", "app-password", "list", "alice@example.org") == 0

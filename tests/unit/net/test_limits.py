@@ -47,7 +47,7 @@ def test_exempt_addresses_have_no_limit_of_their_own(host: str) -> None:
 
 
 def test_an_ipv4_peer_of_an_ipv6_socket_is_one_of_ipv4() -> None:
-    assert address_block("::ffff:192.0.2.1") == address_block("192.0.2.1") == "192.0.2.1"
+    assert address_block("::ffff:192.0.2.1") == address_block("192.0.2.1") == "192.0.2.1/32"
 
 
 @pytest.mark.parametrize(
