@@ -516,7 +516,9 @@ def test_attack_40_who_may_be_there_no_more_is_known_once_the_directory_was_aske
 def test_a_refresh_asks_anew() -> None:
     place = Place()
     result(place.realm.find_user(ALICE))
+    edition = place.realm.edition
     result(place.realm.refresh())
+    assert place.realm.edition != edition  # who is in is asked about too
     result(place.realm.find_user(ALICE))
     assert len(place.directory.searches) == 2
 
