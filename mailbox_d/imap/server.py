@@ -26,7 +26,7 @@ INHERITED: frozenset[str] = frozenset()
 
 _FAREWELLS = {
     "timeout": ("You took too long", b""),
-    "dismissed": ("You may be here no more by this login", b"EXPIRED"),
+    "dismissed": ("This login is no longer good", b"EXPIRED"),
     "shutdown": ("The service is being stopped", b"UNAVAILABLE"),
     "early": ("You spoke before it was your turn", b""),
     "fault": ("Internal error, see the server's log", b"SERVERBUG"),

@@ -73,7 +73,7 @@ TOO_MANY_IDLE_COMMANDS = Reply(421, "4.7.0", "Too many commands without a messag
 TOO_MANY_UNKNOWN = Reply(421, "4.7.0", "Too many unknown recipients")
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections, try again later")
 SHUTTING_DOWN = Reply(421, "4.3.2", "The service is being stopped, try again later")
-DISMISSED = Reply(421, "4.7.0", "You may be here no more by this login")
+DISMISSED = Reply(421, "4.7.0", "This login is no longer good")
 TIMEOUT = Reply(421, "4.4.2", "You took too long")
 OUR_FAULT = Reply(421, "4.3.0", "Something went wrong here, try again later")
 

@@ -23,7 +23,7 @@ from tests.integration.slapd import SUFFIX, make_slapd, person, serving
 SECONDS = 60.0
 """Far more than it takes to be shown out."""
 
-BYE = b"* BYE [EXPIRED] You may be here no more by this login"
+BYE = b"* BYE [EXPIRED] This login is no longer good"
 MESSAGE = f"From: {ALICE}\r\nTo: {BOB}\r\nSubject: x\r\nDate: Sat, 3 Jan 2026 10:00:00 +0000\r\n\r\nx\r\n"
 
 

@@ -182,7 +182,7 @@ def test_a_message_that_is_gone_fails_a_copy_by_number_and_none_by_uid(store: Me
 def test_attack_40_who_may_be_here_no_more_is_told_so_in_idle(store: MemoryStore) -> None:
     waiting = idling(store)
     waiting.protocol.dismiss()
-    assert told(waiting) == [b"* BYE [EXPIRED] You may be here no more by this login"]
+    assert told(waiting) == [b"* BYE [EXPIRED] This login is no longer good"]
     assert waiting.closed
     deliver(store)
     assert told(waiting) == []

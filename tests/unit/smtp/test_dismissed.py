@@ -16,7 +16,7 @@ from tests.dialogues.memory import Connection
 LOGIN = b"AUTH PLAIN " + base64.b64encode(b"\0alice@example.org\0pass")
 MESSAGE = b"From: %s\r\nDate: Sat, 3 Jan 2026 10:00:00 +0000\r\nMessage-ID: <a@example.org>\r\n\r\nx\r\n"
 BOSS = b"boss@example.com"
-DISMISSED = b"421 4.7.0 You may be here no more by this login\r\n"
+DISMISSED = b"421 4.7.0 This login is no longer good\r\n"
 
 
 class Client:
