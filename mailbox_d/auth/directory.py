@@ -98,11 +98,11 @@ class Directory:
         return logged_in
 
     async def user_for(self, address: EmailAddress, service: Service) -> User:
-        """The user of this address, who has proved it, if they may use the service. Raises `AuthenticationFailed`."""
+        """The user of this address, who has proved it by no password, if they may use the service. Raises
+        `AuthenticationFailed`."""
         user = await self.find_user(address)
         if user is None or not user.may_use(service):
             raise AuthenticationFailed("Authentication failed", cause="no such user, or one who may not")
-        self._used(user.address, "")
         return user
 
     async def _be_ready(self) -> None:

@@ -84,7 +84,7 @@ def use_of(by: str, stored: StoredPassword | None) -> str:
     """What a user's password is known by: the app password's name (empty: their own), and a mark of how it is stored,
     so that the next password of that name, or user of that address, has not used it yet.
 
-    A login that was by no password, or by one that is stored as it is, has no mark.
+    One that is stored as it is has no mark.
     """
     if stored is None or stored.is_plain:
         return by

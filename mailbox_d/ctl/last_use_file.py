@@ -27,7 +27,7 @@ class LastUses:
             self._times.setdefault(user, {})[by] = when
 
     def of(self, login: Login) -> Mapping[str, float]:
-        """Seconds since 1970 by the names of a user's app passwords; "" is their own, or what is not a password."""
+        """Seconds since 1970 by the names of a user's app passwords; "" is their own."""
         times = self._times.get(login.user.address.folded, {})
         known_by = [(one.name, use_of(one.name, one.password)) for one in login.app_passwords]
         known_by += [("", ""), ("", use_of("", login.password))]
