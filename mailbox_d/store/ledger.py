@@ -35,7 +35,7 @@ from mailbox_d.store.maildirsize import (
     parse,
 )
 from mailbox_d.store.ports import Quota, QuotaLimits, Usage
-from mailbox_d.store.quota import QuotaRules
+from mailbox_d.store.quota import AccountLimits, QuotaRules
 from mailbox_d.store.unique import UniqueNames
 from mailbox_d.store.usage import Counted, maildir_usage, total
 
@@ -331,9 +331,7 @@ class Ledgers:
             return ledger
 
     def _make(self, address: EmailAddress, maildir: bytes) -> Ledger:
-        def limits() -> QuotaLimits | None:
-            return self._rules.limits(address)
-
+        limits = AccountLimits(self._rules, address)
         return Ledger(self._files, maildir, limits, self._rules, self._times, self._unique, self._clock)
 
 

@@ -30,7 +30,7 @@ from mailbox_d.store.ports import (
     Target,
     Usage,
 )
-from mailbox_d.store.quota import QuotaRules
+from mailbox_d.store.quota import AccountLimits, QuotaRules
 from mailbox_d.store.special_use import renamed
 
 
@@ -42,7 +42,7 @@ class MemoryAccount(Account):
         self._limits = limits
         self._validities = validities
         self._lock = threading.RLock()
-        self.room = MemoryRoom(rules, partial(rules.limits, address))
+        self.room = MemoryRoom(rules, AccountLimits(rules, address))
         self._mailboxes = {INBOX: MemoryMailbox(Target(address), next(validities), self.room)}
         self._subscribed: dict[str, None] = {}
         self._special_uses: Mapping[str, SpecialUse] | None = None

@@ -17,9 +17,9 @@ def _nobody_is_limited(address: EmailAddress) -> QuotaLimits | None:
 class QuotaRules:
     """The quotas of a site.
 
-    `limits_of` tells a user's limits as they are known now, by the user's own address, None where there are none; it
-    waits for nothing and may be called from any thread. `grace`: percent of the octets by which the message that fills
-    an account may go beyond them.
+    `limits_of` tells a user's limits as they are known now, by the user's own address, None where nothing is known of
+    the user; it waits for nothing and may be called from any thread. `grace`: percent of the octets by which the
+    message that fills an account may go beyond them.
     """
 
     limits_of: Callable[[EmailAddress], QuotaLimits | None] = _nobody_is_limited
@@ -39,3 +39,21 @@ class QuotaRules:
         return (
             usage.octets < limits.octets and usage.octets + wanted.octets <= limits.octets * (100 + self.grace) // 100
         )
+
+
+class AccountLimits:
+    """One account's limits: as they are known now, and where nothing is known of the user any more, as they were. Safe
+    to call from any thread."""
+
+    def __init__(self, rules: QuotaRules, address: EmailAddress) -> None:
+        self._rules = rules
+        self._address = address
+        self._last = rules.limits_of(address)
+
+    def __call__(self) -> QuotaLimits | None:
+        """The limits; None where there are none."""
+        said = self._rules.limits_of(self._address)
+        if said is None:
+            said = self._last
+        self._last = said
+        return None if said == QuotaLimits() else said

@@ -13,7 +13,7 @@ from mailbox_d.address import EmailAddress
 from mailbox_d.errors import MailError, OverQuota
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.memory import MemoryStore
-from mailbox_d.store.ports import Block, FlagAction, QuotaLimits, Receipt, Refusal, Store, Target, Usage
+from mailbox_d.store.ports import Block, FlagAction, Quota, QuotaLimits, Receipt, Refusal, Store, Target, Usage
 from mailbox_d.store.quota import QuotaRules
 from tests.contract.store.mailboxes import ALICE, BOB, append, archive, inbox, uids
 
@@ -210,10 +210,23 @@ def test_limits_change_at_once(site: Site) -> None:
     assert [deliver(store), deliver(store)] == [[Receipt], [Refusal]]
     site.limits[ALICE] = QuotaLimits(2 * KIB)
     assert deliver(store) == [Receipt]
-    del site.limits[ALICE]
+    site.limits[ALICE] = QuotaLimits()
     assert deliver(store) == [Receipt]
     site.limits[ALICE] = QuotaLimits(9 * KIB, 3)
     assert (usage(store), deliver(store)) == (Usage(3 * KIB, 3), [Refusal])
+
+
+def test_limits_of_whom_nothing_is_known_any_more_are_as_they_were(site: Site) -> None:
+    site.limits[ALICE] = QuotaLimits(KIB)
+    store = site.open()
+    account = store.account(ALICE)
+    del site.limits[ALICE]
+    assert [deliver(store), deliver(store)] == [[Receipt], [Refusal]]
+    assert account.quota() == Quota(QuotaLimits(KIB), Usage(KIB, 1))
+    site.limits[ALICE] = QuotaLimits(2 * KIB)
+    assert deliver(store) == [Receipt]
+    del site.limits[ALICE]
+    assert deliver(store) == [Refusal]
 
 
 def test_of_many_that_come_at_once_no_more_are_taken_than_there_is_room_for(site: Site) -> None:
