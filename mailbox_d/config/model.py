@@ -159,10 +159,10 @@ class Login(Section):
     """Whether IMAP and POP3 take a password before TLS. Submission always wants TLS before AUTH."""
 
     mechanisms: Annotated[tuple[SaslMechanism, ...], Strict(False)] = ("PLAIN", "LOGIN")
-    """The SASL mechanisms that users may log in by, alike on submission, IMAP and POP3. `SCRAM-SHA-256` is for sites
-    whose passwords are all stored as `{SCRAM-SHA-256}` or `{PLAIN}`: clients that know it ask for nothing else. Inside
-    TLS it brings `SCRAM-SHA-256-PLUS` along. `OAUTHBEARER` and `XOAUTH2` take what `tokens` says, `EXTERNAL` what
-    `client_certificates` says."""
+    """The SASL mechanisms that users may log in by, alike on submission, IMAP and POP3; without `PLAIN` and `LOGIN`
+    IMAP's LOGIN and POP3's PASS are not taken either. `SCRAM-SHA-256` is for sites whose passwords are all stored as
+    `{SCRAM-SHA-256}` or `{PLAIN}`: clients that know it ask for nothing else. Inside TLS it brings `SCRAM-SHA-256-PLUS`
+    along. `OAUTHBEARER` and `XOAUTH2` take what `tokens` says, `EXTERNAL` what `client_certificates` says."""
 
     upgrade_hashes: bool = False
     """Whether a password that is stored by an older scheme, or at a lower cost than today's, is stored anew in the

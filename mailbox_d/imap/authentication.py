@@ -33,6 +33,8 @@ async def starttls(session: IMAPSession, command: commands.StartTls) -> Completi
 async def login(session: IMAPSession, command: commands.Login) -> Completion:
     """RFC 3501 section 6.2.3."""
     require_privacy(session)
+    if not session.takes_passwords:
+        raise NotServed("Passwords are not taken here")
     proof = Credentials(command.user.decode("utf-8", "replace"), command.password)
     return _enter(session, await _counted(session, session.service.gate.admit(proof, session.login_peer)))
 
@@ -58,7 +60,7 @@ async def response(session: IMAPSession, line: bytes) -> Completion | None:
 
 def require_privacy(session: IMAPSession) -> None:
     """Raises `PrivacyRequired` where somebody could read a password on its way (RFC 5530)."""
-    if not session.takes_passwords:
+    if not session.takes_logins:
         raise PrivacyRequired(_PRIVACY_REQUIRED)
 
 

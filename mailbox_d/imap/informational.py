@@ -48,12 +48,10 @@ def capabilities(session: IMAPSession) -> tuple[bytes, ...]:
     if session.account is not None:
         numbers = (CONDSTORE, QRESYNC) if session.service.condstore else ()
         return (*_ALWAYS, *_AFTER_LOGIN, *numbers, b"APPENDLIMIT=%d" % session.service.limits.message_size)
-    if session.takes_passwords:
-        names = offered(session.service.gate.mechanisms, session.terms)
-        login = tuple(b"AUTH=" + name.encode("ascii") for name in names)
-    else:
-        login = (b"LOGINDISABLED",)
-    return (*_ALWAYS, *((b"STARTTLS",) if session.connection.can_start_tls else ()), *login)
+    starttls = (b"STARTTLS",) if session.connection.can_start_tls else ()
+    disabled = () if session.takes_passwords else (b"LOGINDISABLED",)
+    names = offered(session.service.gate.mechanisms, session.terms) if session.takes_logins else ()
+    return (*_ALWAYS, *starttls, *disabled, *(b"AUTH=" + name.encode("ascii") for name in names))
 
 
 async def capability(session: IMAPSession, command: commands.Capability) -> Completion:

@@ -109,9 +109,14 @@ class IMAPSession:
         return b"UTF8=ACCEPT" in self.enabled
 
     @property
-    def takes_passwords(self) -> bool:
-        """Whether a password may be sent on this connection (RFC 3501 section 11.2)."""
+    def takes_logins(self) -> bool:
+        """Whether a user may log in on this connection: nobody can listen, or may (RFC 3501 section 11.2)."""
         return self.connection.is_tls or self.service.allow_plaintext
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether LOGIN may be said on it."""
+        return self.takes_logins and self.service.gate.takes_passwords
 
     @property
     def terms(self) -> Terms:

@@ -21,6 +21,7 @@ from mailbox_d.net.limits import GrowingDelay, UserSessions
 from mailbox_d.net.login_log import LoginAsked, LoginLog
 from mailbox_d.wire.sasl.exchange import Credentials, Proof, Proven
 from mailbox_d.wire.sasl.mechanisms import Terms
+from mailbox_d.wire.sasl.passwords import Login, Plain
 from mailbox_d.wire.sasl.scram import ScramKeys
 
 WRITTEN_DOWN = (AuthenticationUnavailable, TooManySessions)
@@ -78,6 +79,11 @@ class LoginGate:
     """Who is in; one for all services."""
     log: LoginLog = field(default_factory=LoginLog)
     """One for all services, too."""
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether the protocols' own commands for a password are served: where mechanisms are that show one."""
+        return any(mechanism.name in self.mechanisms for mechanism in (Plain, Login))
 
     async def keys(self, user: str, peer: LoginPeer) -> tuple[ScramKeys, bool]:
         """What an exchange of SCRAM is held against; keys that are made up, and false, where the user has none or may

@@ -28,14 +28,14 @@ async def stls(session: POP3Session, command: commands.Stls) -> bytes:
 
 async def user(session: POP3Session, command: commands.User) -> bytes:
     """RFC 1939 section 7: the answer is the same whether or not there is such a user."""
-    _require_privacy(session)
+    _require_passwords(session)
     session.name = command.name
     return replies.ok("Send the password")
 
 
 async def pass_(session: POP3Session, command: commands.Pass) -> bytes:
     """RFC 1939 section 7: directly behind USER, or USER must be sent again."""
-    _require_privacy(session)
+    _require_passwords(session)
     if session.name is None:
         raise BadCommand("Send USER first")
     proof = Credentials(session.name, command.password)
@@ -63,8 +63,15 @@ async def response(session: POP3Session, line: bytes) -> bytes:
 
 def _require_privacy(session: POP3Session) -> None:
     """Raises `PrivacyRequired` where somebody could read a password on its way."""
-    if not session.takes_passwords:
+    if not session.takes_logins:
         raise PrivacyRequired("Begin TLS before you send a password")
+
+
+def _require_passwords(session: POP3Session) -> None:
+    """Raises `PrivacyRequired`, and `BadCommand` where users log in by other means alone."""
+    _require_privacy(session)
+    if not session.takes_passwords:
+        raise BadCommand("Passwords are not taken here")
 
 
 async def _answer(session: POP3Session, exchange: SaslSession, step: Awaitable[Challenge | Admission]) -> bytes:

@@ -16,8 +16,9 @@ def capabilities(session: POP3Session) -> tuple[bytes, ...]:
         if session.connection.can_start_tls:
             told += (b"STLS",)
         if session.takes_passwords:
-            names = offered(session.service.gate.mechanisms, session.terms)
             told += (b"USER",)
+        if session.takes_logins:
+            names = offered(session.service.gate.mechanisms, session.terms)
             if names:
                 told += (b" ".join([b"SASL", *(name.encode("ascii") for name in names)]),)
     return told

@@ -46,14 +46,19 @@ class POP3Session:
         return self._maildrop
 
     @property
-    def takes_passwords(self) -> bool:
-        """Whether a password may be sent on this connection (RFC 2595 section 2.1)."""
+    def takes_logins(self) -> bool:
+        """Whether a user may log in on this connection: nobody can listen, or may (RFC 2595 section 2.1)."""
         return self.connection.is_tls or self.service.allow_plaintext
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether USER and PASS may be said on it."""
+        return self.takes_logins and self.service.gate.takes_passwords
 
     @property
     def line_limit(self) -> int:
         """Octets of the next line. An AUTH command may be as long as a response: many programs send a token with it."""
-        limits, may_log_in = self.service.limits, self.state is State.AUTHORIZATION and self.takes_passwords
+        limits, may_log_in = self.service.limits, self.state is State.AUTHORIZATION and self.takes_logins
         return max(limits.auth_line, limits.command_line) if may_log_in else limits.command_line
 
     @property
