@@ -257,15 +257,16 @@ class LdapUri(Scalar):
     expected = "ldaps://host, ldap://host or ldapi://path"
 
     def read_text(self, text: str, folder: Path) -> str:
+        named = "this" if "@" in text else shown(text)  # what stands before it may be a password
         try:
             parts = urlsplit(text)
             possible = parts.port != 0
         except ValueError:
-            raise Refusal(f"{shown(text)} is no LDAP URI", self.expected) from None
+            raise Refusal(f"{named} is no LDAP URI", self.expected) from None
         if parts.scheme not in {"ldap", "ldaps", "ldapi"} or not parts.netloc or not possible:
-            raise Refusal(f"{shown(text)} is no LDAP URI", self.expected)
-        if parts.path.strip("/") or parts.query or parts.username:
-            raise Refusal(f"{shown(text)} says more than the server", self.expected)
+            raise Refusal(f"{named} is no LDAP URI", self.expected)
+        if parts.path.strip("/") or parts.query or parts.username is not None:
+            raise Refusal(f"{named} says more than the server", self.expected)
         return text
 
 

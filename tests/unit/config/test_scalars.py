@@ -78,6 +78,8 @@ def test_what_is_taken(scalar: Scalar, text: str, value: object) -> None:
         (LdapUri(), "http://ldap.example.net"),
         (LdapUri(), "ldap.example.net"),
         (LdapUri(), "ldap://u:p@ldap.example.net"),
+        (LdapUri(), "ldaps://:p@ldap.example.net"),
+        (LdapUri(), "ldaps://@ldap.example.net"),
         (LdapUri(), "ldap://ldap.example.net:99999"),
         (LdapUri(), "ldap://[::1"),
         (Server(53), "localhost"),
@@ -114,3 +116,12 @@ def test_any_text_is_taken_or_refused_in_our_words(scalar: Scalar, text: str) ->
         scalar.read(text, FOLDER)
     except Refusal as refusal:
         assert refusal.problem.isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", ["ldap://u:secret@host", "ldaps://:secret@host", "ldap://u:secret@host:99999", "http://u:secret@host"]
+)
+def test_no_fault_of_an_ldap_uri_repeats_what_may_be_a_password(text: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        LdapUri().read(text, FOLDER)
+    assert "secret" not in caught.value.problem
