@@ -26,6 +26,7 @@ from mailbox_d.auth.ldap_realm.connection import (
 )
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
+from mailbox_d.auth.ldap_realm.host_addresses import HostAddresses
 from tests.integration.bad_directory import Answer, answering, entry, message, result, tlv
 from tests.integration.ports import HOST
 
@@ -100,6 +101,11 @@ def endless(number: int) -> Iterator[bytes]:
         lambda n: iter([message(n + 7, entry(b"uid=alice"))]),
         lambda n: iter([message(n, b"\x64\x05abc")]),
         lambda n: iter([b"HTTP/1.1 400 Bad Request\r\n\r\n"]),
+        lambda n: iter([tlv(0x30, tlv(0x02, b"\x01" * (900 << 10)), result(DONE, 0))]),
+        lambda n: iter([message(n, tlv(DONE, tlv(0x0A, b"\x01" * (900 << 10)), tlv(0x04), tlv(0x04)))]),
+        lambda n: iter([tlv(0x30)]),
+        lambda n: iter([tlv(0x30, b"\x02")]),
+        lambda n: iter([tlv(0x30, tlv(0x02), result(DONE, 0))]),
         says(result(BIND, 0)),
         says(result(DONE, 51)),
     ],
@@ -263,3 +269,19 @@ def test_an_answer_to_another_question_lets_nobody_in() -> None:
         with pytest.raises(ServerFault):
             connection.bind("uid=alice", b"pass")
         connection.close()
+
+
+def test_an_address_that_takes_no_connection_leaves_time_for_the_next_one() -> None:
+    """Of two addresses of a host the first one hangs."""
+    with socket.create_server((HOST, 0), backlog=0) as full, answering(says(result(BIND, 0))) as directory:
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        two = [(socket.AF_INET, socket.SOCK_STREAM, 0, place) for place in (full.getsockname(), (HOST, directory.port))]
+        way = Way("ldap://ldap.example.net", None, 8 * SHORT, addresses=HostAddresses(lambda host, port: two))
+        connection = LdapConnection(way)
+        assert connection.bind("uid=alice", b"pass")
+        connection.close()
+        for one in waiting:
+            one.close()

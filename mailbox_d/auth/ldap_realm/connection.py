@@ -41,6 +41,8 @@ T = TypeVar("T")
 
 SEQUENCE = b"\x30"
 """What every message begins with (X.690 section 8.9)."""
+ENUMERATED = b"\x0a"
+"""What the code of a result begins with (X.690 section 8.4)."""
 
 STARTTLS = "1.3.6.1.4.1.1466.20037"
 SUCCESS, SIZE_LIMIT_EXCEEDED = 0, 4
@@ -179,6 +181,11 @@ def _entry(dn: str, attributes: dict[str, list[bytes]]) -> Entry:
     return Entry(dn, {name.lower(): tuple(values) for name, values in attributes.items()})
 
 
+def _header(element: bytes) -> int:
+    """Octets of the tag and the length that an element begins with (X.690 section 8.1.3)."""
+    return 2 + (element[1] & 0x7F if element[1] & 0x80 else 0)
+
+
 class _Connection(Connection):  # type: ignore[misc]
     """ldap3's connection, which speaks through `_Strategy`."""
 
@@ -229,23 +236,24 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
             self.begin_tls(way)
 
     def _tcp_socket(self, addresses: Sequence[SocketAddress]) -> socket.socket:
-        """A connection to the first address that takes one."""
+        """A connection to the first address that takes one. Each has its share of the time that is left."""
         last: OSError = ConnectionRefusedError("the host has no address")
-        for family, kind, protocol, address in addresses:
+        for left, (family, kind, protocol, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
             try:
-                return self._connected(socket.socket(family, kind, protocol), address)
+                return self._connected(socket.socket(family, kind, protocol), address, self._left() / left)
             except OSError as error:
                 last = error
         raise last
 
     def _unix_socket(self, path: str) -> socket.socket:
-        return self._connected(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path)
+        return self._connected(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path, self._left())
 
-    def _connected(self, plain: socket.socket, address: Any) -> socket.socket:
+    def _connected(self, plain: socket.socket, address: Any, seconds: float) -> socket.socket:
         try:
             self._sockets.add(plain)
-            plain.settimeout(self._left())
+            plain.settimeout(seconds)
             plain.connect(address)
+            plain.settimeout(self._left())
         except BaseException:
             plain.close()
             raise
@@ -283,7 +291,21 @@ class _Strategy(SyncStrategy):  # type: ignore[misc]
         if self._messages > self._bounds.messages:
             raise EndlessAnswer("an answer of more entries than were asked for, or of many references")
         message, self._unread = self._unread[:size], self._unread[size:]
+        if not self._has_short_numbers(message):
+            raise ServerFault("this is not LDAP: a number of too many octets")
         return [message]
+
+    def _has_short_numbers(self, message: bytes) -> bool:
+        """Whether the message's ID, and the code of a result, are numbers as RFC 4511 has them: of a long one, the
+        library makes an integer in a time that grows with the square of its length."""
+        number = message[_header(message) :]
+        operation = number[self.compute_ldap_message_size(number) :]
+        first = operation[_header(operation) :]
+        return self._is_short(number) and (first[:1] != ENUMERATED or self._is_short(first))
+
+    def _is_short(self, number: bytes) -> bool:
+        size: int = self.compute_ldap_message_size(number)
+        return 0 < size - _header(number) <= 4
 
     def _read_more(self) -> None:
         self.connection.socket.settimeout(self._left())

@@ -113,14 +113,24 @@ class Servers:
         return result
 
     def _take(self) -> OpenConnection | None:
-        """A connection that was kept, if it is young enough and its server well."""
+        """The connection that was kept last, if it is young enough and its server well. Older ones are ended."""
+        self._end_old()
         while True:
             with self._lock:
                 if not self._idle:
                     return None
-                since, connection = self._idle.pop()
-            if self._clock() - since < self._bounds.idle and not self._is_resting(connection.uri):
+                _, connection = self._idle.pop()
+            if not self._is_resting(connection.uri):
                 return connection
+            connection.close()
+
+    def _end_old(self) -> None:
+        """End connections that nobody has wanted for long; the oldest come first."""
+        with self._lock:
+            young = [kept for kept in self._idle if self._clock() - kept[0] < self._bounds.idle]
+            old = self._idle[: len(self._idle) - len(young)]
+            self._idle = young
+        for _, connection in old:
             connection.close()
 
     def _put_back(self, connection: OpenConnection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.logger import globalLogPublisher
 
 from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, EndlessAnswer, ServerFault
@@ -145,3 +146,34 @@ def test_an_answer_that_is_too_large_costs_its_connection_and_nobody_else() -> N
     assert site.closed == ["a"]
     site.down.clear()
     assert site.ask() == "a"
+
+
+def test_connections_that_nobody_wants_are_ended_while_another_one_is_busy() -> None:
+    site = Site("a")
+
+    def nested(depth: int) -> None:
+        site.servers.do(lambda _: nested(depth - 1) if depth else None)
+
+    nested(3)
+    for _ in range(2):
+        site.now += DEFAULT_BOUNDS.idle / 2
+        site.ask()
+    assert (len(site.opened), len(site.closed)) == (4, 3)
+
+
+def test_after_the_stop_nobody_is_asked_and_nothing_is_a_server_s_fault() -> None:
+    site = Site("a")
+    lines: list[str] = []
+    globalLogPublisher.addObserver(observe := lambda event: lines.append(str(event)))
+    try:
+
+        def stop(connection: OpenConnection) -> None:
+            site.servers.stop()
+            raise ServerFault("ended by us")
+
+        for _ in range(2):
+            with pytest.raises(AuthenticationUnavailable):
+                site.servers.do(stop)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert (site.opened, lines) == (["a"], [])
