@@ -27,6 +27,9 @@ from mailbox_d.auth.ldap_realm.connection import (
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
 from mailbox_d.auth.ldap_realm.host_addresses import HostAddresses
+from mailbox_d.auth.ldap_realm.servers import ServedDirectory
+from mailbox_d.config.ldap import LdapRealm
+from mailbox_d.errors import AuthenticationUnavailable
 from tests.integration.bad_directory import Answer, answering, entry, message, result, tlv
 from tests.integration.ports import HOST
 
@@ -107,7 +110,6 @@ def endless(number: int) -> Iterator[bytes]:
         lambda n: iter([tlv(0x30, b"\x02")]),
         lambda n: iter([tlv(0x30, tlv(0x02), result(DONE, 0))]),
         says(result(BIND, 0)),
-        says(result(DONE, 51)),
     ],
 )
 def test_nonsense_is_the_server_s_fault_at_once(answer: Answer) -> None:
@@ -230,7 +232,42 @@ def trickle(listening: socket.socket, ended: threading.Event) -> None:
         ended.set()
 
 
-@pytest.mark.parametrize(("code", "accepted"), [(0, True), (49, False), (19, False), (32, False)])
+@pytest.mark.parametrize("code", [1, 8, 13, 51, 52])
+def test_a_search_that_another_server_may_do_better(code: int) -> None:
+    with pytest.raises(ServerFault):
+        search(says(result(DONE, code)))
+
+
+@pytest.mark.parametrize("code", [2, 3, 11, 32, 50, 53, 80, 118])
+def test_a_search_that_no_server_does_better(code: int) -> None:
+    with pytest.raises(AnswerFault):
+        search(says(result(DONE, code)))
+
+
+@pytest.mark.parametrize("found", [0, 1])
+def test_a_size_limit_below_what_was_asked_for_tells_nobody_apart(found: int) -> None:
+    with pytest.raises(AnswerFault, match="size limit"):
+        search(says(*[entry(b"uid=alice")] * found, result(DONE, 4)))
+
+
+def test_two_entries_are_enough_to_know_that_there_are_several() -> None:
+    assert len(search(says(*[entry(b"uid=alice")] * 2, result(DONE, 4)))) == 2
+
+
+@pytest.mark.parametrize("password", ["", "\n", "  \n", "\t \r\n"])
+def test_a_daemon_without_a_password_of_its_own_binds_as_nobody(tmp_path: Path, password: str) -> None:
+    (tmp_path / "secret").write_text(password)
+    with answering(says(result(BIND, 0))) as directory:
+        keys = {"uris": [directory.uri], "base": "dc=example", "starttls": "none"}
+        keys |= {"bind_dn": "cn=daemon", "bind_password_file": "secret"}
+        settings = LdapRealm.model_validate(keys, context={"folder": tmp_path})
+        with pytest.raises(AuthenticationUnavailable) as error:
+            ServedDirectory(settings).search(QUERY)
+        assert error.value.cause == "bind_password_file has no password"
+        assert directory.requests == []
+
+
+@pytest.mark.parametrize(("code", "accepted"), [(0, True), *((code, False) for code in (19, 32, 34, 48, 49, 50, 53))])
 def test_what_a_bind_comes_to(code: int, accepted: bool) -> None:
     with answering(says(result(BIND, code))) as directory:
         connection = LdapConnection(Way(directory.uri, None, PATIENCE))

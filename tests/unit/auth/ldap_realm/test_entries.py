@@ -62,15 +62,15 @@ def test_an_address_is_enough() -> None:
         {"mail": ".hidden"},
         {"mail": '".hidden"@example.org'},
         {"mail": b"\xff@example.org"},
+        {"mail": "a\uff0fb@example.org"},
+        {"mail": "\u2024hidden@example.org"},
         {"mail": "alice@example.org", "mailQuota": "much"},
         {"mail": "alice@example.org", "mailQuota": "0"},
         {"mail": "alice@example.org", "mailQuota": "9" * 5000},
         {"mail": "alice@example.org", "mailCount": "-1"},
         {"mail": "alice@example.org", "mailCount": ["1", "2"]},
-        {
-            "mail": "alice@example.org",
-            "proxyAddresses": MANY,
-        },
+        {"mail": "alice@example.org", "proxyAddresses": MANY},
+        {"mail": "alice@example.org", "mailSender": MANY},
     ],
 )
 def test_what_cannot_be(attributes: dict[str, str | bytes | list[str]]) -> None:

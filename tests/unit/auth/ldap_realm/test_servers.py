@@ -23,6 +23,7 @@ class Site:
         self.down: dict[str, Exception] = {}
         self.opened: list[str] = []
         self.closed: list[str] = []
+        self.asked: list[str] = []
         self.servers = Servers(uris, self.connect, clock=lambda: self.now)
 
     def connect(self, uri: str) -> Connection:
@@ -47,6 +48,7 @@ class Connection:
         raise NotImplementedError
 
     def search(self, query: Query) -> tuple[Entry, ...]:
+        self.site.asked.append(self.uri)
         if self.ended:
             raise ConnectionGone("ended")
         if self.uri in self.site.down:
@@ -177,3 +179,12 @@ def test_after_the_stop_nobody_is_asked_and_nothing_is_a_server_s_fault() -> Non
     finally:
         globalLogPublisher.removeObserver(observe)
     assert (site.opened, lines) == (["a"], [])
+
+
+def test_a_connection_that_was_kept_is_not_used_while_its_server_rests() -> None:
+    site = Site("a", "b")
+    site.servers.do(lambda _: site.servers.do(lambda _: None))
+    site.down["a"] = ServerFault("hangs")
+    assert site.ask() == "b"
+    assert site.asked == ["a", "b"]
+    assert (site.opened, site.closed) == (["a", "a", "b"], ["a", "a"])
