@@ -16,6 +16,7 @@ from mailbox_d.auth.ldap_realm.known import Known
 from mailbox_d.auth.ldap_realm.question import Question
 from mailbox_d.auth.realm import RunInLane
 from mailbox_d.config.ldap import LdapGroups, LdapRealm
+from mailbox_d.seldom import Seldom
 
 _Member: TypeAlias = EmailAddress | str
 """An address, or the DN of an entry that may have one."""
@@ -37,6 +38,7 @@ class GroupMembers:
         self._most = bounds.members
         self._known: Known[str, EmailAddress | None] = Known(clock, seconds=settings.cache, most=bounds.remembered)
         self._edition = 0
+        self._seldom = Seldom(clock)
 
     async def of(
         self, address: EmailAddress, groups: LdapGroups, question: Question
@@ -89,13 +91,16 @@ class GroupMembers:
             yield from given or (value.decode("utf-8", "replace"),)
 
     def _read_address(self, dn: str, question: Question) -> EmailAddress | None:
-        """A member's address; None for one who has none, or is not there any more: such gets no mail by the group.
-        Blocks."""
+        """A member's address; None for one who has none, or is not there any more: such gets no mail by the group, and
+        the log says so. Blocks."""
+        why = "there is no such entry, or it is hidden"
         for entry in question.search(Query(dn, ANY_ENTRY, (self._address,), this_entry=True)):
             try:
                 return own_address(entry, self._address)
             except NoAddress as fault:
-                self._log.warn("The realm {realm}: no mail for {dn!r}: {fault}", realm=self._name, dn=dn, fault=fault)
+                why = str(fault)
             except EntryFault as fault:
                 raise EntryFault(f"the group's member {dn}: {fault}") from fault
+        if self._seldom.is_due(dn):
+            self._log.warn("The realm {realm}: no mail for {dn!r}: {why}", realm=self._name, dn=dn, why=why)
         return None

@@ -470,10 +470,18 @@ def test_a_member_whose_entry_cannot_be_is_not_left_out(mail: tuple[bytes, ...])
 
 def test_a_member_without_an_address_gets_no_mail_by_the_group() -> None:
     place = Place(groups={"base": "ou=groups", "filter": "(mail={address})"})
-    members = Entry("cn=sales", {"member": (b"cn=printer", b"x@example.com")})
+    members = Entry("cn=sales", {"member": (b"cn=printer", b"cn=gone", b"x@example.com")})
     place.holds(f"(mail={SALES})", members, base="ou=groups")
     place.holds("(objectClass=*)", Entry("cn=printer", {}), base="cn=printer")
-    assert result(place.realm.alias(SALES)) == (EmailAddress.parse("x@example.com"),)
+    lines: list[str] = []
+    globalLogPublisher.addObserver(observe := lambda event: lines.append(f"{event['dn']}: {event['why']}"))
+    try:
+        for _ in range(3):
+            assert result(place.realm.alias(SALES)) == (EmailAddress.parse("x@example.com"),)
+            result(place.realm.refresh())
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert lines == ["cn=printer: there is no mail", "cn=gone: there is no such entry, or it is hidden"]
 
 
 def test_a_group_that_is_too_large_is_a_fault() -> None:
