@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import pytest
 from twisted.logger import globalLogPublisher
 
@@ -9,7 +12,8 @@ from mailbox_d.auth.ldap_realm.bounds import DEFAULT_BOUNDS
 from mailbox_d.auth.ldap_realm.connection import AnswerFault, ConnectionGone, EndlessAnswer, ServerFault
 from mailbox_d.auth.ldap_realm.directory import Query
 from mailbox_d.auth.ldap_realm.entries import Entry
-from mailbox_d.auth.ldap_realm.servers import OpenConnection, Servers
+from mailbox_d.auth.ldap_realm.servers import OpenConnection, ServedDirectory, Servers
+from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.errors import AuthenticationUnavailable
 
 QUERY = Query("dc=example", "(mail=x)")
@@ -188,3 +192,12 @@ def test_a_connection_that_was_kept_is_not_used_while_its_server_rests() -> None
     assert site.ask() == "b"
     assert site.asked == ["a", "b"]
     assert (site.opened, site.closed) == (["a", "a", "b"], ["a", "a"])
+
+
+def test_tls_before_1_2_is_not_spoken_whatever_the_system_would_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    loose = ssl.create_default_context()
+    loose.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile=None: loose)
+    keys = {"uris": ["ldaps://ldap.example.net"], "base": "dc=example"}
+    ServedDirectory(LdapRealm.model_validate(keys, context={"folder": Path("/")}))
+    assert loose.minimum_version == ssl.TLSVersion.TLSv1_2
