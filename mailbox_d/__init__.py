@@ -3,7 +3,7 @@
 The floors, from the ground up; an import may only go down (`tests/test_layers.py` proves it):
 
     6  twisted.plugins, tap, ctl
-    5  app, site, services, outgoing, limits, control
+    5  app, site, services, realms, logins, outgoing, limits, control
     4  smtp, imap, pop3             independent of each other
     3  net, relay                   with 4 and 5 the only floors that touch the reactor
     2  policy, queue, auth, record  async def, lookups injected

@@ -79,7 +79,7 @@ def build(configuration: Configuration) -> Daemon:
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     site = build_site(configuration, reactor)
-    refreshes = [realm.refresh for realm in site.realms.values()]
+    refreshes = [realm.refresh for realm in site.logins.realms.values()]
     return Daemon(
         [
             StateFolder(configuration.storage.state),
@@ -89,15 +89,13 @@ def build(configuration: Configuration) -> Daemon:
             site.feeding,
             *([site.recording] if site.recording is not None else []),
             *site.outgoing.services,
-            site.kept_last_use,
-            site.kept_secret,
-            site.acquaintances,
+            *site.logins.kept,
             StopOnce(reactor),
             Watchdog(reactor),
             site.certificate_reload,
             ReloadOnHangup(reactor, [*refreshes, site.certificate_reload.refresh]),
             site.sessions,
-            site.rechecks,
+            site.logins.rechecks,
             *listeners(site),
             control_listener(site),
         ]

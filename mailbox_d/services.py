@@ -123,21 +123,21 @@ def _first_full(store: Store, mailboxes: Sequence[EmailAddress], octets: int) ->
 
 def login_gate(site: Site, service: LoginService, interface: Any, avatar: AvatarFactory) -> LoginGate:
     """A service's way in, over the users of the site."""
-    limits = site.configuration.limits
+    limits, logins = site.configuration.limits, site.logins
     return LoginGate(
         service=service,
         interface=interface,
-        portal=build_portal(site.directory, {interface: avatar}, tokens=site.tokens),
-        keys_of=partial(scram_keys, site.directory),
+        portal=build_portal(logins.directory, {interface: avatar}, tokens=logins.tokens),
+        keys_of=partial(scram_keys, logins.directory),
         sleep=lambda seconds: sleep(site.reactor, seconds),
-        sessions=site.user_sessions,
+        sessions=logins.sessions,
         mechanisms=site.configuration.login.mechanisms,
         delay=GrowingDelay(limits.login_failure_delay, limits.login_failure_delay_most),
         deadline=FailureDeadline(time.monotonic, partial(random.SystemRandom().uniform, 0.0, JITTER)),
         challenge_delay=limits.login_challenge_delay,
-        guesses=site.guesses,
-        admissions=site.rechecks.admissions,
-        log=site.login_log,
+        guesses=logins.guesses,
+        admissions=logins.rechecks.admissions,
+        log=logins.log,
     )
 
 

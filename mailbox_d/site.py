@@ -4,51 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from mailbox_d.address import EmailAddress
 from mailbox_d.auth.directory import Directory
-from mailbox_d.auth.guessing.acquaintances import FILE_MAX, Acquaintances, Places
-from mailbox_d.auth.guessing.acquaintances import FILE_NAME as ACQUAINTANCES
-from mailbox_d.auth.guessing.guesses import Guesses
-from mailbox_d.auth.last_use import LAST_USE, LastUse, Use
-from mailbox_d.auth.lasting_secret import FILE_NAME as SECRET
-from mailbox_d.auth.lasting_secret import LastingSecret
-from mailbox_d.auth.ldap_realm.bounds import LdapBounds
-from mailbox_d.auth.ldap_realm.realm import DirectoryRealm
-from mailbox_d.auth.ldap_realm.servers import ServedDirectory
-from mailbox_d.auth.success_cache import SuccessCache
-from mailbox_d.auth.upgrades import HashUpgrades, usual_scheme
-from mailbox_d.auth.users_edit.edits import replace_password
-from mailbox_d.auth.users_file import read_users
-from mailbox_d.auth.yaml_realm import YamlRealm
-from mailbox_d.config.faults import ConfigurationError, Fault
-from mailbox_d.config.file_identity import identify
-from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.limits import Limits
 from mailbox_d.config.model import Configuration, Quota
 from mailbox_d.imap.fetch.ahead import Crew
 from mailbox_d.imap.fetch.feeding import IndexFeeding
-from mailbox_d.limits import guess_limits, ldap_bounds, mime_limits
-from mailbox_d.net.admissions import Admissions
+from mailbox_d.limits import mime_limits
+from mailbox_d.logins import Logins, build_logins
 from mailbox_d.net.certificate_reload import CertificateReload
 from mailbox_d.net.certificates import Certificates, declared_clients, declared_pairs
 from mailbox_d.net.children import Children
 from mailbox_d.net.connections import OpenSessions
 from mailbox_d.net.directory_watch import DirectoryWatch
-from mailbox_d.net.issuers import TokenChecker, token_checker
-from mailbox_d.net.kept_state import KeptState
 from mailbox_d.net.lanes import Lanes
-from mailbox_d.net.limits import ConnectionLimits, UserSessions
-from mailbox_d.net.login_log import LoginLog
-from mailbox_d.net.rechecks import Rechecks
+from mailbox_d.net.limits import ConnectionLimits
 from mailbox_d.net.recording import Recording
 from mailbox_d.outgoing import Assembly, OutgoingMail
 from mailbox_d.policy.rate import DailyMessages
 from mailbox_d.policy.recipients import Recipients, ServedDomain
+from mailbox_d.realms import AnyRealm
 from mailbox_d.record.recorder import NO_RECORD, Record, Recorder
 from mailbox_d.smtp.incoming import BatchRoom
 from mailbox_d.store.disk import StoreSettings
@@ -59,9 +38,6 @@ from mailbox_d.store.residences import Residence, ResidenceRules
 
 INDEX_CHILD = "mailbox_d.imap.fetch.child:work"
 """What child processes do, one for each core but one: the daemon is to have the first."""
-
-
-AnyRealm: TypeAlias = YamlRealm | DirectoryRealm
 
 
 class NotServed(Exception):
@@ -79,14 +55,7 @@ class Site:
     workers: Children
     feeding: IndexFeeding
     crew: Crew
-    realms: Mapping[str, AnyRealm]
-    directory: Directory
-    last_use: LastUse
-    kept_last_use: KeptState[Use]
-    kept_secret: KeptState[bytes]
-    """What keeps it over a restart."""
-    tokens: TokenChecker | None
-    """What checks the tokens that prove an address; None where there is no issuer."""
+    logins: Logins
     recipients: Recipients
     quotas: QuotaRules
     store: Store
@@ -97,38 +66,26 @@ class Site:
     """What has the record written; None where nothing is remembered."""
     outgoing: OutgoingMail
     connections: ConnectionLimits
-    user_sessions: UserSessions
-    guesses: Guesses
-    """Who has to wait between two logins, whatever service they want."""
-    acquaintances: KeptState[Places]
-    rechecks: Rechecks
-    """What knows who is in, whatever service they use."""
     daily_messages: DailyMessages
     room: BatchRoom
     sessions: OpenSessions
     certificates: Certificates
     certificate_reload: CertificateReload
-    login_log: LoginLog = field(default_factory=LoginLog)
 
 
 def build_site(configuration: Configuration, reactor: Any) -> Site:
     """Read what must be read before anything starts. Raises `ConfigurationError`, `NotServed`."""
     limits = configuration.limits
     lanes = build_lanes(configuration, reactor)
-    secret = LastingSecret()
-    realms = build_realms(configuration, lanes, secret)
+    connections = build_connections(limits)
+    logins = build_logins(configuration, reactor, lanes, connections.is_exempt)
     watch, children = DirectoryWatch(reactor), max(1, (os.cpu_count() or 1) - 1)
     workers = build_workers(configuration, reactor, children)
-    last_use = LastUse(time.time)
-    keeps_secret = kept_secret(configuration, reactor, secret, lanes)
-    directory = build_directory(configuration, realms, last_use, keeps_secret.load)
-    quotas = quota_rules(directory, configuration.quota)
-    maildirs = build_maildirs(configuration, watch, quotas, directory)
+    quotas = quota_rules(logins.directory, configuration.quota)
+    maildirs = build_maildirs(configuration, watch, quotas, logins.directory)
     recorder = build_recorder(configuration, lanes)
-    recipients = build_recipients(configuration, realms)
+    recipients = build_recipients(configuration, logins.realms)
     certificates = build_certificates(configuration)
-    connections = build_connections(limits)
-    acquaintances = Acquaintances(limits.login_acquaintances)
     return Site(
         configuration=configuration,
         reactor=reactor,
@@ -137,12 +94,7 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         workers=workers,
         feeding=IndexFeeding(workers, mime_limits(limits), at_once=children),
         crew=Crew(workers, at_once=2 * children),
-        realms=realms,
-        directory=directory,
-        last_use=last_use,
-        kept_last_use=kept_last_use(configuration, reactor, last_use, lanes),
-        kept_secret=keeps_secret,
-        tokens=build_tokens(configuration, lanes, reactor),
+        logins=logins,
         recipients=recipients,
         quotas=quotas,
         store=maildirs,
@@ -151,10 +103,6 @@ def build_site(configuration: Configuration, reactor: Any) -> Site:
         recording=Recording(reactor, recorder, lanes.record) if recorder is not None else None,
         outgoing=Assembly(configuration, reactor, lanes, recipients, maildirs, recorder or NO_RECORD).build(),
         connections=connections,
-        user_sessions=UserSessions(limits.connections_per_user),
-        guesses=Guesses(guess_limits(limits), acquaintances, time.monotonic, connections.is_exempt),
-        acquaintances=kept_acquaintances(configuration, reactor, acquaintances, lanes),
-        rechecks=build_rechecks(configuration, reactor, realms),
         daily_messages=DailyMessages(limits.messages_per_user_per_day, time.monotonic),
         room=BatchRoom(limits.large_messages_memory),
         sessions=OpenSessions(reactor),
@@ -175,24 +123,6 @@ def build_workers(configuration: Configuration, reactor: Any, count: int) -> Chi
     return Children(reactor, INDEX_CHILD, count=count, ready=serves_imap)
 
 
-def kept_acquaintances(
-    configuration: Configuration, reactor: Any, acquaintances: Acquaintances, lanes: Lanes
-) -> KeptState[Places]:
-    """What has it written down from where users have logged in."""
-    path = os.fsencode(configuration.storage.state / ACQUAINTANCES)
-    return KeptState(reactor, path, acquaintances, lanes.files.run, most=FILE_MAX)
-
-
-def kept_last_use(configuration: Configuration, reactor: Any, last_use: LastUse, lanes: Lanes) -> KeptState[Use]:
-    """What has it written down when users were here last."""
-    return KeptState(reactor, os.fsencode(configuration.storage.state / LAST_USE), last_use, lanes.files.run)
-
-
-def kept_secret(configuration: Configuration, reactor: Any, secret: LastingSecret, lanes: Lanes) -> KeptState[bytes]:
-    """What has it written down."""
-    return KeptState(reactor, os.fsencode(configuration.storage.state / SECRET), secret, lanes.files.run)
-
-
 def build_maildirs(
     configuration: Configuration, watch: DirectoryWatch, quotas: QuotaRules, directory: Directory
 ) -> MaildirStore:
@@ -206,33 +136,9 @@ def build_maildirs(
     )
 
 
-def build_directory(
-    configuration: Configuration,
-    realms: Mapping[str, AnyRealm],
-    last_use: LastUse,
-    ready: Callable[[], Awaitable[None]],
-) -> Directory:
-    """The users of all domains."""
-    domains = configuration.domains.items()
-    return Directory({name: realms[domain.realm] for name, domain in domains}, used=last_use.note, ready=ready)
-
-
-def build_rechecks(configuration: Configuration, reactor: Any, realms: Mapping[str, AnyRealm]) -> Rechecks:
-    """What knows who is in, and looks again at them."""
-    domains = configuration.domains.items()
-    places = [(realm, [name for name, one in domains if one.realm == which]) for which, realm in realms.items()]
-    return Rechecks(reactor, Admissions(), places, configuration.limits.login_recheck)
-
-
 def build_connections(limits: Limits) -> ConnectionLimits:
     """What counts the connections of all services."""
     return ConnectionLimits(total=limits.connections, per_address=limits.connections_per_address, exempt=limits.exempt)
-
-
-def build_tokens(configuration: Configuration, lanes: Lanes, reactor: Any) -> TokenChecker | None:
-    """What checks tokens, where there is an issuer. Raises `ConfigurationError`."""
-    settings = configuration.login.tokens
-    return token_checker(settings, lanes, reactor) if settings is not None else None
 
 
 def build_recipients(configuration: Configuration, realms: Mapping[str, AnyRealm]) -> Recipients:
@@ -293,58 +199,3 @@ def build_lanes(configuration: Configuration, reactor: Any) -> Lanes:
     directories = sum(realm.ldap is not None for realm in configuration.realms.values())
     threads = {"percent_per_user": limits.threads_per_user, "questions": limits.ldap_questions}
     return Lanes(reactor, **threads, directories=directories)
-
-
-def build_realms(configuration: Configuration, lanes: Lanes, secret: LastingSecret) -> dict[str, AnyRealm]:
-    """The realms by name, their users read. Raises `ConfigurationError` with every fault of every file."""
-    faults: list[Fault] = []
-    realms: dict[str, AnyRealm] = {}
-    for name, realm in configuration.realms.items():
-        try:
-            if realm.yaml is not None:
-                realms[name] = _yaml_realm(name, realm.yaml, configuration, lanes, secret)
-            elif realm.ldap is not None:
-                realms[name] = _ldap_realm(name, realm.ldap, lanes, ldap_bounds(configuration.limits))
-        except ConfigurationError as error:
-            faults.extend(error.faults)
-    if faults:
-        raise ConfigurationError(faults)
-    return realms
-
-
-def _yaml_realm(name: str, path: Path, configuration: Configuration, lanes: Lanes, secret: LastingSecret) -> YamlRealm:
-    known = identify(path)
-    upgrades = _upgrades(path, configuration, lanes) if configuration.login.upgrade_hashes else None
-    realm = YamlRealm(
-        name,
-        path,
-        read_users(path),
-        known,
-        read=lanes.files.run,
-        verify=lanes.hashing.run,
-        clock=time.monotonic,
-        cache=SuccessCache(time.monotonic, seconds=configuration.limits.password_cache),
-        upgrades=upgrades,
-        secret=secret,
-    )
-    if upgrades is not None:
-        upgrades.when_changed(realm.refresh)
-    return realm
-
-
-def _upgrades(path: Path, configuration: Configuration, lanes: Lanes) -> HashUpgrades:
-    return HashUpgrades(
-        path,
-        replace_password,
-        hash=lanes.hashing.run,
-        edit=lanes.upgrades.run,
-        clock=time.monotonic,
-        scheme=usual_scheme(configuration.login.mechanisms),
-    )
-
-
-def _ldap_realm(name: str, settings: LdapRealm, lanes: Lanes, bounds: LdapBounds) -> DirectoryRealm:
-    directory = ServedDirectory(settings, bounds)
-    lanes.directory.before_stop(directory.stop)
-    run = lanes.directory.of(name).run
-    return DirectoryRealm(name, settings, directory, run=run, clock=time.monotonic, bounds=bounds)

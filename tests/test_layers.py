@@ -34,6 +34,8 @@ FLOORS = {
     "imap": 4,
     "pop3": 4,
     "app": 5,
+    "realms": 5,
+    "logins": 5,
     "site": 5,
     "services": 5,
     "limits": 5,

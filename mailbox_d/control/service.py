@@ -48,13 +48,13 @@ def control_service(site: Site, group: int | None) -> ControlService:
         layout=store.layout,
         rework=FetchAnswers(mime_limits(limits)),
         text_name=text_name(limits),
-        sessions=site.user_sessions.count,
+        sessions=site.logins.sessions.count,
         ended=store.end,
     )
     return ControlService(
         workshop=workshop,
         queue=queue_room(site),
-        logins=LoginRoom(site.guesses),
+        logins=LoginRoom(site.logins.guesses),
         driver=lambda: Driver(site.reactor, site.lanes.control, control_children(site.reactor)),
         users=frozenset({0, os.geteuid()}),
         group=group,

@@ -19,7 +19,8 @@ from mailbox_d.config.limits import Limits
 from mailbox_d.config.load import load
 from mailbox_d.config.model import Quota
 from mailbox_d.net.lanes import InlineLane, Lanes
-from mailbox_d.site import build_realms, quota_rules, store_settings
+from mailbox_d.realms import build_realms
+from mailbox_d.site import quota_rules, store_settings
 from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits
