@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -14,9 +14,16 @@ from cryptography.x509.oid import NameOID
 
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.files import read_regular_file
+from mailbox_d.printable import one_line
 
 LARGEST_PEM = 1 << 20
 """Octets of a certificate's or a key's file."""
+
+LARGEST_REVOCATIONS = 16 << 20
+"""Octets of a file of revocations: about 50 for each certificate that is revoked."""
+
+EXPIRY_WARNING = timedelta(days=14)
+"""Before a certificate's end; certbot renews 30 days before it."""
 
 _REVOCATIONS = re.compile(rb"-----BEGIN X509 CRL-----[^-]*-----END X509 CRL-----")
 
@@ -55,7 +62,7 @@ def inspect_pair(certificate: Path, key: Path) -> Certificate:
         raise PairRefused(refusals)
     if public != leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
         raise PairRefused({"key": Refusal("the key does not match the certificate", "the key that belongs to it")})
-    return Certificate(tuple(_names(leaf)), leaf.not_valid_before_utc, leaf.not_valid_after_utc, _issuer(leaf))
+    return Certificate(tuple(_names(leaf)), leaf.not_valid_before_utc, leaf.not_valid_after_utc, _called(leaf.issuer))
 
 
 def read_authorities(path: Path) -> tuple[x509.Certificate, ...]:
@@ -68,15 +75,28 @@ def read_authorities(path: Path) -> tuple[x509.Certificate, ...]:
 
 def read_revocations(path: Path) -> tuple[x509.CertificateRevocationList, ...]:
     """The lists in a file of certificates that are revoked. Raises `Refusal`."""
-    data = _read(path)
+    data = _read(path, LARGEST_REVOCATIONS)
     lists = _REVOCATIONS.findall(data)
     try:
-        read = tuple(map(x509.load_pem_x509_crl, lists))
+        read = tuple(map(_load_revocations, lists))
     except ValueError:
         read = ()
     if not read or len(read) != data.count(b"-----BEGIN X509 CRL-----"):
         raise Refusal("the file holds no list of revoked certificates", "such lists in PEM")
     return read
+
+
+def revocation_warnings(lists: Iterable[x509.CertificateRevocationList], now: datetime) -> Iterator[str]:
+    """Which authorities have no list that is good at `now` (UTC), or soon none: many make one a week, or a day."""
+    latest: dict[x509.Name, x509.CertificateRevocationList] = {}
+    for revocations in sorted(lists, key=_expiry):
+        latest[revocations.issuer] = revocations
+    for issuer, revocations in latest.items():
+        expires, name = _expiry(revocations), one_line(_called(issuer))
+        if expires <= now:
+            yield f"the list of {name} expired on {expires:%Y-%m-%d %H:%M} UTC: no certificate of its making is taken"
+        elif expires - now < min(EXPIRY_WARNING, (expires - revocations.last_update_utc) / 4):
+            yield f"the list of {name} expires on {expires:%Y-%m-%d %H:%M} UTC"
 
 
 def certbot_pairs(directory: Path) -> Iterator[tuple[Path, Path]]:
@@ -102,6 +122,12 @@ def _load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     return tuple(chain)
 
 
+def _load_revocations(pem: bytes) -> x509.CertificateRevocationList:
+    revocations = x509.load_pem_x509_crl(pem)
+    _called(revocations.issuer)  # which is read this late, and raises ValueError too
+    return revocations
+
+
 def _public_part(path: Path) -> bytes:
     data = _read(path)
     try:
@@ -113,17 +139,22 @@ def _public_part(path: Path) -> bytes:
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _read(path: Path) -> bytes:
-    data = read_regular_file(path, LARGEST_PEM)
-    if len(data) > LARGEST_PEM:
-        raise Refusal(f"the file is bigger than {LARGEST_PEM} octets", "a file in PEM")
+def _read(path: Path, most: int = LARGEST_PEM) -> bytes:
+    data = read_regular_file(path, most)
+    if len(data) > most:
+        raise Refusal(f"the file is bigger than {most} octets", "a file in PEM")
     return data
 
 
-def _issuer(certificate: x509.Certificate) -> str:
-    """The issuer's common name, or else all that it goes by."""
-    common_names = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(common_names[0].value) if common_names else certificate.issuer.rfc4514_string()
+def _expiry(revocations: x509.CertificateRevocationList) -> datetime:
+    """When the next list is due (UTC); a list that does not say so is good for ever."""
+    return revocations.next_update_utc or datetime.max.replace(tzinfo=UTC)
+
+
+def _called(issuer: x509.Name) -> str:
+    """An issuer's common name, or else all that it goes by."""
+    common_names = issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common_names[0].value) if common_names else issuer.rfc4514_string()
 
 
 def _names(certificate: x509.Certificate) -> Iterator[str]:

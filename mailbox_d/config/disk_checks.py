@@ -9,18 +9,25 @@ from __future__ import annotations
 import grp
 import ssl
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
-from mailbox_d.config.certificates import PairRefused, certbot_pairs, inspect_pair, read_authorities, read_revocations
+from mailbox_d.config.certificates import (
+    EXPIRY_WARNING,
+    PairRefused,
+    certbot_pairs,
+    inspect_pair,
+    read_authorities,
+    read_revocations,
+    revocation_warnings,
+)
 from mailbox_d.config.faults import KeyPath, Refusal, shown
 from mailbox_d.config.files import read_regular_file, readable_by_everyone
 from mailbox_d.config.ldap import LdapRealm
 from mailbox_d.config.model import BY_CERTIFICATE, CertificatePair
 from mailbox_d.config.report import Report
 
-EXPIRY_WARNING = timedelta(days=14)
-"""Before a certificate's end; certbot renews 30 days before it."""
+T = TypeVar("T")
 
 
 def check_certificates(report: Report) -> None:
@@ -97,7 +104,9 @@ def check_client_certificates(report: Report) -> None:
     path: KeyPath = ("login", "client_certificates")
     _check_read(report, (*path, "ca"), read_authorities, settings.ca)
     if settings.crl is not None:
-        _check_read(report, (*path, "crl"), read_revocations, settings.crl)
+        lists = _check_read(report, (*path, "crl"), read_revocations, settings.crl) or ()
+        for warning in revocation_warnings(lists, report.now):
+            report.warn((*path, "crl"), warning)
     if BY_CERTIFICATE not in report.draft.configuration.login.mechanisms:
         report.warn(path, "nobody is asked for a certificate", f"{BY_CERTIFICATE} among the mechanisms")
 
@@ -163,11 +172,13 @@ def _check_ldap_files(report: Report, path: KeyPath, realm: LdapRealm) -> None:
         _check_secret(report, (*path, "bind_password_file"), realm.bind_password_file)
 
 
-def _check_read(report: Report, path: KeyPath, read: Callable[[Path], object], file: Path) -> None:
+def _check_read(report: Report, path: KeyPath, read: Callable[[Path], T], file: Path) -> T | None:
+    """What is read; None, and a fault, where it cannot be."""
     try:
-        read(file)
+        return read(file)
     except Refusal as refusal:
         report.fault(path, refusal.problem, refusal.expected)
+        return None
 
 
 def _check_authorities(report: Report, path: KeyPath, file: Path) -> None:

@@ -15,7 +15,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.logger import Logger
 
-from mailbox_d.config.certificates import LARGEST_PEM, Certificate, PairRefused, certbot_pairs, inspect_pair
+from mailbox_d.config.certificates import (
+    LARGEST_PEM,
+    Certificate,
+    PairRefused,
+    certbot_pairs,
+    inspect_pair,
+    revocation_warnings,
+)
 from mailbox_d.config.client_certificates import ClientCertificates
 from mailbox_d.config.faults import ConfigurationError, Fault
 from mailbox_d.config.file_identity import FileIdentity, identify
@@ -26,6 +33,9 @@ from mailbox_d.net.tls import ALPN_PROTOCOLS, LOGIN_PROTOCOLS, ServerTls, server
 
 LONGEST_NAME = 255
 """Octets of a name that SNI can ask for (RFC 6066 section 3)."""
+
+_CLIENTS = "clients"
+"""Under what their authorities' files' faults are kept, beside those of pairs under the certificate's path."""
 
 Identities: TypeAlias = tuple[FileIdentity | None, FileIdentity | None]
 Pair: TypeAlias = tuple[Sequence[x509.Certificate], PrivateKeyTypes]
@@ -114,7 +124,8 @@ class Certificates:
         self._directory = directory
         self._now = now
         self._shelf = _Shelf()
-        self._told: dict[Path, str] = {}
+        self._told: dict[Path | str, str] = {}
+        self._warned: tuple[str, ...] = ()
         self._refreshing = threading.Lock()
         faults: list[Fault] = []
         for files in self._pairs:
@@ -161,6 +172,8 @@ class Certificates:
         except OSError as error:
             self._tell(self._directory, f"{self._directory}: {error.strerror}")
             found = [loaded.files for loaded in self._shelf.loaded]
+        else:
+            self._told.pop(self._directory, None)
         yield from (files for files in found if files not in self._pairs)
 
     def _renewed(self, files: PairFiles, old: _Loaded | None) -> _Loaded | None:
@@ -169,6 +182,7 @@ class Certificates:
             context = server_context(*old.pair, self.choose, clients=self._vouching)
             old = replace(old, context=context, clients=self._vouching)
         if old is not None and _identities(files) == old.identities:
+            self._told.pop(files.certificate, None)
             return old
         try:
             loaded = self._load(files)
@@ -204,13 +218,19 @@ class Certificates:
         return self._clients.current if self._clients is not None else None
 
     def _refresh_clients(self) -> None:
-        """Read the files of those who vouch for clients, if they changed."""
+        """Read the files of those who vouch for clients, if they changed, and say once what to heed of them."""
         if self._clients is None:
             return
         try:
             self._clients.refresh()
         except ConfigurationError as error:
-            self._tell(Path(error.faults[0].file), "; ".join(map(str, error.faults)))
+            self._tell(_CLIENTS, "; ".join(map(str, error.faults)))
+        else:
+            self._told.pop(_CLIENTS, None)
+        warnings = tuple(revocation_warnings(self._clients.current.revocations, self._now()))
+        for warning in set(warnings).difference(self._warned):
+            self._log.warn("Certificates of clients: {warning}", warning=warning)
+        self._warned = warnings
 
     def _names(self, loaded: Sequence[_Loaded]) -> Iterator[tuple[str, SSL.Context]]:
         """Each name with its context; where a name comes again, the later one counts."""
@@ -231,9 +251,9 @@ class Certificates:
         certificate = loaded.certificate
         return CertificateReport(loaded.files, loaded.names, certificate.issuer, certificate.expires, tuple(warnings))
 
-    def _tell(self, path: Path, fault: str) -> None:
-        if self._told.get(path) != fault:
-            self._told[path] = fault
+    def _tell(self, about: Path | str, fault: str) -> None:
+        if self._told.get(about) != fault:
+            self._told[about] = fault
             self._log.error("A certificate stays as it was: {fault}", fault=fault)
 
 

@@ -16,8 +16,10 @@ from mailbox_d.net.tls import ServerConnection
 _PROBLEMS = {
     3: "there is no list of what its authority has revoked",
     7: "its signature is wrong",
+    8: "the list of what its authority has revoked has a wrong signature",
     9: "it is not valid yet",
     10: "it has expired",
+    11: "the list of what its authority has revoked is not valid yet",
     12: "the list of what its authority has revoked has expired",
     18: "it is vouched for by itself alone",
     19: "no authority of ours vouches for it",
@@ -25,11 +27,16 @@ _PROBLEMS = {
     21: "no authority of ours vouches for it",
     22: "its chain is too long",
     23: "it was revoked",
-    24: "it is vouched for by one that is no authority's",
+    25: "its authority may have none below it",
     26: "it is not for clients",
+    34: "it has a critical extension that is not known",
+    35: "its authority may not make lists of what is revoked",
+    36: "the list of what its authority has revoked has a critical extension that is not known",
     47: "it has a name that its authority may not vouch for",
+    48: "it has a name that its authority may not vouch for",
     66: "its key is too short",
     68: "its signature is by a weak algorithm",
+    79: "it is vouched for by one that is no authority's",
 }
 """OpenSSL's verification errors that clients' certificates show."""
 
@@ -63,7 +70,8 @@ def shown_on(connection: object) -> Shown:
 def certified_address(certificate: x509.Certificate) -> EmailAddress:
     """Whose a certificate is: its one rfc822Name (RFC 5280 section 4.2.1.6); a common name says nothing.
 
-    Raises `AddressError`, and what cryptography raises for names that cannot be read.
+    Raises `AddressError`, also where the address is quoted in vain, and what cryptography raises for names that cannot
+    be read.
     """
     try:
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -74,4 +82,4 @@ def certified_address(certificate: x509.Certificate) -> EmailAddress:
         raise AddressError(f"it names {len(names) or 'no'} mail addresses, not one")
     if not names[0].isascii():
         raise AddressError("its mail address is not in ASCII")
-    return EmailAddress.parse(names[0])
+    return EmailAddress.parse_as_spelt(names[0])  # authorities' constraints go by the letter

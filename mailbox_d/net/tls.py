@@ -10,8 +10,8 @@ replayed at another (RFC 9325 section 3.4 asks for separate keys; none are simpl
 could a certificate that a client showed in one session count in another.
 
 Where clients are asked for a certificate, one may show none. One that an authority of ours has made, and that cannot be
-taken, ends no handshake: it has expired, say, and its owner has a password too. Any other does: to go on with what a
-stranger made up, OpenSSL would check its signatures and names, which can be made to take long.
+taken, mostly ends no handshake: it has expired, say, and its owner has a password too. Any other does: to go on with
+what a stranger made up, OpenSSL would check its signatures and names, which can be made to take long.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET
 
 _SESSIONS = b"mailboxd"
 
-_ENDS_NOTHING = frozenset({3, 8, 9, 10, 11, 12, 23, 26, 33, 35, 36, 44})
+_ENDS_NOTHING = frozenset({3, 8, 9, 10, 11, 12, 23, 26, 35, 36, 44})
 """OpenSSL's verification errors of certificates that an authority of ours may have made: age (9, 10), purpose (26),
-revocation (23), and lists of revocations that are missing or of no use."""
+revocation (23), and lists of revocations that are missing (3) or of no use. All others end the handshake, also
+those of a certificate that an authority of ours made wrong."""
 
 ChooseContext: TypeAlias = Callable[[bytes | None], SSL.Context]
 """The context for the name that a client asks for by SNI, or for None where it asks for none; called in a handshake."""
@@ -65,7 +66,8 @@ class ServerConnection(SSL.Connection):
 
     acceptable: Sequence[bytes] = ()
     vouched: bool = False
-    """An authority of ours vouches for the certificate that the client showed on this connection."""
+    """An authority of ours vouches for the certificate that the client showed on this connection: one that was not held
+    against them here, of a session that was resumed, say, would have no errors either."""
     errors: tuple[int, ...] = ()
     """And this keeps it from being taken: OpenSSL's verification errors."""
 

@@ -87,15 +87,25 @@ class Authority:
     """An authority, its own root or below another one."""
 
     def __init__(
-        self, name: str = "Authority for tests", above: Authority | None = None, expires: datetime | None = None
+        self,
+        name: str = "Authority for tests",
+        above: Authority | None = None,
+        expires: datetime | None = None,
+        *,
+        most_below: int | None = None,
+        revokes: bool = True,
+        more: Sequence[x509.ExtensionType] = (),
     ) -> None:
+        """`most_below`: how many authorities there may be below it; `revokes`: it may make lists of what is revoked;
+        `more`: critical extensions."""
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = new_key()
         self._above = above
         issuer, key = (above.name, above._key) if above else (self.name, self._key)
         builder = _builder(self.name, issuer, self._key, now() - WEEK, expires or now() + 52 * WEEK)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
+        constraints = x509.BasicConstraints(ca=True, path_length=most_below)
+        for extension in (constraints, _key_usage(signs_certificates=True, signs_lists=revokes), *more):
+            builder = builder.add_extension(extension, critical=True)
         self.certificate = builder.sign(key, hashes.SHA256())
 
     @property
@@ -150,13 +160,23 @@ class Authority:
         """A certificate that will be good from tomorrow on."""
         return self.issue(*names, begins=now() + timedelta(days=1))
 
-    def revoke(self, *pairs: Pair, expires: datetime | None = None) -> bytes:
-        """A list, in PEM, that says that these of its certificates are revoked."""
+    def revoke(
+        self,
+        *pairs: Pair,
+        begins: datetime | None = None,
+        expires: datetime | None = None,
+        serials: Sequence[int] = (),
+        more: Sequence[x509.ExtensionType] = (),
+    ) -> bytes:
+        """A list, in PEM, that says that these of its certificates are revoked, and those with these numbers; `more`:
+        critical extensions."""
         expires = expires or now() + WEEK
-        builder = x509.CertificateRevocationListBuilder(self.name, min(now(), expires) - WEEK, expires)
-        for pair in pairs:
-            entry = x509.RevokedCertificateBuilder(pair.certificate.serial_number, now() - WEEK)
-            builder = builder.add_revoked_certificate(entry.build())
+        numbers = (*serials, *(pair.certificate.serial_number for pair in pairs))
+        revoked = [x509.RevokedCertificateBuilder(number, now() - WEEK).build() for number in numbers]
+        begins = begins or min(now(), expires) - WEEK
+        builder = x509.CertificateRevocationListBuilder(self.name, begins, expires, [], revoked)
+        for extension in more:
+            builder = builder.add_extension(extension, critical=True)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     @property
@@ -197,7 +217,7 @@ def _builder(
     )
 
 
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool, signs_lists: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -205,7 +225,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
+        crl_sign=signs_lists,
         encipher_only=False,
         decipher_only=False,
     )

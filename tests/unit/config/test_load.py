@@ -20,6 +20,7 @@ from mailbox_d.config.model import Configuration
 from mailbox_d.config.scalars import ServerAddress
 from mailbox_d.config.source import DocumentLimits
 from mailbox_d.ctl.self_signed import make_certificate
+from tests.integration.authority import Authority, now
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract/site"
 
@@ -338,3 +339,22 @@ def test_authorities_of_clients_that_nobody_is_asked_for(site: Path) -> None:
     assert str(warning).endswith("nobody is asked for a certificate, expected EXTERNAL among the mechanisms")
     asked = f"login: {{mechanisms: [EXTERNAL], client_certificates: {{ca: {ca}}}}}\n"
     assert not load_text(site, MINIMAL + asked).warnings
+
+
+@pytest.mark.parametrize(
+    ("left", "warnings"),
+    [
+        (timedelta(days=-1), ["the list of Users' authority expired on {}: no certificate of its making is taken"]),
+        (timedelta(days=3), ["the list of Users' authority expires on {}"]),
+        (timedelta(days=10), []),
+    ],
+)
+def test_a_list_of_what_is_revoked_that_is_out_of_date(site: Path, left: timedelta, warnings: list[str]) -> None:
+    authority, expires = Authority("Users' authority"), now() + timedelta(weeks=2)
+    authority.write(site, "users")
+    (site / "users.crl").write_bytes(authority.revoke(expires=expires))
+    section = "login: {mechanisms: [EXTERNAL], client_certificates: {ca: users.pem, crl: users.crl}}\n"
+    (site / "mailboxd.yaml").write_text(MINIMAL + section)
+    told = [str(warning) for warning in load(site / "mailboxd.yaml", now=expires - left).warnings]
+    place = "login.client_certificates.crl: "
+    assert [text.partition(place)[2] for text in told] == [w.format(f"{expires:%Y-%m-%d %H:%M} UTC") for w in warnings]

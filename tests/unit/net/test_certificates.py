@@ -287,6 +287,17 @@ def test_a_folder_that_cannot_be_read_changes_nothing(tmp_path: Path, log: list[
     assert len(errors(log)) == 2  # the folder, and the pair that was in it
 
 
+def test_a_folder_that_goes_and_comes_is_told_each_time(tmp_path: Path, log: list[dict[str, Any]]) -> None:
+    live(tmp_path / "live", "a.example")
+    certificates = Certificates([], tmp_path / "live")
+    for _ in range(2):
+        (tmp_path / "live").rename(tmp_path / "away")
+        certificates.refresh()
+        (tmp_path / "away").rename(tmp_path / "live")
+        certificates.refresh()
+    assert len(errors(log)) == 4  # the folder, and the pair that was in it
+
+
 def test_the_last_certificate_is_not_given_up(tmp_path: Path) -> None:
     files = live(tmp_path, "a.example")
     certificates = Certificates([], tmp_path)

@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from mailbox_d.config.certificates import LARGEST_PEM, LARGEST_REVOCATIONS
 from mailbox_d.config.client_certificates import ClientCertificates
 from mailbox_d.config.faults import ConfigurationError
+from mailbox_d.net import client_authorities, tls
 from mailbox_d.net.certificates import Certificates, PairFiles
 from mailbox_d.net.client_authorities import CHAIN_DEPTH
 from mailbox_d.net.client_certificates import Shown, shown_on
 from tests.dialogues.imap_server import imap_dialogue
-from tests.integration.authority import Authority, Pair, forged, now, self_signed
+from tests.integration.authority import WEEK, Authority, Pair, forged, now, self_signed
 from tests.unit.net.pki import replace, write_pair
 from tests.unit.net.tls_peers import Client, RawClient, Server, client_context
 
@@ -88,6 +91,13 @@ class Town:
             self.show(pair)
         assert not shown(server).address
         return server.alert
+
+    def fault(self, pair: Pair) -> str:
+        """Why the handshake ends."""
+        server = Server(self.certificates.context("imap"))
+        with pytest.raises(ssl.SSLError):
+            Client(server, None, self.context(pair, TLS_1_2)).shake_hands()
+        return shown(server).fault
 
 
 def shown(server: Server) -> Shown:
@@ -177,6 +187,82 @@ def test_a_list_that_has_expired_or_is_another_authority_s(town: Town) -> None:
     assert town.show(town.authority.issue(ALICE)) == Shown(fault=fault)
 
 
+OF_NO_USE: dict[str, tuple[Callable[[Authority], bytes], str]] = {
+    "another_s_signature": (
+        lambda _: Authority("Users' authority").revoke(),
+        "the list of what its authority has revoked has a wrong signature",
+    ),
+    "not_yet": (
+        lambda authority: authority.revoke(begins=now() + timedelta(days=1)),
+        "the list of what its authority has revoked is not valid yet",
+    ),
+    "unknown_extension": (
+        lambda authority: authority.revoke(more=[UNKNOWN]),
+        "the list of what its authority has revoked has a critical extension that is not known",
+    ),
+    "about_authorities_alone": (
+        lambda authority: authority.revoke(more=[ABOUT_AUTHORITIES]),
+        "there is no list of what its authority has revoked",
+    ),
+}
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
+ABOUT_AUTHORITIES = x509.IssuingDistributionPoint(None, None, False, True, None, False, False)
+
+
+@pytest.mark.parametrize("kind", OF_NO_USE)
+def test_a_list_of_no_use_is_none(town: Town, kind: str) -> None:
+    """But its authority's users have passwords."""
+    made, fault = OF_NO_USE[kind]
+    town.revoke(made(town.authority))
+    assert town.show(town.authority.issue(ALICE)) == Shown(fault=fault)
+
+
+def test_a_list_of_one_that_may_make_none(town: Town) -> None:
+    between = Authority("Below", town.authority, revokes=False)
+    town.revoke(town.authority.revoke(), between.revoke())
+    fault = "its authority may not make lists of what is revoked"
+    assert town.show(between.issue(ALICE)) == Shown(fault=fault)
+
+
+def constrained(above: Authority, allowed: Sequence[str] | None, excluded: Sequence[str] | None) -> Authority:
+    """An authority that may make certificates for some mail addresses or hosts alone, or not for some."""
+    permitted, others = ([x509.RFC822Name(name) for name in some] if some else None for some in (allowed, excluded))
+    return Authority("Below", above, more=[x509.NameConstraints(permitted, others)])
+
+
+MADE_WRONG: dict[str, tuple[Callable[[Authority], Pair], str]] = {
+    "below_one_too_many": (
+        lambda authority: Authority("Lower", Authority("Below", authority, most_below=0)).issue(ALICE),
+        "its authority may have none below it",
+    ),
+    "below_an_unknown_extension": (
+        lambda authority: Authority("Below", authority, more=[UNKNOWN]).issue(ALICE),
+        "it has a critical extension that is not known",
+    ),
+    "not_among_the_names": (
+        lambda authority: constrained(authority, ["example.net"], None).issue(ALICE),
+        "it has a name that its authority may not vouch for",
+    ),
+    "excluded": (
+        lambda authority: constrained(authority, None, [ALICE]).issue(ALICE),
+        "it has a name that its authority may not vouch for",
+    ),
+    "by_a_user": (lambda authority: issued_by_a_user(authority), "it is vouched for by one that is no authority's"),
+    "a_short_key_and_for_servers": (
+        lambda authority: authority.issue(ALICE, uses=[ExtendedKeyUsageOID.SERVER_AUTH], key=SHORT),
+        "its key is too short",
+    ),
+}
+SHORT = rsa.generate_private_key(65537, 1024)
+
+
+@pytest.mark.parametrize("kind", MADE_WRONG)
+def test_what_was_made_wrong_ends_the_handshake(town: Town, kind: str) -> None:
+    """The log has what ended it, whatever else was wrong."""
+    make, fault = MADE_WRONG[kind]
+    assert town.fault(make(town.authority)) == fault
+
+
 def test_an_authority_between(town: Town) -> None:
     between = Authority("Between", town.authority)
     pair = between.issue(ALICE)
@@ -205,7 +291,7 @@ STRANGERS: dict[str, Callable[[Authority], Pair]] = {
     "forged": lambda authority: forged(authority, ALICE),
     "forged_and_expired": lambda authority: forged_and_expired(authority),
     "issued_by_a_user": lambda authority: issued_by_a_user(authority),
-    "a_short_key": lambda authority: authority.issue(ALICE, key=rsa.generate_private_key(65537, 1024)),
+    "a_short_key": lambda authority: authority.issue(ALICE, key=SHORT),
 }
 
 
@@ -276,6 +362,19 @@ def test_attack_41_without_exactly_one_address_it_is_nobody_s(town: Town, entrie
     assert told.fault
 
 
+@pytest.mark.parametrize("name", [b'"alice"@example.org', b'"al\\ice"@example.org'], ids=str)
+def test_attack_41_quotes_hide_nobody_from_an_authority_s_constraints(town: Town, name: bytes) -> None:
+    """OpenSSL compares local parts to the letter."""
+    bounded = constrained(town.authority, None, [ALICE])
+    assert town.show(bounded.issue(more=[names((1, name))])) == Shown(fault="The address is spelt otherwise")
+
+
+def test_attack_41_constraints_of_hosts_know_no_case(town: Town) -> None:
+    bounded = constrained(town.authority, None, ["example.org"])
+    for name in (b"ALICE@example.org", b"alice@EXAMPLE.org", b'"a b"@example.org'):
+        assert town.fault(bounded.issue(more=[names((1, name))])) == MADE_WRONG["excluded"][1]
+
+
 def test_attack_41_a_common_name_says_nothing(town: Town) -> None:
     pair = town.authority.issue(common_name=ALICE)
     assert town.show(pair) == Shown(fault="it names no mail addresses, not one")
@@ -320,6 +419,17 @@ def test_a_certificate_counts_on_its_own_connection_alone(
     assert client.tls.session_reused is False
     expected = {None: Shown(ALICE), "expired": Shown(fault="it has expired")}
     assert shown(again) == expected.get(second, Shown(str(second)))
+
+
+def test_a_certificate_that_was_not_held_against_our_authorities_says_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would come with a session that is resumed."""
+    pair = town.authority.issue(ALICE)
+    monkeypatch.setattr(tls, "_judge", lambda *_: True)
+    assert town.show(pair) == NOBODY
+    monkeypatch.undo()
+    assert town.show(pair) == Shown(ALICE)
 
 
 @pytest.mark.parametrize(
@@ -405,3 +515,95 @@ def test_what_cannot_be_read_at_the_start_is_a_fault_of_the_configuration(town: 
     with pytest.raises(ConfigurationError) as refusal:
         Certificates(town.pairs, clients=town.settings)
     assert [fault.file for fault in refusal.value.faults] == [str(town.settings.crl)]
+
+
+@pytest.mark.parametrize("name", ["ca", "crl"])
+def test_a_fault_that_comes_again_is_told_again(town: Town, name: str) -> None:
+    town.revoke(town.authority.revoke())
+    path: Path = getattr(town.settings, name)
+    good, certificates, told = path.read_bytes(), town.certificates, []
+    for content in (b"broken", b"broken", good, b"broken"):
+        replace(path, content)
+        with capturedLogs() as events:
+            certificates.refresh()
+        told.append(len(events))
+    assert told == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("read", ["read_authorities", "read_revocations"])
+def test_a_file_that_changes_while_it_is_read_waits_for_the_next_look(
+    town: Town, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    pair, other = town.authority.issue(ALICE), Authority("Another")
+    town.revoke(town.authority.revoke())
+    assert town.show(pair) == Shown(ALICE)
+    town.revoke(town.authority.revoke(pair))
+    really = getattr(client_authorities, read)
+
+    def torn(path: Path) -> Any:
+        found = really(path)
+        with (town.folder / "users.pem").open("ab") as file:
+            file.write(other.certificate.public_bytes(Encoding.PEM))
+        return found
+
+    with monkeypatch.context() as patch, capturedLogs() as events:
+        patch.setattr(client_authorities, read, torn)
+        town.certificates.refresh()
+    assert ["being written just now" in event["fault"] for event in events] == [True]
+    assert town.show(pair) == Shown(ALICE)
+    town.certificates.refresh()
+    assert town.show(pair) == Shown(fault="it was revoked")
+
+
+def test_a_list_may_be_long(town: Town) -> None:
+    bad = town.authority.issue(ALICE)
+    town.revoke(town.authority.revoke())
+    assert town.show(bad) == Shown(ALICE)
+    serials = [x509.random_serial_number() for _ in range(LARGEST_PEM // 50)]
+    town.revoke(town.authority.revoke(bad, serials=serials))
+    assert (town.folder / "users.crl").stat().st_size > LARGEST_PEM
+    town.certificates.refresh()
+    assert town.show(bad) == Shown(fault="it was revoked")
+
+
+def test_a_list_that_is_too_long_is_told_and_the_old_one_counts(town: Town) -> None:
+    revoked = town.authority.issue(ALICE)
+    town.revoke(town.authority.revoke(revoked))
+    assert town.show(revoked) == Shown(fault="it was revoked")
+    replace(town.folder / "users.crl", b"\n" * LARGEST_REVOCATIONS + town.authority.revoke())
+    with capturedLogs() as events:
+        town.certificates.refresh()
+    assert [f"bigger than {LARGEST_REVOCATIONS} octets" in event["fault"] for event in events] == [True]
+    assert town.show(revoked) == Shown(fault="it was revoked")
+
+
+def test_the_log_says_when_a_list_is_about_to_expire_and_when_it_has(town: Town) -> None:
+    """Once each, also where the next one cannot be read."""
+    begins = now()
+    times = [begins]
+    town.revoke(town.authority.revoke(begins=begins, expires=begins + WEEK))
+    certificates = Certificates(town.pairs, clients=town.settings, now=lambda: times[0])
+    told = []
+    replace(town.folder / "users.crl", b"broken")
+    with capturedLogs() as events:
+        for days in (1, 5, 5.5, 6, 7, 8):
+            times[0] = begins + timedelta(days=days)
+            before = len(events)
+            certificates.refresh()
+            told.append([formatEvent(event) for event in events[before:] if event["log_level"] is LogLevel.warn])
+    list_of, on = "Certificates of clients: the list of Users' authority", f"{begins + WEEK:%Y-%m-%d %H:%M} UTC"
+    soon, expired = f"{list_of} expires on {on}", f"{list_of} expired on {on}: no certificate of its making is taken"
+    assert told == [[], [], [soon], [], [expired], []]
+
+
+def test_a_list_that_is_renewed_is_warned_of_no_more(town: Town) -> None:
+    old, new = now() - timedelta(hours=1), now() + WEEK
+    town.revoke(town.authority.revoke(expires=old))
+    with capturedLogs() as events:
+        certificates = town.certificates
+        for lists in ([old, new], [new], [old]):
+            before = len(events)
+            town.revoke(*(town.authority.revoke(expires=expires) for expires in lists))
+            certificates.refresh()
+            assert len(events) - before == (lists == [old])
+    assert len(events) == 2
