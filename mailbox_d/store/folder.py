@@ -46,19 +46,34 @@ class Folder:
 def require_folder(files: FileSystem, folder: Folder) -> None:
     """See that the folder has its three parts, as directories; what is missing is made.
 
-    Raises `NoSuchMailbox` where the folder itself is missing (INBOX is made), `StorageFault` where a part is something
-    else than a directory: a symbolic link is never followed.
+    Raises `NoSuchMailbox` where the folder itself is missing, `StorageFault` where the whole Maildir is, or where a
+    part is something else than a directory: a symbolic link is never followed.
     """
     missing = [part for part in PARTS if not _is_directory(files, folder.path + b"/" + part)]
     if not missing:
         return
-    if folder.name and not _is_directory(files, folder.path):
+    if not _is_directory(files, folder.maildir + b"/cur"):
+        raise _no_maildir(folder)
+    if not _is_directory(files, folder.path):
         raise NoSuchMailbox("No such mailbox")
     try:
         for part in missing:
-            make_directories(files, folder.path + b"/" + part, parents=not folder.name)
+            make_directories(files, folder.path + b"/" + part, parents=False)
     except FileNotFoundError:
-        raise NoSuchMailbox("No such mailbox", cause="it was just taken away") from None
+        raise (NoSuchMailbox("No such mailbox") if folder.name else _no_maildir(folder)) from None
+
+
+def make_maildir(files: FileSystem, maildir: bytes) -> None:
+    """Make a Maildir that is not there, and its parents. `cur` comes last: where that is, the Maildir is."""
+    if find(files, maildir + b"/cur") is None:
+        for part in reversed(PARTS):
+            make_directories(files, maildir + b"/" + part)
+
+
+def _no_maildir(folder: Folder) -> StorageFault:
+    """Its disk may have gone away: who has mailboxes open is told of no message that it is removed."""
+    cause = f"there is no Maildir at {os.fsdecode(folder.maildir)!r} any more"
+    return StorageFault("The mail store is not available now", cause=cause)
 
 
 def _is_directory(files: FileSystem, path: bytes) -> bool:

@@ -20,6 +20,7 @@ OWNER: Final = b"mailboxd-owner"
 """The file in a Maildir that is not in its place by the layout: whose it is."""
 
 _NAME_MAX = 255
+_PARTS = frozenset({"cur", "new", "tmp"})
 _DEPTH_MAX = 16
 _UP = b"../../"
 """What the links begin with that the store makes: the way to the root."""
@@ -79,6 +80,8 @@ def place_names(text: str) -> tuple[bytes, ...]:
     names = tuple(_safe(name) for name in text.removesuffix("/").split("/"))
     if any(name != name.strip() for name in names):
         raise AddressError("This user can have no mailbox here", cause="a folder's name begins or ends with a blank")
+    if any(os.fsdecode(name).lower() in _PARTS for name in names):
+        raise AddressError("This user can have no mailbox here", cause="cur, new and tmp are parts of a Maildir")
     if len(names) > _DEPTH_MAX:
         raise AddressError("This user can have no mailbox here", cause=f"more than {_DEPTH_MAX} folders deep")
     return names

@@ -60,6 +60,7 @@ class MaildirAccount(Account):
 
     @storage_faults
     def mailboxes(self) -> Sequence[Listed]:
+        self._require_maildir()
         return tree(self._tree.names())
 
     @storage_faults
@@ -108,10 +109,12 @@ class MaildirAccount(Account):
 
     @storage_faults
     def subscriptions(self) -> Sequence[str]:
+        self._require_maildir()
         return self._subscriptions.read()
 
     @storage_faults
     def subscribe(self, name: str, subscribed: Literal[True, False] = True) -> None:
+        self._require_maildir()
         self._subscriptions.change(self._canonical(name), subscribed=subscribed)
 
     @storage_faults
@@ -135,6 +138,10 @@ class MaildirAccount(Account):
             return self._tree.folder(self._canonical(name))
         except MailboxNameError as error:
             raise NoSuchMailbox("No such mailbox", cause=error.public) from None
+
+    def _require_maildir(self) -> None:
+        """Raises `StorageFault` where it has gone: what is not there now would else be as if it had never been."""
+        require_folder(self._disk.files, Folder(self._maildir))
 
     def _canonical(self, name: str) -> str:
         return canonical_name(name, self._disk.settings.names)

@@ -87,7 +87,8 @@ class MaildirStore(Store):
         make_directories(self._disk.files, root)
         return self._disk.files.free_octets(root)
 
+    @storage_faults
     def _folder(self, target: Target) -> Folder:
-        """Where a copy goes. Raises `AddressError`, `NoSuchMailbox`, `ResidenceFault`."""
+        """Where a copy goes. Raises `AddressError`, `NoSuchMailbox`, `StorageFault`: this copy's alone."""
         maildir = self._homes.maildir(target.address)
         return MaildirAccount(self._disk, target.address, maildir, self._opened).folder(target.mailbox)

@@ -21,7 +21,7 @@ from mailbox_d.errors import AddressError, StorageFault
 from mailbox_d.seldom import Seldom
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import FileSystem, find, forget, make_directories, parent, read_whole, write_new
-from mailbox_d.store.folder import Folder, require_folder
+from mailbox_d.store.folder import make_maildir
 from mailbox_d.store.layout import OWNER, Layout
 
 _OWNER_MAX = 4096
@@ -97,16 +97,18 @@ class Residences:
         if residence.maildir is None and there != self._layout.own(address):
             return self._existing(address, there, "a link leads there: remove that, if the user is to have a new one")
         if residence.maildir is None:
+            self._is_marked(address, there)
+            if make:
+                make_maildir(self._files, there)
             return there
         wanted = self._wanted(address, residence.maildir)
-        self._refuse_two(address, wanted)
-        is_there = self._stands(wanted)
-        if is_there and self._is_marked(address, wanted) and wanted == there:
+        self._refuse_two(address, wanted, there)
+        if self._stands(wanted, residence.provision) and self._is_marked(address, wanted) and wanted == there:
             return wanted
-        if not is_there and not residence.provision:
-            raise ResidenceFault(f"there is no Maildir at {_shown(wanted)} (provision is false: make it, or mount it)")
+        self._refuse_domains(address, wanted)
         if make:
             with self._making:
+                self._stands(wanted, residence.provision)  # or another one has just moved in on the way, or below
                 self._move_in(address, wanted)
         return wanted
 
@@ -128,7 +130,27 @@ class Residences:
             raise ResidenceFault(f"{_shown(wanted)} is in the folder of a domain, and not the user's place there")
         return wanted
 
-    def _stands(self, wanted: bytes) -> bool:
+    def _refuse_domains(self, address: EmailAddress, wanted: bytes) -> None:
+        """The same of folders that are one on a disk which takes several spellings for one name. It is asked of who
+        moves in, and of nobody who is there."""
+        root = os.fsencode(self._layout.root) + b"/"
+        status = find(self._files, root + self._layout.below(wanted)[0])
+        if status is None or wanted == self._layout.own(address):
+            return
+        for domain in self._rules.domains:
+            other = find(self._files, root + os.fsencode(domain))
+            if other is not None and (other.st_dev, other.st_ino) == (status.st_dev, status.st_ino):
+                raise ResidenceFault(f"{_shown(wanted)} is in the folder of {domain}, and not the user's place there")
+
+    def _stands(self, wanted: bytes, provision: bool) -> bool:
+        """Whether a Maildir is there; false where one is to be made. Raises `ResidenceFault` for anything else."""
+        if self._is_maildir(wanted):
+            return True
+        if not provision:
+            raise ResidenceFault(f"there is no Maildir at {_shown(wanted)} (provision is false: make it, or mount it)")
+        return False
+
+    def _is_maildir(self, wanted: bytes) -> bool:
         """Whether a Maildir is there; false where nothing is. Raises `ResidenceFault` for anything else."""
         self._check_way(wanted)
         status = find(self._files, wanted)
@@ -166,8 +188,9 @@ class Residences:
             raise ResidenceFault(text)
         return owner is not None
 
-    def _refuse_two(self, address: EmailAddress, wanted: bytes) -> None:
-        """A Maildir in the place by the layout has mail in it that would not be seen any more."""
+    def _refuse_two(self, address: EmailAddress, wanted: bytes, there: bytes) -> None:
+        """A Maildir in the place by the layout, or where the link in it leads, has mail in it that would not be seen
+        any more."""
         own = self._layout.own(address)
         status = find(self._files, own)
         if wanted == own:
@@ -175,11 +198,17 @@ class Residences:
                 raise ResidenceFault(f"{_shown(own)} is a link: put the Maildir itself there")
         elif status is not None and stat.S_ISDIR(status.st_mode):
             raise ResidenceFault(f"there is a Maildir at {_shown(own)}: move it to {_shown(wanted)}")
+        elif there not in (own, wanted) and self._is_left_behind(address, there):
+            raise ResidenceFault(f"the user's Maildir is at {_shown(there)}: move it to {_shown(wanted)}")
+
+    def _is_left_behind(self, address: EmailAddress, there: bytes) -> bool:
+        is_maildir = find(self._files, there + b"/cur") is not None
+        return is_maildir and not is_of_another(self._files, there, address)
 
     def _move_in(self, address: EmailAddress, wanted: bytes) -> None:
         """Have the Maildir there, marked as the user's, and a link to it in the place by the layout: in this order, so
         that whatever ends it in the middle can be done again."""
-        require_folder(self._files, Folder(wanted))
+        make_maildir(self._files, wanted)
         if not self._is_marked(address, wanted):
             self._mark(address, wanted)
         own = self._layout.own(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from mailbox_d.seldom import AGAIN
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.layout import Layout
 from mailbox_d.store.maildir_store import MaildirStore
-from mailbox_d.store.ports import Block, Receipt, Target
+from mailbox_d.store.ports import Account, Block, FlagAction, Mailbox, Receipt, Refusal, Target
 from mailbox_d.store.residences import Residence, ResidenceFault, ResidenceRules
 from mailbox_d.store.upkeep.accounts import every_account, one_account
 
@@ -33,11 +34,13 @@ class Site:
     root: Path
     said: dict[EmailAddress, Residence | None] = field(default_factory=dict)
     now: float = 1000.0
+    files: FileSystem = field(default_factory=FileSystem)
+    domains: frozenset[str] = frozenset({"example.org"})
 
     def __post_init__(self) -> None:
         self.root.mkdir(exist_ok=True)
-        rules = ResidenceRules(self.said.get, frozenset({"example.org"}))
-        self.store = MaildirStore(self.root, residences=rules, clock=lambda: self.now)
+        rules = ResidenceRules(self.said.get, self.domains)
+        self.store = MaildirStore(self.root, files=self.files, residences=rules, clock=lambda: self.now)
 
     def has(self, maildir: str | None = None, *, of: EmailAddress = ALICE, provision: bool = True) -> None:
         """The realm says it from now on."""
@@ -126,11 +129,11 @@ def test_an_operator_s_link_says_it_before_the_user_comes(site: Site) -> None:
 def test_a_user_moves_when_the_realm_says_so(site: Site) -> None:
     site.has("old/alice")
     site.deliver()
-    (site.root / "new").mkdir()
-    (site.root / "old/alice").rename(site.root / "new/alice")
-    site.has("new/alice", provision=False)
+    (site.root / "later").mkdir()
+    (site.root / "old/alice").rename(site.root / "later/alice")
+    site.has("later/alice", provision=False)
     site.deliver()
-    assert site.messages("new/alice") == 2
+    assert site.messages("later/alice") == 2
 
 
 def test_who_is_not_known_now_or_no_longer_somewhere_else_stays(site: Site) -> None:
@@ -177,6 +180,211 @@ def test_without_provision_nothing_is_made(site: Site, maildir: str | None) -> N
     site.deliver()
 
 
+OPEN: dict[str, Callable[[Site, Account, Mailbox], object]] = {
+    "refresh": lambda site, account, inbox: inbox.refresh(),
+    "select": lambda site, account, inbox: account.open("INBOX"),
+    "select another": lambda site, account, inbox: account.open("Archive"),
+    "append": lambda site, account, inbox: appended(inbox),
+    "copy": lambda site, account, inbox: inbox.copy([1], inbox),
+    "flags": lambda site, account, inbox: inbox.change_flags([1], FlagAction.ADD, frozenset({"\\Seen"})),
+    "expunge": lambda site, account, inbox: inbox.expunge([1]),
+    "read": lambda site, account, inbox: inbox.read(1),
+    "list": lambda site, account, inbox: account.mailboxes(),
+    "lsub": lambda site, account, inbox: account.subscriptions(),
+    "create": lambda site, account, inbox: account.create("Work"),
+    "rename": lambda site, account, inbox: account.rename("INBOX", "Old"),
+    "subscribe": lambda site, account, inbox: account.subscribe("Archive"),
+    "quick delivery": lambda site, account, inbox: site.deliver(),
+}
+"""What goes on in a session that is open, and beside it."""
+
+
+def appended(inbox: Mailbox) -> None:
+    append = inbox.append(size=3)
+    append.write(b"x\r\n")
+    append.commit(all_or_nothing=True)
+
+
+def unmount(place: Path) -> None:
+    """The Maildir's disk goes: an empty folder is left, to which it belonged."""
+    place.rename(place.with_name("elsewhere"))
+    place.mkdir()
+
+
+@pytest.mark.parametrize("does", OPEN)
+@pytest.mark.parametrize("is_whole_disk", [True, False], ids=["the Maildir is the disk", "the folder above is"])
+@pytest.mark.parametrize("maildir", [None, "disk/alice/mail"])
+def test_who_has_it_open_makes_no_maildir_where_the_disk_has_gone(
+    site: Site, maildir: str | None, is_whole_disk: bool, does: str
+) -> None:
+    site.has(maildir, provision=False)
+    place = make(site.root / (maildir or OWN))
+    site.deliver()
+    account = site.store.account(ALICE)
+    account.create("Archive")
+    inbox = account.open("INBOX")
+    feed = inbox.feed()
+    disk = place if is_whole_disk else place.parent
+    unmount(disk)
+    site.now += 60
+    with pytest.raises(StorageFault):
+        OPEN[does](site, account, inbox)
+    assert list(disk.iterdir()) == []
+    assert len(inbox.messages()) == 1 and not feed.take()
+    assert "provision" in site.refuses()
+
+
+def test_a_part_that_another_program_removed_is_made_again(site: Site) -> None:
+    site.has(provision=False)
+    place = make(site.root / OWN)
+    inbox = site.store.account(ALICE).open("INBOX")
+    for part in ("new", "tmp"):
+        (place / part).rmdir()
+        inbox.refresh()
+        appended(inbox)
+        assert (place / part).is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_its_own_recipient_s_fault(site: Site) -> None:
+    site.has()
+    site.has(of=BOB)
+    (site.root / "example.org").mkdir()
+    (site.root / "example.org/alice").write_text("")
+    delivery = site.store.deliver([Block(b"", (Target(ALICE), Target(BOB)))])
+    delivery.write(b"Subject: x\r\n\r\n")
+    assert [type(outcome) for outcome in delivery.commit(all_or_nothing=False)] == [Refusal, Receipt]
+
+
+def test_a_plain_user_s_maildir_is_not_another_one_s(tmp_path: Path) -> None:
+    """A folder that was no domain's when the realm named it."""
+    alice = EmailAddress.parse("alice@staff.example")
+    place = "staff.example/alice/Maildir"
+    site = Site(tmp_path / "root")
+    site.has(place)
+    site.deliver()
+    later = Site(site.root, domains=frozenset({"example.org", "staff.example"}))
+    later.has(of=alice)
+    assert "alice@example.org" in later.refuses(alice)
+    (site.root / place / "mailboxd-owner").unlink()
+    assert len(later.store.account(alice).open("INBOX").messages()) == 1
+
+
+def test_mail_is_not_left_where_the_realm_had_it(site: Site) -> None:
+    site.has("a/alice")
+    site.deliver()
+    site.has("b/alice")
+    assert "a/alice': move it to" in site.refuses()
+    assert not (site.root / "b").exists()
+    (site.root / "a/alice/mailboxd-owner").unlink()  # nobody's it is, and the user's link leads there
+    assert "a/alice': move it to" in site.refuses()
+    site.has("a/alice")
+    site.deliver()
+    assert site.messages("a/alice") == 2
+
+
+def test_a_place_that_is_another_one_s_by_now_keeps_nobody(site: Site) -> None:
+    site.has("a/alice")
+    site.deliver()
+    (site.root / "a/alice/mailboxd-owner").unlink()
+    site.has("a/alice", of=BOB)
+    site.deliver(BOB)
+    site.has("b/alice")
+    site.deliver()
+    assert (site.messages("a/alice"), site.messages("b/alice")) == (2, 1)
+
+
+class BothHaveLooked:
+    """A lock that nobody takes before two want it."""
+
+    def __init__(self) -> None:
+        self.lock, self.gate = threading.Lock(), threading.Barrier(2, timeout=60)
+
+    def __enter__(self) -> None:
+        self.gate.wait()
+        self.lock.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self.lock.release()
+
+
+@pytest.mark.parametrize("places", [("a/b", "a/b/c"), ("a/b", "a/b")], ids=["nested", "the same"])
+def test_of_two_who_move_in_at_once_one_gets_in(site: Site, places: tuple[str, str]) -> None:
+    site.store._homes._making = lock = BothHaveLooked()  # type: ignore[assignment]
+    out: list[str] = []
+
+    def move_in(user: EmailAddress) -> None:
+        try:
+            out.append(str(site.store.account(user).address))
+        except ResidenceFault as fault:
+            out.append(fault.cause)
+
+    threads = []
+    for user, place in zip((ALICE, BOB), places, strict=True):
+        site.has(place, of=user)
+        threads.append(threading.Thread(target=move_in, args=(user,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert len([word for word in out if word in (str(ALICE), str(BOB))]) == 1, out
+    assert not lock.gate.broken
+
+
+class QuickerOne(FileSystem):
+    """Another process says whose the Maildir is, just before we do."""
+
+    def link(self, source: bytes, destination: bytes) -> None:
+        if destination.endswith(b"mailboxd-owner"):
+            Path(os.fsdecode(destination)).write_bytes(b"mailboxd owner 1\nbob@example.org\n")
+        super().link(source, destination)
+
+
+def test_where_another_process_was_quicker_it_is_the_other_one_s(tmp_path: Path) -> None:
+    site = Site(tmp_path / "root", files=QuickerOne())
+    site.has("staff/both")
+    with pytest.raises(ResidenceFault, match="not available") as error:
+        site.store.account(ALICE)
+    assert "bob@example.org" in error.value.cause
+    assert not (site.root / OWN).exists()
+
+
+def test_a_draft_that_was_left_behind_is_in_nobody_s_way(site: Site) -> None:
+    draft = f"mailboxd-owner.{os.getpid()}.{threading.get_ident()}"
+    (make(site.root / "staff/alice") / "tmp" / draft).write_text("half")
+    site.has("staff/alice")
+    site.deliver()
+    assert (site.root / "staff/alice/mailboxd-owner").read_text().endswith("alice@example.org\n")
+
+
+class NoLinks(FileSystem):
+    def link(self, source: bytes, destination: bytes) -> None:
+        assert not destination.endswith(b"mailboxd-owner"), "it says already whose it is"
+        super().link(source, destination)
+
+
+def test_a_maildir_that_says_whose_it_is_is_not_marked_again(site: Site) -> None:
+    site.has("old/alice")
+    site.deliver()
+    (site.root / "old").rename(site.root / "later")
+    later = Site(site.root, files=NoLinks())
+    later.has("later/alice")
+    assert len(later.store.account(ALICE).open("INBOX").messages()) == 1
+
+
+class FoldingFiles(FileSystem):
+    """A disk on which two spellings are one folder."""
+
+    def lstat(self, path: bytes) -> os.stat_result:
+        return super().lstat(path.replace(b"\xc5\xbfales", b"sales"))
+
+
+def test_a_disk_on_which_two_spellings_are_one_folder(tmp_path: Path) -> None:
+    site = Site(tmp_path / "root", files=FoldingFiles(), domains=frozenset({"example.org", "sales.example"}))
+    place = make(site.root / "sales.example/bob/Maildir")
+    site.has("\u017fales.example/bob/Maildir")
+    assert "sales.example, and not" in site.refuses()
+    assert not (place / "mailboxd-owner").exists()
+
+
 def test_to_ask_for_room_makes_nothing(site: Site) -> None:
     site.has("staff/alice")
     assert site.store.has_room(ALICE, 1)
@@ -187,6 +395,7 @@ def test_to_ask_for_room_makes_nothing(site: Site) -> None:
     "maildir",
     [
         *("", "/", ".", "..", "../../root", "staff/../../root", "staff//alice", "./alice", ".alice", "staff/.alice"),
+        *("staff/cur", "staff/New", "tmp", "cur/alice", "staff/TMP/alice"),
         *("/root", "/", " ", "staff /alice", "a\0b", "a\nb", "x" * 256, "/".join("x" * 17), "\udcff"),
         *("example.org", "example.org/bob/Maildir", "example.org/bob", "Example.ORG/bob/Maildir"),
         *("example.org/alice", "example.org/alice/Maildir/cur"),
@@ -225,7 +434,7 @@ def test_two_users_in_one_place_are_one_and_a_fault(site: Site) -> None:
 def test_nobody_is_inside_another_one_or_around_it(site: Site) -> None:
     site.has("staff/alice")
     site.deliver()
-    for maildir in ("staff/alice/bob", "staff/alice/cur", "staff/alice/x/y"):
+    for maildir in ("staff/alice/bob", "staff/alice/x/y"):
         site.has(maildir, of=BOB)
         assert "inside another" in site.refuses(BOB)
     site.has("staff", of=BOB)
