@@ -12,8 +12,6 @@ from tests.integration.account import snapshot
 from tests.integration.daemon import Daemon, running
 from tests.integration.site import make_site
 
-pytest.register_assert_rewrite("tests.integration.shared_load", "tests.integration.directory_site")
-
 HERE = Path(__file__).parent
 
 

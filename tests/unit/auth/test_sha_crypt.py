@@ -77,10 +77,9 @@ def test_a_library_that_makes_no_such_hashes_is_not_asked(monkeypatch: pytest.Mo
         assert not stored.verify(b"word")
 
 
-def test_other_threads_work_while_libcrypt_hashes(request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("crypt", ["libcrypt"], indirect=True)
+def test_other_threads_work_while_libcrypt_hashes() -> None:
     """Where nobody is made to give the interpreter away, another thread never comes first unless the hash lets it."""
-    if "passlib" in request.node.name:
-        pytest.skip("passlib hashes in Python")
     stored = StoredPassword.parse("{SHA512-CRYPT}$6$rounds=50000$salt$" + "a" * 86)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.login_site import SCHEMES
+from bench.login_site import STORED
 from bench.logins import percentile
 from bench.servers import PASSWORD
 from mailbox_d.auth.passwords import StoredPassword
@@ -18,8 +18,8 @@ def test_a_share_of_the_values_is_not_above(values: list[float], share: float, e
     assert percentile(values, share) == expected
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", STORED)
 def test_stored_passwords_are_of_their_scheme_and_right(scheme: str) -> None:
-    stored = StoredPassword.parse(SCHEMES[scheme]())
+    stored = StoredPassword.parse(STORED[scheme]())
     assert stored.scheme == scheme
     assert stored.verify(PASSWORD.encode())
