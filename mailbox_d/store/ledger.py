@@ -315,17 +315,19 @@ class Ledgers:
         self._clock = clock
         self._kept_max = kept
         self._guard = threading.Lock()
-        self._used: WeakValueDictionary[bytes, Ledger] = WeakValueDictionary()
-        self._kept: OrderedDict[bytes, Ledger] = OrderedDict()
+        self._used: WeakValueDictionary[tuple[EmailAddress, bytes], Ledger] = WeakValueDictionary()
+        self._kept: OrderedDict[tuple[EmailAddress, bytes], Ledger] = OrderedDict()
 
     def of(self, address: EmailAddress, maildir: bytes) -> Ledger:
-        """The ledger of the account at `maildir`, whose user's own address this is."""
+        """The ledger of the account at `maildir`, whose user's own address this is. Who has the Maildir after another
+        one has their own quota."""
+        key = address, maildir
         with self._guard:
-            ledger = self._used.get(maildir)
+            ledger = self._used.get(key)
             if ledger is None:
-                ledger = self._used[maildir] = self._make(address, maildir)
-            self._kept[maildir] = ledger
-            self._kept.move_to_end(maildir)
+                ledger = self._used[key] = self._make(address, maildir)
+            self._kept[key] = ledger
+            self._kept.move_to_end(key)
             while len(self._kept) > self._kept_max:
                 self._kept.popitem(last=False)
             return ledger

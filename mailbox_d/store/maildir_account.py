@@ -67,7 +67,7 @@ class MaildirAccount(Account):
     def open(self, name: str, *, look: bool = True) -> MaildirMailbox:
         folder = self.folder(name)
         require_folder(self._disk.files, folder)
-        mailbox = self._opened.find(folder, lambda: self._make(folder, name))
+        mailbox = self._find(folder, name)
         if not look:
             return mailbox
         try:
@@ -75,7 +75,7 @@ class MaildirAccount(Account):
         except NoSuchMailbox:
             if not mailbox.is_gone:
                 raise
-            mailbox = self._opened.find(folder, lambda: self._make(folder, name))
+            mailbox = self._find(folder, name)
             mailbox.refresh()
         return mailbox
 
@@ -145,6 +145,14 @@ class MaildirAccount(Account):
 
     def _canonical(self, name: str) -> str:
         return canonical_name(name, self._disk.settings.names)
+
+    def _find(self, folder: Folder, name: str) -> MaildirMailbox:
+        """The mailbox as all have it who have it open; but not as a user had it whose the Maildir was before."""
+        mailbox = self._opened.find(folder, lambda: self._make(folder, name))
+        if mailbox.address != self.address:
+            self._opened.end(folder)
+            mailbox = self._opened.find(folder, lambda: self._make(folder, name))
+        return mailbox
 
     def _make(self, folder: Folder, name: str) -> MaildirMailbox:
         sweep(self._disk, folder, most=_SWEPT)

@@ -44,6 +44,7 @@ class MaildirMailbox(Mailbox):
 
     def __init__(self, disk: Disk, folder: Folder, target: Target) -> None:
         self.name = target.mailbox
+        self.address = target.address
         self._disk = disk
         self._folder = folder
         self._target = target

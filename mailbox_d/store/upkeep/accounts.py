@@ -48,12 +48,14 @@ def every_account(disk: Disk, layout: Layout) -> Iterator[AccountPlace]:
 
 
 def one_account(disk: Disk, layout: Layout, user: str) -> AccountPlace:
-    """The account of an address as the user logs in with. Raises `NoSuchMailbox`, `AddressError`."""
+    """The account of an address as the user logs in with. Raises `NoSuchMailbox`, `AddressError`, `OSError`."""
     address = EmailAddress.parse(user)
     maildir = layout.maildir(address)
     status = find(disk.files, maildir)
     if status is None:
         raise NoSuchMailbox("There is no such account", cause=f"{os.fsdecode(maildir)} is not there")
+    if is_of_another(disk.files, maildir, address):
+        raise NoSuchMailbox("There is no such account", cause=f"{os.fsdecode(maildir)} is another user's")
     return AccountPlace(str(EmailAddress(address.key, address.domain)), maildir)
 
 

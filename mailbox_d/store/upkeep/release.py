@@ -1,5 +1,6 @@
 """The way back to Dovecot: what it has to be told, that nobody works in the account, and that nothing of ours is left
-but the number that mod-sequences go on above when the account comes back.
+but the number that mod-sequences go on above when the account comes back, and whose a Maildir is that is not in its
+place by the layout.
 
 Whatever Dovecot needs is in its own files already. Its mod-sequences are smaller than ours, so a client that knows ours
 would hear of no change: `doveadm mailbox update --min-highest-modseq` raises them.
@@ -14,6 +15,7 @@ from stat import S_ISREG
 from mailbox_d.store.disk import Disk
 from mailbox_d.store.files import find, forget
 from mailbox_d.store.folder import Folder
+from mailbox_d.store.layout import OWNER
 from mailbox_d.store.mod_sequences import FILE_NAME, ModSequences
 from mailbox_d.store.upkeep.accounts import AccountPlace, MailboxPlace, mailboxes
 from mailbox_d.store.upkeep.inspection import inspect
@@ -93,7 +95,7 @@ class Release:
             for name in sorted(self._disk.files.names(folder.path)):
                 path = folder.path + b"/" + name
                 status = find(self._disk.files, path) if name.startswith(OWN_PREFIX) else None
-                stays = name == FILE_NAME or name.endswith(_LOCK)
+                stays = name in (FILE_NAME, OWNER) or name.endswith(_LOCK)
                 if status is not None and S_ISREG(status.st_mode) and not stays:
                     yield path
 

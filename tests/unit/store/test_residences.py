@@ -12,15 +12,17 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from mailbox_d.address import EmailAddress
-from mailbox_d.errors import StorageFault
+from mailbox_d.errors import NoSuchMailbox, OverQuota, StorageFault
 from mailbox_d.record.whereabouts import Whereabouts
 from mailbox_d.seldom import AGAIN
 from mailbox_d.store.files import FileSystem
 from mailbox_d.store.layout import Layout
 from mailbox_d.store.maildir_store import MaildirStore
-from mailbox_d.store.ports import Account, Block, FlagAction, Mailbox, Receipt, Refusal, Target
+from mailbox_d.store.ports import Account, Block, FlagAction, Mailbox, QuotaLimits, Receipt, Refusal, Target
+from mailbox_d.store.quota import QuotaRules
 from mailbox_d.store.residences import Residence, ResidenceFault, ResidenceRules
 from mailbox_d.store.upkeep.accounts import every_account, one_account
+from mailbox_d.store.upkeep.release import Release
 
 ALICE = EmailAddress.parse("alice@example.org")
 BOB = EmailAddress.parse("bob@example.org")
@@ -297,11 +299,12 @@ class BothHaveLooked:
     """A lock that nobody takes before two want it."""
 
     def __init__(self) -> None:
-        self.lock, self.gate = threading.Lock(), threading.Barrier(2, timeout=60)
+        self.lock, self.gate, self.taken = threading.Lock(), threading.Barrier(2, timeout=60), 0
 
     def __enter__(self) -> None:
         self.gate.wait()
         self.lock.acquire()
+        self.taken += 1
 
     def __exit__(self, *exc: object) -> None:
         self.lock.release()
@@ -326,7 +329,48 @@ def test_of_two_who_move_in_at_once_one_gets_in(site: Site, places: tuple[str, s
     for thread in threads:
         thread.join()
     assert len([word for word in out if word in (str(ALICE), str(BOB))]) == 1, out
-    assert not lock.gate.broken
+    assert lock.taken == 2
+
+
+def test_a_place_with_a_new_owner_has_the_new_one_s_quota(tmp_path: Path) -> None:
+    limits = {ALICE: QuotaLimits(10**6, None), BOB: QuotaLimits(1000, None)}
+    said: dict[EmailAddress, Residence | None] = {ALICE: Residence("staff/1")}
+    rules = ResidenceRules(said.get, frozenset({"example.org"}))
+    store = MaildirStore(tmp_path, residences=rules, quotas=QuotaRules(limits.get))
+    before = store.account(ALICE).open("INBOX")
+    assert store.has_room(ALICE, 10**5)
+    said.update({ALICE: None, BOB: Residence("staff/1")})
+    (tmp_path / "staff/1/mailboxd-owner").unlink()
+    assert not store.has_room(BOB, 10**5)
+    after = store.account(BOB).open("INBOX")
+    with pytest.raises(OverQuota):
+        after.append(size=10**5)
+    assert after is store.account(BOB).open("INBOX")
+    with pytest.raises(NoSuchMailbox):
+        before.refresh()
+
+
+def test_who_had_a_place_before_has_no_account_there(site: Site) -> None:
+    """Nothing that is done to the old user's account is done to the new one's."""
+    site.has("staff/1")
+    site.deliver()
+    (site.root / "staff/1/mailboxd-owner").unlink()
+    site.has("staff/1", of=BOB)
+    site.deliver(BOB)
+    layout = Layout(site.root)
+    with pytest.raises(NoSuchMailbox) as error:
+        one_account(site.store.disk, layout, str(ALICE))
+    assert "another user's" in error.value.cause
+    assert [each.user for each in every_account(site.store.disk, layout)] == [str(BOB)]
+
+
+def test_a_maildir_that_is_handed_back_stays_its_user_s(site: Site) -> None:
+    site.has("staff/1")
+    site.deliver()
+    release = Release(site.store.disk, lambda user: 0, purges=True, patience=0)
+    list(release.accounts([one_account(site.store.disk, Layout(site.root), str(ALICE))]))
+    site.has("staff/1", of=BOB)
+    assert "alice@example.org" in site.refuses(BOB)
 
 
 class QuickerOne(FileSystem):

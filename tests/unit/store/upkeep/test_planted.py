@@ -347,7 +347,7 @@ def test_a_mailbox_that_a_living_program_holds_is_trouble_and_keeps_nobody_from_
 
 
 def test_a_repair_leaves_the_account_to_its_user_s_quota(site: Site) -> None:
-    """The ledger of an account is kept by its Maildir: who asks for it first says whose it is."""
+    """Two ledgers of one Maildir would each know half of what comes."""
     store = MaildirStore(site.root)
     asked: list[str] = []
     ledgers = store.disk.ledgers
