@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -20,10 +21,11 @@ from mailbox_d.config.load import load
 from mailbox_d.config.model import Quota
 from mailbox_d.net.lanes import InlineLane, Lanes
 from mailbox_d.realms import build_realms
-from mailbox_d.site import quota_rules, store_settings
+from mailbox_d.site import quota_rules, residence_rules, store_settings
 from mailbox_d.store.disk import StoreSettings
 from mailbox_d.store.maildir_store import MaildirStore
 from mailbox_d.store.ports import QuotaLimits
+from mailbox_d.store.residences import Residence
 from tests.unit.ctl.site_files import make_site
 
 P = ParamSpec("P")
@@ -47,6 +49,23 @@ def test_limits_are_those_of_the_realms(tmp_path: Path) -> None:
     assert [rules.limits(address) for address in people] == [limits, limits, None, None]
     assert rules.limits(EmailAddress.parse("alice@example.com")) is None
     assert rules.grace == 3
+
+
+def test_where_maildirs_are_to_be_is_as_the_realms_say(tmp_path: Path) -> None:
+    configuration = load(make_site(tmp_path), on_disk=False).configuration
+    path = tmp_path / "residents.yaml"
+    path.write_text(USERS.replace("quota: 1 kB", "maildir: staff/alice"))
+    lane = InlineLane()
+    realm = YamlRealm("staff", path, read_users(path), read=lane.run, verify=lane.run, clock=lambda: 0.0)
+    (name,) = {domain.realm for domain in configuration.domains.values()}
+    for provision in (True, False):
+        changed = replace(configuration.realms[name], provision=provision)
+        rules = residence_rules(replace(configuration, realms={name: changed}), Directory({"example.org": realm}))
+        people = [EmailAddress.parse(f"{local_part}@example.org") for local_part in ("alice", "bob", "nobody")]
+        said = [Residence("staff/alice", provision), Residence(None, provision), None]
+        assert [rules.of(address) for address in people] == said
+        assert rules.are_plain(people[1]) is provision
+        assert set(rules.domains) == set(configuration.domains)
 
 
 class NotedLane(InlineLane):
