@@ -17,4 +17,4 @@ class ClientCertificates(Section):
 
     crl: Annotated[Path, FilePath()] | None = None
     """Which of their certificates are revoked: a list of each authority, in PEM; null: none is. Once a list has
-    expired, no certificate is taken that it is about."""
+    expired, no certificate is taken that it is about. At most 16 MiB."""

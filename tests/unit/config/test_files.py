@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailbox_d.config.certificates import LARGEST_PEM, PairRefused, certbot_pairs, inspect_pair
+from mailbox_d.config.certificates import LARGEST_PEM, PairRefused, certbot_pairs, inspect_pair, read_revocations
 from mailbox_d.config.faults import Refusal
 from mailbox_d.config.files import read_regular_file, readable_by_everyone
 from mailbox_d.ctl.self_signed import make_certificate
+from tests.integration.authority import Authority
 
 
 def refusals(certificate: Path, key: Path) -> dict[str, str]:
@@ -110,3 +112,12 @@ def test_certbots_layout_is_read_by_name(tmp_path: Path) -> None:
     (tmp_path / "b.example/privkey.pem").touch()
     (tmp_path / "README").touch()
     assert [certificate.parent.name for certificate, _ in certbot_pairs(tmp_path)] == ["a.example", "b.example"]
+
+
+def test_a_list_of_what_is_revoked_by_one_whose_name_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "crl").write_bytes(Authority("Users' authority").revoke())
+    (found,) = read_revocations(tmp_path / "crl")
+    broken = found.public_bytes(Encoding.DER).replace(b"Users", b"\xffsers")
+    (tmp_path / "crl").write_text(ssl.DER_cert_to_PEM_cert(broken).replace("CERTIFICATE", "X509 CRL"))
+    with pytest.raises(Refusal, match="the file holds no list of revoked certificates"):
+        read_revocations(tmp_path / "crl")

@@ -342,15 +342,19 @@ def test_authorities_of_clients_that_nobody_is_asked_for(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "warnings"),
+    ("weeks", "left", "warnings"),
     [
-        (timedelta(days=-1), ["the list of Users' authority expired on {}: no certificate of its making is taken"]),
-        (timedelta(days=3), ["the list of Users' authority expires on {}"]),
-        (timedelta(days=10), []),
+        (2, timedelta(days=-1), ["the list of Users' authority expired on {}: no certificate of its making is taken"]),
+        (2, timedelta(days=3), ["the list of Users' authority expires on {}"]),
+        (2, timedelta(days=10), []),
+        (50, timedelta(days=13), ["the list of Users' authority expires on {}"]),
+        (50, timedelta(days=15), []),
     ],
 )
-def test_a_list_of_what_is_revoked_that_is_out_of_date(site: Path, left: timedelta, warnings: list[str]) -> None:
-    authority, expires = Authority("Users' authority"), now() + timedelta(weeks=2)
+def test_a_list_of_what_is_revoked_that_is_out_of_date(
+    site: Path, weeks: int, left: timedelta, warnings: list[str]
+) -> None:
+    authority, expires = Authority("Users' authority"), now() + timedelta(weeks=weeks)
     authority.write(site, "users")
     (site / "users.crl").write_bytes(authority.revoke(expires=expires))
     section = "login: {mechanisms: [EXTERNAL], client_certificates: {ca: users.pem, crl: users.crl}}\n"

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from OpenSSL import SSL
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from mailbox_d.config.certificates import LARGEST_PEM, LARGEST_REVOCATIONS
@@ -432,6 +433,15 @@ def test_a_certificate_that_was_not_held_against_our_authorities_says_nothing(
     assert town.show(pair) == Shown(ALICE)
 
 
+def test_who_vouches_for_an_authority_does_not_yet_vouch_for_a_client() -> None:
+    connection = tls.ServerConnection(SSL.Context(SSL.TLS_METHOD), None)
+    told = []
+    for depth in (2, 1, 0):
+        assert tls._judge(connection, None, 0, depth, 1)
+        told.append(connection.vouched)
+    assert told == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("certificate", "told"),
     [("expired", ["the certificate of 192.168.1.1 is not taken: it has expired"]), (ALICE, [])],
@@ -601,7 +611,7 @@ def test_a_list_that_is_renewed_is_warned_of_no_more(town: Town) -> None:
     town.revoke(town.authority.revoke(expires=old))
     with capturedLogs() as events:
         certificates = town.certificates
-        for lists in ([old, new], [new], [old]):
+        for lists in ([old, new], [new, old], [new], [old]):
             before = len(events)
             town.revoke(*(town.authority.revoke(expires=expires) for expires in lists))
             certificates.refresh()
