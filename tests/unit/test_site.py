@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -59,8 +58,9 @@ def test_where_maildirs_are_to_be_is_as_the_realms_say(tmp_path: Path) -> None:
     realm = YamlRealm("staff", path, read_users(path), read=lane.run, verify=lane.run, clock=lambda: 0.0)
     (name,) = {domain.realm for domain in configuration.domains.values()}
     for provision in (True, False):
-        changed = replace(configuration.realms[name], provision=provision)
-        rules = residence_rules(replace(configuration, realms={name: changed}), Directory({"example.org": realm}))
+        changed = configuration.realms[name].model_copy(update={"provision": provision})
+        configured = configuration.model_copy(update={"realms": {name: changed}})
+        rules = residence_rules(configured, Directory({"example.org": realm}))
         people = [EmailAddress.parse(f"{local_part}@example.org") for local_part in ("alice", "bob", "nobody")]
         said = [Residence("staff/alice", provision), Residence(None, provision), None]
         assert [rules.of(address) for address in people] == said
