@@ -65,10 +65,13 @@ class MaildirDelivery(Delivery):
         first = next((copies for copies in self._blocks if any(copy.folder for copy in copies)), [])
         hosts = tuple(copy.folder for copy in first if copy.folder is not None)
         self._draft = Draft(disk, hosts, first[0].header if first else b"")
+        self._is_refused = not hosts and any(self._blocks)
+        """By every recipient, as the outcomes will say: no octet has to be kept."""
 
     @storage_faults
     def write(self, data: bytes) -> None:
-        self._draft.write(data)
+        if not self._is_refused:
+            self._draft.write(data)
 
     def commit(self, *, all_or_nothing: bool) -> tuple[Outcome, ...]:
         copies = [copy for block in self._blocks for copy in block]

@@ -27,7 +27,8 @@ HOST = socket.gethostname()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    (tmp_path / "tmp").mkdir()
+    for part in ("cur", "new", "tmp"):
+        (tmp_path / part).mkdir()
     return Folder(bytes(tmp_path))
 
 

@@ -257,6 +257,17 @@ def test_a_folder_that_cannot_be_made_is_its_own_recipient_s_fault(site: Site) -
     assert [type(outcome) for outcome in delivery.commit(all_or_nothing=False)] == [Refusal, Receipt]
 
 
+def test_a_large_message_for_nobody_else_is_told_of_the_same_fault(site: Site) -> None:
+    site.has(provision=False)
+    delivery = site.store.deliver([Block(b"", (Target(ALICE),))])
+    delivery.write(b"x" * 10**6)
+    with pytest.raises(ResidenceFault):
+        delivery.commit(all_or_nothing=True)
+    (outcome,) = delivery.commit(all_or_nothing=False)
+    assert isinstance(outcome, Refusal) and isinstance(outcome.error, ResidenceFault)
+    assert list(site.root.iterdir()) == []
+
+
 def test_a_plain_user_s_maildir_is_not_another_one_s(tmp_path: Path) -> None:
     """A folder that was no domain's when the realm named it."""
     alice = EmailAddress.parse("alice@staff.example")
