@@ -440,8 +440,25 @@ def test_a_disk_on_which_two_spellings_are_one_folder(tmp_path: Path) -> None:
     assert not (place / "mailboxd-owner").exists()
 
 
-def test_to_ask_for_room_makes_nothing(site: Site) -> None:
-    site.has("staff/alice")
+class NoNew(FileSystem):
+    def mkdir(self, path: bytes) -> None:
+        if path.endswith(b"/new"):
+            raise PermissionError
+        super().mkdir(path)
+
+
+@pytest.mark.parametrize("maildir", [None, "staff/alice"])
+def test_half_a_maildir_is_none(tmp_path: Path, maildir: str | None) -> None:
+    site = Site(tmp_path / "root", files=NoNew())
+    site.has(maildir)
+    with pytest.raises(StorageFault):
+        site.store.account(ALICE)
+    assert not (site.root / (maildir or OWN) / "cur").exists()
+
+
+@pytest.mark.parametrize("maildir", [None, "staff/alice"])
+def test_to_ask_for_room_makes_nothing(site: Site, maildir: str | None) -> None:
+    site.has(maildir)
     assert site.store.has_room(ALICE, 1)
     assert list(site.root.iterdir()) == []
 
