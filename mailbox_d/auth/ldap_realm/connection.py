@@ -76,8 +76,7 @@ class EndlessAnswer(AnswerFault):
 @dataclass(frozen=True, slots=True)
 class Way:
     """How to come to a server: its URI, the TLS to speak with it (None: none), seconds for each step, what an answer
-    may be, who tells hosts' addresses, and
-    who is told of its sockets."""
+    may be, who tells hosts' addresses, and who is told of its sockets."""
 
     uri: str
     tls: ssl.SSLContext | None
@@ -88,7 +87,8 @@ class Way:
 
 
 class LdapConnection:
-    """An open connection. All methods block for at most the way's timeout, and raise `ServerFault`."""
+    """An open connection. All methods block for at most the way's timeout, and raise `ServerFault`; what asks a
+    question raises `AnswerFault` too."""
 
     def __init__(self, way: Way) -> None:
         self.uri = way.uri
@@ -103,7 +103,7 @@ class LdapConnection:
         return self._guarded(self._bind, dn, password)
 
     def search(self, query: Query) -> tuple[Entry, ...]:
-        """What a search finds, two entries at most. Raises `AnswerFault` too."""
+        """What a search finds, two entries at most."""
         return self._guarded(self._search, query)
 
     def close(self) -> None:

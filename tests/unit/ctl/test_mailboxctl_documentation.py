@@ -32,32 +32,32 @@ def test_every_kind_of_finding_is_told_what_it_costs_and_who_repairs_it() -> Non
         assert repair.startswith("By hand") == (kind.repair == BY_HAND), kind
 
 
-@pytest.mark.parametrize("verb", Verb)
-def test_every_verb_has_help_with_examples_that_can_be_typed(verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
-    assert f"mailboxctl store {verb.value}" in DOCUMENT
+def examples(capsys: pytest.CaptureFixture[str], subject: str, verb: str) -> list[list[str]]:
+    """What the help of a verb shows to be typed, behind `mailboxctl`; the document names the verb too."""
+    assert f"mailboxctl {subject} {verb}" in DOCUMENT
     with pytest.raises(SystemExit) as ended:
-        parse(["store", verb.value, "--help"])
+        parse([subject, verb, "--help"])
     text = capsys.readouterr().out
     assert ended.value.code == 0 and "examples:" in text and "exit status:" in text
-    examples = [line.split() for line in text.splitlines() if line.startswith("  mailboxctl ")]
-    assert len(examples) >= 2
-    for words in examples:
-        assert parse(words[1:]).request.verb is verb
+    shown = [line.split()[1:] for line in text.splitlines() if line.startswith("  mailboxctl ")]
+    assert shown
+    return shown
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_every_verb_has_help_with_examples_that_can_be_typed(verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = examples(capsys, "store", verb.value)
+    assert len(shown) >= 2
+    for words in shown:
+        assert parse(words).request.verb is verb
 
 
 @pytest.mark.parametrize("verb", QueueVerb)
 def test_every_verb_of_the_queue_has_help_with_examples_that_can_be_typed(
     verb: QueueVerb, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"mailboxctl queue {verb.value}" in DOCUMENT
-    with pytest.raises(SystemExit) as ended:
-        parse(["queue", verb.value, "--help"])
-    text = capsys.readouterr().out
-    assert ended.value.code == 0 and "examples:" in text and "exit status:" in text
-    examples = [line.split() for line in text.splitlines() if line.startswith("  mailboxctl ")]
-    assert examples
-    for words in examples:
-        command = parse(words[1:])
+    for words in examples(capsys, "queue", verb.value):
+        command = parse(words)
         assert isinstance(command, OwnCommand)
         request = queue_request(command.given)
         assert request.verb is verb
@@ -68,13 +68,6 @@ def test_every_verb_of_the_queue_has_help_with_examples_that_can_be_typed(
 def test_every_verb_about_failed_logins_has_help_with_examples_that_can_be_typed(
     verb: LoginVerb, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"mailboxctl auth {verb.value}" in DOCUMENT
-    with pytest.raises(SystemExit) as ended:
-        parse(["auth", verb.value, "--help"])
-    text = capsys.readouterr().out
-    assert ended.value.code == 0 and "examples:" in text and "exit status:" in text
-    examples = [line.split() for line in text.splitlines() if line.startswith("  mailboxctl ")]
-    assert examples
-    for words in examples:
-        command = parse(words[1:])
+    for words in examples(capsys, "auth", verb.value):
+        command = parse(words)
         assert isinstance(command, OwnCommand) and command.given.verb is verb
